@@ -1,0 +1,160 @@
+//! Whether a text is a url that names one MySQL server.
+//!
+//! The driver parses it again when it connects; by then it is late, and it would quote what it does
+//! not understand. The messages here repeat nothing of the url.
+
+use url::{ParseError, Url};
+
+const FORM: &str = "mysql://user:password@host:port/name";
+
+/// Says what is wrong with a url, and what would be right.
+pub(super) fn check(text: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = text.trim().split_once("://") else {
+        return Err(format!("not a url: expected {FORM}"));
+    };
+    if !scheme.eq_ignore_ascii_case("mysql") {
+        return Err(format!("the scheme is not `mysql`: expected {FORM}"));
+    }
+
+    // The list of hosts is found before the parser sees it, which would take it for a bad port, or
+    // even for one host.
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    if tail.contains('@') {
+        return Err(
+            "an `@` behind the host: write `/`, `?`, `#` and `@` in a user, password or name as \
+             `%2F`, `%3F`, `%23` and `%40`"
+                .to_owned(),
+        );
+    }
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    if host.contains(',') {
+        return Err(
+            "several hosts in one url: give each a database of its own, and list those as `peers`"
+                .to_owned(),
+        );
+    }
+
+    let url = Url::parse(text).map_err(|error| match error {
+        ParseError::InvalidPort => bad_port(),
+        ParseError::EmptyHost => no_host(),
+        // The parser's own words name the rule, never the text.
+        other => format!("not a url ({other}): expected {FORM}"),
+    })?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(no_host());
+    }
+    if url.port() == Some(0) {
+        return Err(bad_port());
+    }
+    Ok(())
+}
+
+fn no_host() -> String {
+    format!("no host in the url: expected {FORM}")
+}
+
+fn bad_port() -> String {
+    "the url's port is not a port: expected 1 to 65535".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(urls: &[&str], why: &str) {
+        for url in urls {
+            let message = check(url).unwrap_err();
+            assert!(message.contains(why), "{url}: {message}");
+            assert!(!message.contains("s3cret"), "{url}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_url_with_one_host_is_right() {
+        for url in [
+            "mysql://h",
+            "MYSQL://app:s3cret@h:3306/shop?pool_max=10",
+            "mysql://app:s3%2Fc%40ret@10.0.0.1/shop",
+            "mysql://app:s3,cret@h/shop",
+            "mysql://[::1]:3306/shop",
+        ] {
+            assert_eq!(check(url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_url_is_refused() {
+        refused(
+            &["", "h", "app:s3cret@h", "mysql:h"],
+            "not a url: expected mysql://",
+        );
+        refused(
+            &["mysql://h o", "mysql://app:s3cret@h^/x"],
+            "(invalid domain character)",
+        );
+        refused(&["mysql://app:s3cret@[::1/x"], "(invalid IPv6 address)");
+    }
+
+    #[test]
+    fn another_scheme_is_refused() {
+        refused(
+            &["postgres://app:s3cret@h", "://h", "s3cret://h"],
+            "the scheme is not `mysql`",
+        );
+    }
+
+    #[test]
+    fn a_url_without_a_host_is_refused() {
+        refused(
+            &[
+                "mysql://",
+                "mysql:///shop",
+                "mysql://:3306",
+                "mysql://app:s3cret@/shop",
+            ],
+            "no host",
+        );
+    }
+
+    #[test]
+    fn several_hosts_are_to_be_named_as_peers() {
+        refused(
+            &[
+                "mysql://a,b/shop",
+                "mysql://app:s3cret@a:3306,b:3306/shop",
+                "mysql://a,b",
+            ],
+            "list those as `peers`",
+        );
+    }
+
+    #[test]
+    fn a_bad_port_is_refused() {
+        refused(
+            &[
+                "mysql://h:0",
+                "mysql://h:65536",
+                "mysql://h:-1",
+                "mysql://app:s3cret@h:s3cret",
+            ],
+            "expected 1 to 65535",
+        );
+    }
+
+    #[test]
+    fn a_password_that_cuts_the_url_short_is_to_be_escaped() {
+        // Left alone, the first one would connect to a host named `app`.
+        refused(
+            &[
+                "mysql://app:1/s3cret@h/x",
+                "mysql://app:s3cret#@h",
+                "mysql://app:?s3cret@h",
+            ],
+            "`%2F`",
+        );
+    }
+}

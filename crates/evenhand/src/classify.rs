@@ -1,0 +1,227 @@
+//! What an attempt's outcome says: of the peer, and of trying another one.
+//!
+//! The two questions are apart because their answers are. A refused connection is the peer's
+//! fault and nothing was executed, so the request may go elsewhere. A connection lost in the
+//! middle of a write may be the peer's fault too, but the write may have happened. A syntax error
+//! is nobody's fault but the caller's.
+//!
+//! # How to write a classifier
+//!
+//! A closure is a classifier:
+//!
+//! ```
+//! use std::io;
+//! use evenhand::{BalanceLayer, Peers, Verdict};
+//!
+//! let peers = Peers::new([("a", 1), ("b", 2)])?;
+//! let layer = BalanceLayer::new(peers).classify(|outcome: Result<&String, &io::Error>| {
+//!     match outcome {
+//!         Ok(_) => Verdict::healthy(),
+//!         // Nothing was sent: any request may go to another peer.
+//!         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+//!             Verdict::down().safe().because("refused")
+//!         }
+//!         // The request was the caller's mistake; the peer did its job.
+//!         Err(e) if e.kind() == io::ErrorKind::InvalidInput => Verdict::healthy(),
+//!         // Sent, and no answer came: only an idempotent request may go to another peer.
+//!         Err(_) => Verdict::degraded().if_idempotent().because("connection lost"),
+//!     }
+//! });
+//! # Ok::<(), evenhand::PeersError>(())
+//! ```
+//!
+//! Ask of each outcome: would the same request have failed on a healthy peer? Then it is
+//! [`Healthy`](PeerVerdict::Healthy) (the peer answered) or [`Neutral`](PeerVerdict::Neutral) (it
+//! never had a chance to). A classifier that blames the peer for the caller's mistake lets one bad
+//! caller eject every peer. Where it cannot be told, [`Suspect`](PeerVerdict::Suspect) lets
+//! another peer decide.
+
+use std::time::Duration;
+
+/// Judges the outcome of an attempt.
+///
+/// Closures of the right shape are classifiers; see the [module docs](self) for an example.
+pub trait Classify<T, E> {
+    /// Judges one outcome. Runs once an attempt, on the caller's task: keep it short.
+    fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
+}
+
+impl<F, T, E> Classify<T, E> for F
+where
+    F: Fn(Result<&T, &E>) -> Verdict,
+{
+    fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
+        self(outcome)
+    }
+}
+
+/// What an outcome says of the peer that produced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerVerdict {
+    /// It did its job; application errors count as such.
+    Healthy,
+    /// It says nothing of the peer: the caller's own fault, a cancellation, a local shortage.
+    Neutral,
+    /// It counts towards ejection: so many in a row eject (see [`Eject::after_degraded`]).
+    ///
+    /// [`Eject::after_degraded`]: crate::Eject::after_degraded
+    Degraded,
+    /// Eject the peer now.
+    Down,
+    /// The peer's fault or the caller's? One other peer is asked. If that one is `Healthy`, this
+    /// one is ejected; if it is `Suspect` too, the first outcome is returned and nobody is ejected.
+    Suspect,
+}
+
+/// Whether another peer may be tried after an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// No: return this outcome.
+    Never,
+    /// Yes: nothing was executed.
+    Safe,
+    /// The outcome is unknown: only for a request that its caller marked idempotent (see
+    /// [`Replay`](crate::Replay)).
+    IfIdempotent,
+}
+
+/// A classifier's answer. Built with [`healthy`](Self::healthy) and its siblings, which start from
+/// [`Retry::Never`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Verdict {
+    /// What of the peer?
+    pub peer: PeerVerdict,
+    /// May another peer be tried?
+    pub retry: Retry,
+    /// Why, for events, logs and errors. A fixed text, so that no secret can be in it.
+    pub reason: Option<&'static str>,
+    /// If this outcome ejects the peer: for how long, in place of what [`Eject`](crate::Eject)
+    /// says. Short for a peer that is merely full, long for one that needs an operator.
+    pub recover_in: Option<Duration>,
+}
+
+impl Verdict {
+    const fn of(peer: PeerVerdict) -> Self {
+        Self {
+            peer,
+            retry: Retry::Never,
+            reason: None,
+            recover_in: None,
+        }
+    }
+
+    /// The peer did its job.
+    pub const fn healthy() -> Self {
+        Self::of(PeerVerdict::Healthy)
+    }
+
+    /// Nothing is learnt of the peer.
+    pub const fn neutral() -> Self {
+        Self::of(PeerVerdict::Neutral)
+    }
+
+    /// Counts towards ejection.
+    pub const fn degraded() -> Self {
+        Self::of(PeerVerdict::Degraded)
+    }
+
+    /// Ejects the peer.
+    pub const fn down() -> Self {
+        Self::of(PeerVerdict::Down)
+    }
+
+    /// Lets one other peer decide.
+    pub const fn suspect() -> Self {
+        Self::of(PeerVerdict::Suspect)
+    }
+
+    /// Nothing was executed: any request may go to another peer.
+    pub const fn safe(mut self) -> Self {
+        self.retry = Retry::Safe;
+        self
+    }
+
+    /// The outcome is unknown: only an idempotent request may go to another peer.
+    pub const fn if_idempotent(mut self) -> Self {
+        self.retry = Retry::IfIdempotent;
+        self
+    }
+
+    /// Says why.
+    pub const fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// If this outcome ejects the peer, its next probe is due after `interval`.
+    pub const fn recover_in(mut self, interval: Duration) -> Self {
+        self.recover_in = Some(interval);
+        self
+    }
+}
+
+/// Any error ejects the peer; any response is healthy. The default.
+///
+/// As it cannot know whether a failed request was executed, another peer is tried only for
+/// idempotent requests, unless it is told that errors are [`safe`](Self::safe): right for a
+/// service that only opens connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnyErrorIsDown {
+    safe: bool,
+}
+
+impl AnyErrorIsDown {
+    /// Errors mean that nothing was executed, so any request may go to another peer.
+    #[must_use]
+    pub const fn safe() -> Self {
+        Self { safe: true }
+    }
+}
+
+impl<T, E> Classify<T, E> for AnyErrorIsDown {
+    fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
+        match outcome {
+            Ok(_) => Verdict::healthy(),
+            Err(_) if self.safe => Verdict::down().safe(),
+            Err(_) => Verdict::down().if_idempotent(),
+        }
+    }
+}
+
+/// Every outcome is healthy: no peer is ever ejected and no request tried twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NothingIsDown;
+
+impl<T, E> Classify<T, E> for NothingIsDown {
+    fn classify(&self, _: Result<&T, &E>) -> Verdict {
+        Verdict::healthy()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_error_is_down_retries_only_what_it_may() {
+        let down = |c: AnyErrorIsDown| Classify::<(), ()>::classify(&c, Err(&()));
+        assert_eq!(
+            down(AnyErrorIsDown::default()),
+            Verdict::down().if_idempotent()
+        );
+        assert_eq!(down(AnyErrorIsDown::safe()), Verdict::down().safe());
+        assert_eq!(
+            Classify::<(), ()>::classify(&AnyErrorIsDown::safe(), Ok(&())),
+            Verdict::healthy()
+        );
+    }
+
+    #[test]
+    fn nothing_is_down_blames_nobody() {
+        assert_eq!(
+            Classify::<(), ()>::classify(&NothingIsDown, Err(&())),
+            Verdict::healthy()
+        );
+    }
+}

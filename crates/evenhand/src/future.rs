@@ -1,0 +1,351 @@
+//! One request, from its first pick to its outcome: ready → pick → call → judge, and again with
+//! another peer while the verdict allows it.
+//!
+//! The connector is made ready before a peer is picked, so a pick is never stale by the time it is
+//! used, and a probe's place is never held by a request that cannot be sent yet.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower_service::Service;
+
+use crate::attempt::Attempt;
+use crate::classify::{Classify, PeerVerdict, Retry, Verdict};
+use crate::error::{Cause, Error, Tried};
+use crate::layer::AllDown;
+use crate::place::Place;
+use crate::replay::Replay;
+use crate::service::Shared;
+
+pin_project! {
+    /// The response of a [`Balance`](crate::Balance).
+    ///
+    /// Dropping it at any point drops the attempt that is under way and nothing else: no peer is
+    /// blamed for it, and a probe's place is free at once.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct ResponseFuture<S, P, R, C, Y>
+    where
+        S: Service<Attempt<P, R>>,
+    {
+        shared: Arc<Shared<P, C, Y>>,
+        connector: S,
+        // What the next attempt sends. Gone while the only copy is under way.
+        request: Option<R>,
+        history: Option<Box<History<P, S::Response, S::Error>>>,
+        #[pin]
+        step: Step<S::Future, P>,
+    }
+}
+
+pin_project! {
+    #[project = StepProj]
+    enum Step<F, P> {
+        Pick,
+        Call {
+            #[pin]
+            future: F,
+            place: Option<Place<P>>,
+        },
+        Wait,
+        Done,
+    }
+}
+
+/// What only a request whose first attempt did not settle it needs to remember.
+struct History<P, T, E> {
+    tried: Vec<Tried<E>>,
+    /// Members that this request does not go to again.
+    excluded: Vec<u32>,
+    /// A peer that another one's outcome will clear or convict.
+    suspect: Option<Place<P>>,
+    /// The latest outcome, if it was a response that the classifier turned down: better than none.
+    rejected: Option<T>,
+    wait: Option<Wait>,
+    /// The last-resort attempt was made.
+    last_resort: bool,
+}
+
+impl<P, T, E> Default for History<P, T, E> {
+    fn default() -> Self {
+        Self {
+            tried: Vec::new(),
+            excluded: Vec::new(),
+            suspect: None,
+            rejected: None,
+            wait: None,
+            last_resort: false,
+        }
+    }
+}
+
+/// Until a peer is available again, or the caller's patience ends.
+struct Wait {
+    available: Pin<Box<OwnedNotified>>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Wait {
+    fn new(available: &Arc<Notify>, patience: Duration) -> Self {
+        let now = Instant::now();
+        // A deadline that cannot be told is as good as none: a year.
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let deadline = now + patience.min(year);
+        Self {
+            available: listen(available),
+            deadline: Box::pin(sleep_until(deadline)),
+        }
+    }
+}
+
+/// A listener that misses nothing from now on, even before its first poll.
+fn listen(notify: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
+    let mut notified = Box::pin(notify.clone().notified_owned());
+    notified.as_mut().enable();
+    notified
+}
+
+impl<S, P, R, C, Y> ResponseFuture<S, P, R, C, Y>
+where
+    S: Service<Attempt<P, R>>,
+{
+    pub(crate) fn new(shared: Arc<Shared<P, C, Y>>, connector: S, request: R) -> Self {
+        Self {
+            shared,
+            connector,
+            request: Some(request),
+            history: None,
+            step: Step::Pick,
+        }
+    }
+}
+
+impl<S, P, R, C, Y> Future for ResponseFuture<S, P, R, C, Y>
+where
+    S: Service<Attempt<P, R>> + Clone,
+    P: Send + Sync + 'static,
+    C: Classify<S::Response, S::Error>,
+    Y: Replay<R>,
+{
+    type Output = Result<S::Response, Error<S::Error>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let shared = &**this.shared;
+        loop {
+            match this.step.as_mut().project() {
+                StepProj::Pick => {
+                    if let Err(error) = ready!(this.connector.poll_ready(cx)) {
+                        this.step.set(Step::Done);
+                        return Poll::Ready(Err(Error::NotReady(error)));
+                    }
+                    match pick(shared, this.history) {
+                        Ok(place) => {
+                            let Some(request) = this.request.take() else {
+                                polled_too_often()
+                            };
+                            *this.request = shared.replay.copy(&request);
+                            let attempt = Attempt::new(&place, request, &shared.policy);
+                            let future = this.connector.call(attempt);
+                            this.step.set(Step::Call {
+                                future,
+                                place: Some(place),
+                            });
+                        }
+                        Err(NoneLeft::Wait) => {
+                            // Readiness may be a permit that others need while this one waits.
+                            *this.connector = this.connector.clone();
+                            this.step.set(Step::Wait);
+                        }
+                        Err(NoneLeft::End) => {
+                            this.step.set(Step::Done);
+                            return Poll::Ready(give_up(shared, this.history.take()));
+                        }
+                    }
+                }
+                StepProj::Call { future, place } => {
+                    let outcome = ready!(future.poll(cx));
+                    let Some(place) = place.take() else {
+                        polled_too_often()
+                    };
+                    let next = judge(shared, place, outcome, this.request, this.history);
+                    match next {
+                        Some(outcome) => {
+                            this.step.set(Step::Done);
+                            return Poll::Ready(outcome);
+                        }
+                        None => this.step.set(Step::Pick),
+                    }
+                }
+                StepProj::Wait => {
+                    let Some(wait) = this.history.as_mut().and_then(|h| h.wait.as_mut()) else {
+                        polled_too_often()
+                    };
+                    if wait.available.as_mut().poll(cx).is_ready() {
+                        wait.available = listen(&shared.peers.set.available);
+                    } else {
+                        ready!(wait.deadline.as_mut().poll(cx));
+                        this.step.set(Step::Done);
+                        return Poll::Ready(give_up(shared, this.history.take()));
+                    }
+                    this.step.set(Step::Pick);
+                }
+                StepProj::Done => polled_too_often(),
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "the contract of `Future`: not to be polled after completion"
+)]
+fn polled_too_often() -> ! {
+    panic!("`ResponseFuture` polled after completion")
+}
+
+enum NoneLeft {
+    Wait,
+    End,
+}
+
+/// The next peer, or what to do without one.
+fn pick<P, C, Y, T, E>(
+    shared: &Shared<P, C, Y>,
+    history: &mut Option<Box<History<P, T, E>>>,
+) -> Result<Place<P>, NoneLeft> {
+    let set = &*shared.peers.set;
+    let random = &shared.policy.random;
+    let excluded = history
+        .as_deref()
+        .map_or(&[][..], |history| &history.excluded);
+    if let Some(place) = Place::pick(set, random, excluded) {
+        return Ok(place);
+    }
+    match shared.all_down {
+        // A peer that is suspected is up, and a response that was turned down is better than none.
+        _ if history
+            .as_deref()
+            .is_some_and(|h| h.suspect.is_some() || h.rejected.is_some()) =>
+        {
+            Err(NoneLeft::End)
+        }
+        AllDown::Fail => Err(NoneLeft::End),
+        AllDown::LastResort => {
+            let history = history.get_or_insert_default();
+            if std::mem::replace(&mut history.last_resort, true) {
+                return Err(NoneLeft::End);
+            }
+            Place::last_resort(set, &history.excluded).ok_or(NoneLeft::End)
+        }
+        AllDown::WaitUpTo(patience) => {
+            let view = set.view();
+            if view.up.len() == view.members.len() {
+                // Nobody is out, so nobody can come back.
+                return Err(NoneLeft::End);
+            }
+            let history = history.get_or_insert_default();
+            // Whoever comes back may be one that this request has tried.
+            history.excluded.clear();
+            if history.wait.is_none() {
+                // It listens from here on; what came just before is found by looking once more.
+                history.wait = Some(Wait::new(&set.available, patience));
+                if let Some(place) = Place::pick(set, random, &[]) {
+                    return Ok(place);
+                }
+            }
+            Err(NoneLeft::Wait)
+        }
+    }
+}
+
+/// Learns from an outcome. Gives the request's outcome, or `None` if another peer is to be tried.
+fn judge<P, C, Y, R, T, E>(
+    shared: &Shared<P, C, Y>,
+    place: Place<P>,
+    outcome: Result<T, E>,
+    request: &Option<R>,
+    history: &mut Option<Box<History<P, T, E>>>,
+) -> Option<Result<T, Error<E>>>
+where
+    P: Send + Sync + 'static,
+    C: Classify<T, E>,
+    Y: Replay<R>,
+{
+    let verdict = shared.classify.classify(outcome.as_ref());
+    let settled = verdict.peer == PeerVerdict::Healthy && verdict.retry == Retry::Never;
+    let outcome = match outcome {
+        Ok(response) if settled && history.is_none() => {
+            place.settle(&verdict, &shared.policy);
+            return Some(Ok(response));
+        }
+        outcome => outcome,
+    };
+
+    let (name, index) = (place.member().name.clone(), place.member().index);
+    let history = history.get_or_insert_default();
+    let mut agreed = false;
+    match (verdict.peer, history.suspect.take()) {
+        (PeerVerdict::Suspect, None) => history.suspect = Some(place),
+        // Both say so: both places are given back, and nobody is blamed.
+        (PeerVerdict::Suspect, Some(_)) => agreed = true,
+        (PeerVerdict::Healthy, Some(suspect)) => {
+            let convicted = Verdict::down().because("another peer did what this one refused");
+            suspect.settle(&convicted, &shared.policy);
+            place.settle(&verdict, &shared.policy);
+        }
+        (_, suspect) => {
+            history.suspect = suspect;
+            place.settle(&verdict, &shared.policy);
+        }
+    }
+
+    let may_retry = !agreed
+        && request.as_ref().is_some_and(|request| match verdict.retry {
+            Retry::Never => false,
+            Retry::Safe => true,
+            Retry::IfIdempotent => shared.replay.is_idempotent(request),
+        });
+    history.excluded.push(index);
+    let (cause, rejected) = match outcome {
+        Ok(response) if !may_retry => return Some(Ok(response)),
+        Ok(response) => (Cause::Rejected(verdict.reason), Some(response)),
+        Err(error) => (Cause::Error(error), None),
+    };
+    history.rejected = rejected;
+    history.tried.push(Tried { peer: name, cause });
+    if may_retry {
+        return None;
+    }
+    let tried = std::mem::take(&mut history.tried);
+    Some(Err(if agreed {
+        Error::Agreed { tried }
+    } else {
+        Error::Failed { tried }
+    }))
+}
+
+/// The outcome of a request for which no peer is left.
+fn give_up<P, C, Y, T, E>(
+    shared: &Shared<P, C, Y>,
+    history: Option<Box<History<P, T, E>>>,
+) -> Result<T, Error<E>> {
+    let set = &*shared.peers.set;
+    let history = history.map_or_else(History::default, |history| *history);
+    if let Some(response) = history.rejected {
+        return Ok(response);
+    }
+    if set.is_empty() {
+        return Err(Error::NoPeers);
+    }
+    Err(Error::NoneLeft {
+        tried: history.tried,
+        next_due: set.next_due(),
+    })
+}

@@ -1,0 +1,461 @@
+//! One peer's state in one atomic word, and the transitions between its states.
+//!
+//! ```text
+//!                 degrade (n in a row)
+//!               ┌──────┐
+//!               ▼      │        eject
+//!            ┌────┐────┘ ─────────────────► ┌─────────┐
+//!            │ Up │                         │ Ejected │ ◄───────────┐
+//!            └────┘ ◄──┐                    └─────────┘             │
+//!                      │                         │ ripen            │ fail
+//!              recover │                         ▼                  │
+//!                      │     ┌─────────┐ claim ┌─────┐              │
+//!                      ├──── │ Probing │ ◄──── │ Due │              │
+//!                      │     └─────────┘ ────► └─────┘              │
+//!                      │          │    release                      │
+//!                      │          └─────────────────────────────────┘
+//! ```
+//!
+//! `claim` may also take an `Ejected` peer before its time: the last-resort attempt does.
+//!
+//! Why one word: an outcome is judged long after its peer was picked, on another thread, while
+//! others judge theirs. Each transition is one compare-and-swap that names the generation it was
+//! decided under, so exactly one of several racing outcomes takes effect and one that is older
+//! than the latest change takes none. Every transition that changes the state adds one to the
+//! generation; counting a `Degraded` outcome does not, for the peer stays `Up`.
+//!
+//! | bits | hold |
+//! | --- | --- |
+//! | 0 to 2 | the state |
+//! | 3 to 31 | while `Up`: `Degraded` outcomes in a row; otherwise: ejections in a row |
+//! | 32 to 63 | the generation, which wraps |
+
+#[cfg(evenhand_loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(evenhand_loom))]
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const STATE_BITS: u32 = 3;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+const COUNT_BITS: u32 = 29;
+const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;
+const GENERATION_SHIFT: u32 = 32;
+
+/// What a peer's word can say. Users see the coarser [`State`](crate::State).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Takes its share of the picks.
+    Up,
+    /// Out until its time comes.
+    Ejected,
+    /// Still out, but its time has come: the next attempt that claims it is the probe.
+    Due,
+    /// One probe is out.
+    Probing,
+}
+
+/// One reading of the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) phase: Phase,
+    pub(crate) generation: u32,
+    /// While `Up`: `Degraded` outcomes in a row. Otherwise: ejections in a row.
+    pub(crate) count: u32,
+}
+
+impl Reading {
+    fn unpack(word: u64) -> Self {
+        let phase = match word & STATE_MASK {
+            0 => Phase::Up,
+            1 => Phase::Ejected,
+            2 => Phase::Due,
+            _ => Phase::Probing,
+        };
+        Self {
+            phase,
+            generation: (word >> GENERATION_SHIFT) as u32,
+            count: (word >> STATE_BITS) as u32 & COUNT_MAX,
+        }
+    }
+
+    fn pack(self) -> u64 {
+        let state = match self.phase {
+            Phase::Up => 0,
+            Phase::Ejected => 1,
+            Phase::Due => 2,
+            Phase::Probing => 3,
+        };
+        u64::from(self.generation) << GENERATION_SHIFT
+            | u64::from(self.count.min(COUNT_MAX)) << STATE_BITS
+            | state
+    }
+
+    fn next(self, phase: Phase, count: u32) -> Self {
+        Self {
+            phase,
+            generation: self.generation.wrapping_add(1),
+            count,
+        }
+    }
+}
+
+/// The word itself.
+#[derive(Debug)]
+pub(crate) struct Health(AtomicU64);
+
+impl Health {
+    /// A peer starts `Up`: it is innocent until an attempt shows otherwise.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        Reading::unpack(self.0.load(Ordering::Acquire))
+    }
+
+    /// A `Healthy` outcome while `Up`: the `Degraded` outcomes before it no longer count.
+    ///
+    /// On the healthy path the count is nought and this is one load.
+    pub(crate) fn absolve(&self, generation: u32) {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let now = Reading::unpack(word);
+            if now.count == 0 || now.phase != Phase::Up || now.generation != generation {
+                return;
+            }
+            let clean = Reading { count: 0, ..now }.pack();
+            match self
+                .0
+                .compare_exchange_weak(word, clean, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// A `Degraded` outcome while `Up`. Returns how many there are in a row now, or `None` if the
+    /// outcome is stale.
+    pub(crate) fn degrade(&self, generation: u32) -> Option<u32> {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let now = Reading::unpack(word);
+            if now.phase != Phase::Up || now.generation != generation {
+                return None;
+            }
+            let worse = Reading {
+                count: (now.count + 1).min(COUNT_MAX),
+                ..now
+            };
+            match self.0.compare_exchange_weak(
+                word,
+                worse.pack(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(worse.count),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// `Up` to `Ejected`. Returns the new reading, or `None` if the outcome is stale.
+    pub(crate) fn eject(&self, generation: u32) -> Option<Reading> {
+        self.step(|now| {
+            (now.phase == Phase::Up && now.generation == generation)
+                .then(|| now.next(Phase::Ejected, 1))
+        })
+    }
+
+    /// `Ejected` to `Due`: the time has come.
+    pub(crate) fn ripen(&self, generation: u32) -> Option<Reading> {
+        self.step(|now| {
+            (now.phase == Phase::Ejected && now.generation == generation)
+                .then(|| now.next(Phase::Due, now.count))
+        })
+    }
+
+    /// `Due` to `Probing`; with `early` also `Ejected` to `Probing`. The one caller that gets a
+    /// reading holds the probe's place until it calls `recover`, `fail` or `release`.
+    pub(crate) fn claim(&self, early: bool) -> Option<Reading> {
+        self.step(|now| {
+            (now.phase == Phase::Due || (early && now.phase == Phase::Ejected))
+                .then(|| now.next(Phase::Probing, now.count))
+        })
+    }
+
+    /// `Probing` to `Up`: the probe succeeded.
+    pub(crate) fn recover(&self, generation: u32) -> Option<Reading> {
+        self.step(|now| {
+            (now.phase == Phase::Probing && now.generation == generation)
+                .then(|| now.next(Phase::Up, 0))
+        })
+    }
+
+    /// `Probing` to `Ejected`: the probe failed.
+    pub(crate) fn fail(&self, generation: u32) -> Option<Reading> {
+        self.step(|now| {
+            (now.phase == Phase::Probing && now.generation == generation)
+                .then(|| now.next(Phase::Ejected, (now.count + 1).min(COUNT_MAX)))
+        })
+    }
+
+    /// `Probing` to `Due`: the probe was cancelled or said nothing, so the next attempt may probe.
+    pub(crate) fn release(&self, generation: u32) -> Option<Reading> {
+        self.step(|now| {
+            (now.phase == Phase::Probing && now.generation == generation)
+                .then(|| now.next(Phase::Due, now.count))
+        })
+    }
+
+    /// Takes one transition, or none if `to` refuses what it finds.
+    fn step(&self, to: impl Fn(Reading) -> Option<Reading>) -> Option<Reading> {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            let next = to(Reading::unpack(word))?;
+            match self.0.compare_exchange_weak(
+                word,
+                next.pack(),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(next),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use super::*;
+
+    fn ejected() -> (Health, Reading) {
+        let health = Health::new();
+        let reading = health.eject(0).unwrap();
+        (health, reading)
+    }
+
+    #[test]
+    fn the_word_holds_what_was_put_in() {
+        for phase in [Phase::Up, Phase::Ejected, Phase::Due, Phase::Probing] {
+            for generation in [0, 1, u32::MAX] {
+                for count in [0, 1, COUNT_MAX] {
+                    let reading = Reading {
+                        phase,
+                        generation,
+                        count,
+                    };
+                    assert_eq!(Reading::unpack(reading.pack()), reading);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_change_of_state_starts_a_new_generation() {
+        let (health, ejected) = ejected();
+        let due = health.ripen(ejected.generation).unwrap();
+        let probing = health.claim(false).unwrap();
+        let up = health.recover(probing.generation).unwrap();
+        let generations = [
+            ejected.generation,
+            due.generation,
+            probing.generation,
+            up.generation,
+        ];
+        assert_eq!(generations, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_generation_wraps_without_touching_its_neighbours() {
+        let last = Reading {
+            phase: Phase::Up,
+            generation: u32::MAX,
+            count: 3,
+        };
+        let health = Health(AtomicU64::new(last.pack()));
+        let after = health.eject(u32::MAX).unwrap();
+        assert_eq!(
+            after,
+            Reading {
+                phase: Phase::Ejected,
+                generation: 0,
+                count: 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_stale_outcome_changes_nothing() {
+        let (health, ejected) = ejected();
+        let before = health.read();
+        assert_eq!(health.eject(0), None);
+        assert_eq!(health.degrade(0), None);
+        health.absolve(0);
+        assert_eq!(health.recover(0), None);
+        assert_eq!(health.fail(ejected.generation), None);
+        assert_eq!(health.read(), before);
+    }
+
+    #[test]
+    fn degraded_outcomes_count_in_a_row() {
+        let health = Health::new();
+        assert_eq!(health.degrade(0), Some(1));
+        assert_eq!(health.degrade(0), Some(2));
+        health.absolve(0);
+        assert_eq!(health.degrade(0), Some(1));
+    }
+
+    #[test]
+    fn ejections_count_in_a_row_until_recovery() {
+        let (health, mut reading) = ejected();
+        for expected in 1..4 {
+            assert_eq!(reading.count, expected);
+            health.ripen(reading.generation).unwrap();
+            let probe = health.claim(false).unwrap();
+            reading = health.fail(probe.generation).unwrap();
+        }
+        let probe = health.claim(true).unwrap();
+        let up = health.recover(probe.generation).unwrap();
+        assert_eq!(health.eject(up.generation).unwrap().count, 1);
+    }
+
+    #[test]
+    fn an_ejected_peer_is_claimed_before_its_time_only_on_purpose() {
+        let (health, _) = ejected();
+        assert_eq!(health.claim(false), None);
+        assert!(health.claim(true).is_some());
+        assert_eq!(health.claim(true), None, "one probe at a time");
+    }
+}
+
+/// Every interleaving of a few threads: `RUSTFLAGS="--cfg evenhand_loom" cargo test -p evenhand --lib --release loom_`.
+#[cfg(test)]
+#[cfg(evenhand_loom)]
+mod models {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    fn due(health: &Health) {
+        let ejected = health.eject(0).unwrap();
+        health.ripen(ejected.generation).unwrap();
+    }
+
+    /// Promise 3: at most one probe is out.
+    #[test]
+    fn loom_one_claimant_gets_the_probe() {
+        loom::model(|| {
+            let health = Arc::new(Health::new());
+            due(&health);
+            let rival = {
+                let health = health.clone();
+                thread::spawn(move || health.claim(true).is_some())
+            };
+            let mine = health.claim(false).is_some();
+            let theirs = rival.join().unwrap();
+            assert!(mine ^ theirs);
+        });
+    }
+
+    /// Promise 3: a probe that is dropped frees its place, and the place is never held by two.
+    #[test]
+    fn loom_a_released_place_is_free_again() {
+        loom::model(|| {
+            let health = Arc::new(Health::new());
+            due(&health);
+            let probe = health.claim(false).unwrap();
+            let rival = {
+                let health = health.clone();
+                thread::spawn(move || health.claim(false))
+            };
+            let released = health.release(probe.generation).is_some();
+            assert!(released, "the holder of the place can always free it");
+            match rival.join().unwrap() {
+                Some(theirs) => assert_eq!(health.read(), theirs),
+                None => assert!(health.claim(false).is_some(), "a freed place can be taken"),
+            }
+        });
+    }
+
+    /// Promise 4: of two outcomes of one generation one ejects; an outcome from before a recovery
+    /// ejects nobody.
+    #[test]
+    fn loom_one_outcome_of_a_generation_ejects() {
+        loom::model(|| {
+            let health = Arc::new(Health::new());
+            let late = {
+                let health = health.clone();
+                thread::spawn(move || health.eject(0).is_some())
+            };
+            let mine = health.eject(0).is_some();
+            if mine {
+                // A whole round of recovery races with the late outcome.
+                let probe = health.claim(true).unwrap();
+                health.recover(probe.generation).unwrap();
+            }
+            let theirs = late.join().unwrap();
+            assert!(mine ^ theirs);
+            if mine {
+                assert_eq!(
+                    health.read().phase,
+                    Phase::Up,
+                    "the late failure ejected nobody"
+                );
+            }
+        });
+    }
+
+    /// Promise 4: a slow success from before the ejection revives nobody.
+    #[test]
+    fn loom_a_slow_success_revives_nobody() {
+        loom::model(|| {
+            let health = Arc::new(Health::new());
+            assert_eq!(health.degrade(0), Some(1));
+            let slow = {
+                let health = health.clone();
+                thread::spawn(move || {
+                    health.absolve(0);
+                    health.recover(0)
+                })
+            };
+            let ejected = health.eject(0).unwrap();
+            assert_eq!(slow.join().unwrap(), None);
+            assert_eq!(health.read(), ejected);
+        });
+    }
+
+    /// `Degraded` outcomes are counted one by one, none lost.
+    #[test]
+    fn loom_no_degraded_outcome_is_lost() {
+        loom::model(|| {
+            let health = Arc::new(Health::new());
+            let other = {
+                let health = health.clone();
+                thread::spawn(move || health.degrade(0).unwrap())
+            };
+            let mine = health.degrade(0).unwrap();
+            let theirs = other.join().unwrap();
+            assert_eq!(mine + theirs, 3);
+            assert_eq!(health.read().count, 2);
+        });
+    }
+
+    /// The probe's own verdict and its cancellation race: one of them counts.
+    #[test]
+    fn loom_a_probe_ends_once() {
+        loom::model(|| {
+            let health = Arc::new(Health::new());
+            due(&health);
+            let probe = health.claim(false).unwrap();
+            let cancelled = {
+                let health = health.clone();
+                thread::spawn(move || health.release(probe.generation).is_some())
+            };
+            let failed = health.fail(probe.generation).is_some();
+            assert!(failed ^ cancelled.join().unwrap());
+        });
+    }
+}

@@ -1,0 +1,227 @@
+//! An attempt's place on a peer: taken with the pick, given back with the verdict.
+//!
+//! A place remembers the generation that the peer was picked under, so that a verdict on an older
+//! state changes nothing. The place of a probe is the only one of its peer, and is freed on drop:
+//! a probe that is cancelled at any await point leaves the peer due for the next one.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::classify::{PeerVerdict, Verdict};
+use crate::eject::within_bounds;
+use crate::event::EventKind;
+use crate::health::{Health, Phase, Reading};
+use crate::pick;
+use crate::probe::{Alarm, Policy};
+use crate::random::Random;
+use crate::set::{Change, Member, Record, Set, View};
+
+/// What a peer was when it was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) generation: u32,
+    pub(crate) probing: bool,
+}
+
+impl Standing {
+    /// The standing that an outcome counts under now: a probe that brought its peer back belongs
+    /// to the state that it brought about.
+    pub(crate) fn since(self, now: Reading) -> Self {
+        let recovered = self.probing
+            && now.phase == Phase::Up
+            && now.generation == self.generation.wrapping_add(1);
+        if recovered {
+            Self {
+                generation: now.generation,
+                probing: false,
+            }
+        } else {
+            self
+        }
+    }
+}
+
+/// Held by an attempt from its pick to its verdict.
+pub(crate) struct Place<P> {
+    member: Arc<Member<P>>,
+    standing: Standing,
+    /// No verdict was given yet.
+    open: bool,
+}
+
+impl<P> Place<P> {
+    /// Picks a peer that is not in `excluded`: a due one to probe if this is the request's first
+    /// attempt, else one that is up, else a due one.
+    pub(crate) fn pick(set: &Set<P>, random: &Random, excluded: &[u32]) -> Option<Self> {
+        let mut view = set.view();
+        if view.untimed {
+            set.ripen_overdue(false);
+            view = set.view();
+        }
+        if excluded.is_empty()
+            && !view.due.is_empty()
+            && let Some(place) = Self::probe_due(&view, random, excluded)
+        {
+            return Some(place);
+        }
+        while let Some(member) =
+            pick::uniform(random, &view.up, excluded).and_then(|index| view.member(index))
+        {
+            let now = member.health.read();
+            if now.phase == Phase::Up {
+                return Some(Self::on(member, now, false));
+            }
+            // It is being ejected this moment; the view that says so is about to be published.
+            view = set.settled_view();
+        }
+        set.ripen_overdue(true);
+        Self::probe_due(&set.view(), random, excluded)
+    }
+
+    /// The place of a probe on one of the due peers, in random order.
+    fn probe_due(view: &View<P>, random: &Random, excluded: &[u32]) -> Option<Self> {
+        let mut passed = excluded.to_vec();
+        while let Some(index) = pick::uniform(random, &view.due, &passed) {
+            let member = view.member(index)?;
+            // Others see the same view: look before taking the lock.
+            if member.health.read().phase == Phase::Due
+                && let Some(now) = member.claim(false)
+            {
+                return Some(Self::on(member, now, true));
+            }
+            passed.push(index);
+        }
+        None
+    }
+
+    /// The place of a probe before its time, on the ejected peer that is due soonest.
+    pub(crate) fn last_resort(set: &Set<P>, excluded: &[u32]) -> Option<Self> {
+        let view = set.view();
+        let soonest = (0_u32..)
+            .zip(set.statuses())
+            .filter(|(index, _)| !excluded.contains(index))
+            .filter_map(|(index, status)| Some((status.next_probe?, index)))
+            .min()?;
+        let member = view.member(soonest.1)?;
+        member.claim(true).map(|now| Self::on(member, now, true))
+    }
+
+    pub(crate) fn on(member: &Arc<Member<P>>, now: Reading, probing: bool) -> Self {
+        let standing = Standing {
+            generation: now.generation,
+            probing,
+        };
+        Self {
+            member: member.clone(),
+            standing,
+            open: true,
+        }
+    }
+
+    pub(crate) fn member(&self) -> &Arc<Member<P>> {
+        &self.member
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+}
+
+impl<P: Send + Sync + 'static> Place<P> {
+    /// Gives the place back with what was learnt of the peer.
+    pub(crate) fn settle(mut self, verdict: &Verdict, policy: &Arc<Policy<P>>) {
+        self.open = !settle(&self.member, self.standing, verdict, policy);
+    }
+}
+
+impl<P> Drop for Place<P> {
+    fn drop(&mut self) {
+        if self.open && self.standing.probing {
+            let Standing { generation, .. } = self.standing;
+            let health = &self.member.health;
+            self.member.change(|_| {
+                health
+                    .release(generation)
+                    .map(|_| Change::Told(EventKind::ProbeAbandoned))
+            });
+        }
+    }
+}
+
+/// Applies a verdict, if it is not stale. Says whether it told anything of the peer.
+pub(crate) fn settle<P: Send + Sync + 'static>(
+    member: &Arc<Member<P>>,
+    standing: Standing,
+    verdict: &Verdict,
+    policy: &Arc<Policy<P>>,
+) -> bool {
+    let Standing {
+        generation,
+        probing,
+    } = standing;
+    match (verdict.peer, probing) {
+        (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return false,
+        (PeerVerdict::Healthy, false) => member.health.absolve(generation),
+        (PeerVerdict::Healthy, true) => recover(member, generation),
+        (PeerVerdict::Degraded, false) => {
+            let in_a_row = member.health.degrade(generation);
+            if in_a_row.is_some_and(|count| count >= policy.eject.degraded_limit()) {
+                take_out(member, |health| health.eject(generation), verdict, policy);
+            }
+        }
+        (PeerVerdict::Down, false) => {
+            take_out(member, |health| health.eject(generation), verdict, policy);
+        }
+        (PeerVerdict::Degraded | PeerVerdict::Down, true) => {
+            take_out(member, |health| health.fail(generation), verdict, policy);
+        }
+    }
+    true
+}
+
+fn recover<P>(member: &Member<P>, generation: u32) {
+    member.change(|record| {
+        member.health.recover(generation)?;
+        *record = Record::default();
+        Some(Change::Told(EventKind::Recovered))
+    });
+}
+
+/// Ejects a peer that was up, or keeps one out whose probe failed, and sees to its next probe.
+fn take_out<P: Send + Sync + 'static>(
+    member: &Arc<Member<P>>,
+    transition: impl FnOnce(&Health) -> Option<Reading>,
+    verdict: &Verdict,
+    policy: &Arc<Policy<P>>,
+) {
+    let mut alarm = None;
+    member.change(|record| {
+        let now = transition(&member.health)?;
+        let probe_in = match verdict.recover_in {
+            Some(interval) => within_bounds(interval),
+            None => policy.eject.interval(now.count, &policy.random),
+        };
+        let due = Instant::now() + probe_in;
+        let timed = Handle::try_current().is_ok();
+        let background = timed && policy.probe.is_some();
+        *record = Record {
+            due: Some(due),
+            timed,
+            background,
+        };
+        alarm = timed.then_some((now.generation, due));
+        let reason = verdict.reason;
+        Some(Change::Told(if now.count == 1 {
+            EventKind::Ejected { reason, probe_in }
+        } else {
+            EventKind::ProbeFailed { reason, probe_in }
+        }))
+    });
+    // Outside the lock: a runtime that is shutting down drops the timer at once, and the timer's
+    // drop takes the lock.
+    if let Some((generation, due)) = alarm {
+        Alarm::set(member, generation, due, policy);
+    }
+}

@@ -1,0 +1,162 @@
+//! What happens when an ejected peer's time comes.
+//!
+//! A timer, one for each ejection, says that the time has come, so that no pick reads the clock.
+//! Then either the next attempt is the probe, or, where a probe service was given, that service is
+//! called in the background and no caller waits for a peer that may not answer.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tower_service::Service;
+
+use crate::classify::Verdict;
+use crate::eject::Eject;
+use crate::event::EventKind;
+use crate::health::Phase;
+use crate::peers::Peer;
+use crate::place::Place;
+use crate::random::Random;
+use crate::set::{Change, Member};
+
+/// How peers of a balancer are ejected and brought back.
+pub(crate) struct Policy<P> {
+    pub(crate) eject: Eject,
+    pub(crate) probe: Option<BackgroundProbe<P>>,
+    pub(crate) random: Random,
+}
+
+type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+/// A probe service, its types forgotten, and the time it is given.
+pub(crate) struct BackgroundProbe<P>(Arc<dyn Fn(Peer<P>) -> ProbeFuture + Send + Sync>);
+
+impl<P> Clone for BackgroundProbe<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P: Send + Sync + 'static> BackgroundProbe<P> {
+    pub(crate) fn new<V>(service: V, limit: Duration) -> Self
+    where
+        V: Service<Peer<P>> + Clone + Send + Sync + 'static,
+        V::Future: Send,
+    {
+        Self(Arc::new(move |peer| {
+            let mut service = service.clone();
+            Box::pin(async move {
+                let probe = async {
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(peer).await
+                };
+                match timeout(limit, probe).await {
+                    Ok(Ok(_)) => Verdict::healthy(),
+                    Ok(Err(_)) => Verdict::down().because("probe failed"),
+                    Err(_) => Verdict::down().because("probe timed out"),
+                }
+            })
+        }))
+    }
+}
+
+/// Tokio's timers fire up to a millisecond late; one more for good measure.
+const TIMER_GRAIN: Duration = Duration::from_millis(2);
+
+/// Sleeps until `moment`, or not at all if it is past: a timer that is set late fires only when
+/// the runtime next looks at its timers.
+async fn reach(moment: Instant) {
+    if Instant::now() < moment {
+        sleep_until(moment).await;
+    }
+}
+
+/// The timer of one ejection.
+pub(crate) struct Alarm<P> {
+    member: Weak<Member<P>>,
+    generation: u32,
+    policy: Arc<Policy<P>>,
+    rung: bool,
+}
+
+impl<P: Send + Sync + 'static> Alarm<P> {
+    /// Rings at `due`, on the runtime that this is called in.
+    pub(crate) fn set(
+        member: &Arc<Member<P>>,
+        generation: u32,
+        due: Instant,
+        policy: &Arc<Policy<P>>,
+    ) {
+        let alarm = Self {
+            member: Arc::downgrade(member),
+            generation,
+            policy: policy.clone(),
+            rung: false,
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                if alarm.policy.probe.is_none() {
+                    reach(due.checked_sub(TIMER_GRAIN).unwrap_or(due)).await;
+                    alarm.leave_to_picks();
+                }
+                reach(due).await;
+                alarm.ring().await;
+            });
+        }
+    }
+
+    async fn ring(mut self) {
+        self.rung = true;
+        let Some(member) = self.member.upgrade() else {
+            return;
+        };
+        let health = &member.health;
+        match &self.policy.probe {
+            None => {
+                member.change(|_| health.ripen(self.generation).map(|_| Change::Due));
+            }
+            Some(probe) => {
+                let mut claimed = None;
+                member.change(|_| {
+                    health.ripen(self.generation)?;
+                    claimed = health.claim(false);
+                    claimed.map(|_| Change::Told(EventKind::ProbeStarted))
+                });
+                if let Some(now) = claimed {
+                    let place = Place::on(&member, now, true);
+                    let verdict = (probe.0)(Peer(member.clone())).await;
+                    place.settle(&verdict, &self.policy);
+                }
+            }
+        }
+    }
+}
+
+impl<P> Alarm<P> {
+    /// Picks look at the clock from now on: they tell the moment exactly, a timer does not.
+    fn leave_to_picks(&self) {
+        let Some(member) = self.member.upgrade() else {
+            return;
+        };
+        member.change(|record| {
+            let now = member.health.read();
+            (now.phase == Phase::Ejected && now.generation == self.generation).then(|| {
+                record.timed = false;
+                record.background = false;
+                Change::Untimed
+            })
+        });
+    }
+}
+
+/// A timer that dies with its runtime leaves the peer to those picks that look at the clock.
+impl<P> Drop for Alarm<P> {
+    fn drop(&mut self) {
+        if !self.rung {
+            self.leave_to_picks();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How a request is kept for another attempt, and whether it may be executed twice.
+
+/// Keeps a request for the next attempt.
+///
+/// A request is consumed by the attempt that carries it, so what may go to another peer must be
+/// copied first. A request that cannot be copied is served too, with one attempt.
+pub trait Replay<R> {
+    /// A copy for the next attempt, made before the request is sent, or `None` if it has only one.
+    fn copy(&self, request: &R) -> Option<R>;
+
+    /// Whether the request may be executed twice. Asked only after an outcome whose verdict is
+    /// [`Retry::IfIdempotent`](crate::Retry::IfIdempotent).
+    fn is_idempotent(&self, request: &R) -> bool;
+}
+
+/// Copies by `Clone`. The default, with no request idempotent.
+///
+/// ```
+/// use evenhand::{BalanceLayer, Cloned, Peers};
+///
+/// struct Command { text: String, write: bool }
+/// # impl Clone for Command { fn clone(&self) -> Self { Command { text: self.text.clone(), write: self.write } } }
+///
+/// let peers = Peers::new([("a", 1), ("b", 2)])?;
+/// let layer = BalanceLayer::new(peers).replay(Cloned::idempotent_if(|c: &Command| !c.write));
+/// # Ok::<(), evenhand::PeersError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cloned<F = bool> {
+    idempotent: F,
+}
+
+impl Cloned {
+    /// Every request may be executed twice.
+    #[must_use]
+    pub const fn idempotent() -> Self {
+        Self { idempotent: true }
+    }
+}
+
+impl<F> Cloned<F> {
+    /// Those requests for which `idempotent` holds may be executed twice.
+    #[must_use]
+    pub const fn idempotent_if(idempotent: F) -> Self {
+        Self { idempotent }
+    }
+}
+
+impl<R: Clone> Replay<R> for Cloned<bool> {
+    fn copy(&self, request: &R) -> Option<R> {
+        Some(request.clone())
+    }
+
+    fn is_idempotent(&self, _: &R) -> bool {
+        self.idempotent
+    }
+}
+
+impl<R: Clone, F: Fn(&R) -> bool> Replay<R> for Cloned<F> {
+    fn copy(&self, request: &R) -> Option<R> {
+        Some(request.clone())
+    }
+
+    fn is_idempotent(&self, request: &R) -> bool {
+        (self.idempotent)(request)
+    }
+}
+
+/// Copies nothing: each request gets one attempt. For requests that are not `Clone`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Once;
+
+impl<R> Replay<R> for Once {
+    fn copy(&self, _: &R) -> Option<R> {
+        None
+    }
+
+    fn is_idempotent(&self, _: &R) -> bool {
+        false
+    }
+}

@@ -1,0 +1,88 @@
+//! The balancer as a service.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use crate::attempt::Attempt;
+use crate::classify::Classify;
+use crate::error::Error;
+use crate::future::ResponseFuture;
+use crate::layer::AllDown;
+use crate::peers::Peers;
+use crate::probe::Policy;
+use crate::replay::Replay;
+
+/// What the clones of one balancer share.
+pub(crate) struct Shared<P, C, Y> {
+    pub(crate) peers: Peers<P>,
+    pub(crate) classify: C,
+    pub(crate) replay: Y,
+    pub(crate) policy: Arc<Policy<P>>,
+    pub(crate) all_down: AllDown,
+}
+
+/// Sends each request to a peer of the set, and to another where the first one failed and the
+/// verdict allows it. Made by [`BalanceLayer`](crate::BalanceLayer).
+///
+/// It is always ready: the pick, and waiting for the connector to be ready, happen inside the
+/// [`ResponseFuture`], on a clone of the connector. So it can be cloned freely, needs no `Buffer`,
+/// and cannot lose readiness. It exerts no backpressure of its own: put a `ConcurrencyLimit` or
+/// `LoadShed` above it.
+pub struct Balance<S, P, C, Y> {
+    connector: S,
+    shared: Arc<Shared<P, C, Y>>,
+}
+
+impl<S, P, C, Y> Balance<S, P, C, Y> {
+    pub(crate) fn new(connector: S, shared: Shared<P, C, Y>) -> Self {
+        Self {
+            connector,
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The peers it balances over.
+    pub fn peers(&self) -> &Peers<P> {
+        &self.shared.peers
+    }
+}
+
+impl<S, P, C, Y, R> Service<R> for Balance<S, P, C, Y>
+where
+    S: Service<Attempt<P, R>> + Clone,
+    P: Send + Sync + 'static,
+    C: Classify<S::Response, S::Error>,
+    Y: Replay<R>,
+{
+    type Response = S::Response;
+    type Error = Error<S::Error>;
+    type Future = ResponseFuture<S, P, R, C, Y>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        ResponseFuture::new(self.shared.clone(), self.connector.clone(), request)
+    }
+}
+
+impl<S: Clone, P, C, Y> Clone for Balance<S, P, C, Y> {
+    fn clone(&self) -> Self {
+        Self {
+            connector: self.connector.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<S, P, C, Y> fmt::Debug for Balance<S, P, C, Y> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balance")
+            .field("peers", self.peers())
+            .finish_non_exhaustive()
+    }
+}

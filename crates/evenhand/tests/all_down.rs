@@ -1,0 +1,151 @@
+//! What a request does when no peer is left: fail, wait, or make a last attempt.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test states what it takes for granted"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Balanced, Does, INTERVAL, REFUSE, Stage, layer, peers, send, up_and_down};
+use evenhand::{AllDown, Error, Peers, Verdict};
+use tokio::time::{Instant, advance};
+use tower::Layer;
+
+async fn both_down(all_down: AllDown) -> (Peers<()>, Stage, Balanced) {
+    let (peers, stage) = (peers(&["a", "b"]), Stage::new());
+    let quick = layer(&peers).layer(stage.clone());
+    stage.script([REFUSE, REFUSE]);
+    send(&quick).await.unwrap_err();
+    assert_eq!(up_and_down(&peers), (0, 2));
+    stage.attempts();
+    let balance = layer(&peers).all_down(all_down).layer(stage.clone());
+    (peers, stage, balance)
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_it_fails_at_once() {
+    let (_, stage, balance) = both_down(AllDown::default()).await;
+    let start = Instant::now();
+    assert!(matches!(
+        send(&balance).await.unwrap_err(),
+        Error::NoneLeft { .. }
+    ));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(stage.attempts().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_callers_are_served_as_soon_as_a_peer_recovers() {
+    let (peers, stage, balance) = both_down(AllDown::WaitUpTo(2 * INTERVAL)).await;
+    let start = Instant::now();
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let balance = balance.clone();
+            tokio::spawn(async move { send(&balance).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(INTERVAL) <= Duration::from_millis(2),
+        "{took:?}"
+    );
+    assert_eq!(stage.attempts().len(), 100);
+    assert_eq!(up_and_down(&peers), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_by_its_deadline() {
+    let (_, stage, balance) = both_down(AllDown::WaitUpTo(Duration::from_secs(5))).await;
+    stage.tell_all(&["a", "b"], REFUSE);
+    let start = Instant::now();
+    let error = send(&balance).await.unwrap_err();
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(Duration::from_secs(5)) <= Duration::from_millis(2),
+        "{took:?}"
+    );
+    assert!(error.next_due().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_outlives_failed_probes() {
+    let (peers, stage, balance) = both_down(AllDown::WaitUpTo(4 * INTERVAL)).await;
+    stage.script([REFUSE, REFUSE, Does::Answer]);
+    let start = Instant::now();
+    send(&balance).await.unwrap();
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(2 * INTERVAL) <= Duration::from_millis(4),
+        "{took:?}"
+    );
+    assert_eq!(stage.attempts().len(), 3);
+    assert_eq!(up_and_down(&peers), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_peers_that_are_up() {
+    let (peers, stage) = (peers(&["a", "b"]), Stage::new());
+    let balance = layer(&peers)
+        .all_down(AllDown::WaitUpTo(INTERVAL))
+        .layer(stage.clone());
+    stage.tell_all(&["a", "b"], Does::Fail(Verdict::neutral().safe()));
+    let start = Instant::now();
+    send(&balance).await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_set_is_not_waited_for() {
+    let peers = peers(&[]);
+    let balance = layer(&peers)
+        .all_down(AllDown::WaitUpTo(INTERVAL))
+        .layer(Stage::new());
+    assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_can_be_dropped() {
+    let (peers, stage, balance) = both_down(AllDown::WaitUpTo(2 * INTERVAL)).await;
+    let waiting = tokio::time::timeout(Duration::from_secs(1), send(&balance)).await;
+    assert!(waiting.is_err());
+    advance(INTERVAL).await;
+    send(&balance).await.unwrap();
+    assert_eq!(stage.attempts().len(), 1);
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 1),
+        "the other one is due, and nobody has asked it yet"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_is_one_attempt_on_the_peer_that_is_due_soonest() {
+    let (peers, stage, balance) = both_down(AllDown::LastResort).await;
+    let soonest = |peers: &Peers<()>| {
+        let due = peers
+            .statuses()
+            .into_iter()
+            .map(|s| (s.next_probe, s.peer))
+            .min();
+        due.unwrap().1.to_string()
+    };
+    let expected = soonest(&peers);
+    stage.script([REFUSE]);
+    send(&balance).await.unwrap_err();
+    assert_eq!(stage.attempts(), [expected]);
+
+    advance(Duration::from_secs(1)).await;
+    let expected = soonest(&peers);
+    assert_eq!(send(&balance).await.unwrap(), expected);
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 1),
+        "and if it succeeds the peer is back"
+    );
+}

@@ -1,0 +1,176 @@
+//! Which outcomes go to another peer, and which peers that may be.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test states what it takes for granted"
+)]
+
+mod common;
+
+use common::{Does, REFUSE, Stage, balance, layer, peers, send, up_and_down};
+use evenhand::{Cause, Cloned, Error, Once, Verdict};
+use tower::Layer;
+
+#[tokio::test(start_paused = true)]
+async fn while_a_peer_is_up_no_safe_request_fails() {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let (peers, stage, balance) = balance(&names);
+    stage.tell_all(&names[1..], REFUSE);
+    assert_eq!(send(&balance).await.unwrap(), "a");
+    for _ in 0..50 {
+        assert_eq!(send(&balance).await.unwrap(), "a");
+    }
+    assert!(up_and_down(&peers).0 >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_peer_is_tried_twice_for_one_request() {
+    let names = ["a", "b", "c", "d", "e"];
+    let (_, stage, balance) = balance(&names);
+    // Not ejected, so only the request's own memory keeps it away.
+    stage.tell_all(&names, Does::Fail(Verdict::neutral().safe()));
+    let error = send(&balance).await.unwrap_err();
+    let mut attempts = stage.attempts();
+    attempts.sort();
+    assert_eq!(attempts, names);
+    let tried: Vec<&str> = error.tried().iter().map(|tried| &*tried.peer).collect();
+    assert_eq!(tried.len(), 5, "{tried:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_forbids_it_goes_to_no_other_peer() {
+    let (peers, stage, balance) = balance(&["a", "b"]);
+    stage.script([Does::Fail(Verdict::down().because("lost in commit"))]);
+    let error = send(&balance).await.unwrap_err();
+    assert!(matches!(error, Error::Failed { .. }), "{error:?}");
+    assert_eq!(stage.attempts().len(), 1);
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 1),
+        "the verdict on the peer counts all the same"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_is_retried_only_if_the_caller_marked_the_request_idempotent() {
+    const LOST: Does = Does::Fail(Verdict::neutral().if_idempotent());
+    let peers = peers(&["a", "b"]);
+    for (replay, attempts) in [(Cloned::default(), 1), (Cloned::idempotent(), 2)] {
+        let stage = Stage::new();
+        let balance = layer(&peers).replay(replay).layer(stage.clone());
+        stage.script([LOST, Does::Answer]);
+        assert_eq!(send(&balance).await.is_ok(), attempts == 2);
+        assert_eq!(stage.attempts().len(), attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_copied_gets_one_attempt() {
+    let peers = peers(&["a", "b"]);
+    let stage = Stage::new();
+    let balance = layer(&peers).replay(Once).layer(stage.clone());
+    stage.script([REFUSE]);
+    let error = send(&balance).await.unwrap_err();
+    assert_eq!(error.tried().len(), 1);
+    send(&balance).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_can_be_turned_down_and_is_still_better_than_none() {
+    let busy = Verdict::degraded().safe().because("busy");
+    let (_, stage, balance) = balance(&["a", "b"]);
+    stage.script([Does::AnswerBadly(busy), Does::Answer]);
+    send(&balance).await.unwrap();
+    assert_eq!(stage.attempts().len(), 2);
+
+    stage.script([Does::AnswerBadly(busy), Does::AnswerBadly(busy)]);
+    let last = send(&balance).await.unwrap();
+    assert_eq!(
+        stage.attempts()[1],
+        last,
+        "with nobody left the last response stands"
+    );
+
+    stage.script([Does::AnswerBadly(busy), REFUSE]);
+    let error = send(&balance).await.unwrap_err();
+    assert!(matches!(
+        error.tried()[0].cause,
+        Cause::Rejected(Some("busy"))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_names_every_peer_with_its_cause_and_when_the_next_is_due() {
+    let (_, stage, balance) = balance(&["a", "b"]);
+    stage.script([REFUSE, Does::Fail(Verdict::down().safe().because("reset"))]);
+    let error = send(&balance).await.unwrap_err();
+    let attempts = stage.attempts();
+    let expected = format!(
+        "no peer is left to try (the next one is due in 30.0s): {}: refused; {}: reset",
+        attempts[0], attempts[1]
+    );
+    assert_eq!(error.to_string(), expected);
+    let none = send(&balance).await.unwrap_err();
+    assert_eq!(
+        none.to_string(),
+        "all peers are down (the next one is due in 30.0s)"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_set_says_so() {
+    let (_, _, balance) = balance(&[]);
+    assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+}
+
+#[tokio::test]
+async fn a_connector_that_fails_to_get_ready_blames_no_peer() {
+    let peers = peers(&["a"]);
+    let semaphore = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    semaphore.close();
+    let balance = layer(&peers).layer(Stage::ready_by(semaphore));
+    assert!(matches!(
+        send(&balance).await.unwrap_err(),
+        Error::NotReady(_)
+    ));
+    assert_eq!(up_and_down(&peers), (1, 0));
+}
+
+#[tokio::test]
+async fn a_request_waits_until_the_connector_is_ready() {
+    let peers = peers(&["a"]);
+    let semaphore = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let stage = Stage::ready_by(semaphore.clone());
+    let balance = layer(&peers).layer(stage.clone());
+    let request = tokio::spawn({
+        let balance = balance.clone();
+        async move { send(&balance).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(stage.attempts().is_empty());
+    semaphore.add_permits(1);
+    assert_eq!(request.await.unwrap().unwrap(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_of_a_dead_peers_requests_spread_evenly() {
+    let names = ["dead", "a", "b", "c"];
+    let mut served = [0_u32; 3];
+    for seed in 0..3000 {
+        let peers = peers(&names);
+        let stage = Stage::new();
+        stage.tell("dead", REFUSE);
+        let balance = layer(&peers).seed(seed).layer(stage.clone());
+        let by = send(&balance).await.unwrap();
+        served[names.iter().position(|name| *name == by).unwrap() - 1] += 1;
+    }
+    let fair = 1000.0;
+    let chi: f64 = served
+        .iter()
+        .map(|&n| (f64::from(n) - fair).powi(2) / fair)
+        .sum();
+    assert!(
+        chi < 13.8,
+        "no neighbour gets the dead peer's share: {served:?}"
+    );
+}
