@@ -1,31 +1,240 @@
-use evenhand_testkit::MariaDb;
+//! Real servers, stopped in every way.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may state what it takes for granted"
+)]
+
+mod common;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{QUIET, soon, stalls};
+use evenhand_testkit::{MariaDb, MariaDbError};
+use mysql_async::Conn;
 use mysql_async::prelude::*;
 
+const LIMIT: Duration = Duration::from_secs(10);
+
+async fn connect(db: &MariaDb) -> Conn {
+    soon(Conn::from_url(db.url())).await.unwrap()
+}
+
+fn assert_refused(addr: SocketAddr) {
+    let error = TcpStream::connect(addr).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+/// The state of a process as in ps, such as 'S' or 'T'; `None` if it is gone or only waits to be
+/// collected.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let state = stat.rsplit_once(") ")?.1.chars().next()?;
+    (state != 'Z').then_some(state)
+}
+
+fn assert_ends(pid: u32) {
+    let begun = Instant::now();
+    while state(pid).is_some() {
+        assert!(begun.elapsed() < LIMIT, "process {pid} lives on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[tokio::test]
-async fn starts() {
-    let t = std::time::Instant::now();
-    let db = MariaDb::start().unwrap();
-    println!("{:?}", t.elapsed());
-    let mut c = mysql_async::Conn::from_url(db.url()).await.unwrap();
-    let p: Option<u16> = c.query_first("SELECT @@port").await.unwrap();
-    assert_eq!(p, Some(db.port()));
-    let t = std::time::Instant::now();
-    let _db = MariaDb::start().unwrap();
-    println!("{:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    let v = MariaDb::start_many(4).unwrap();
-    println!("{:?}", t.elapsed());
-    println!("{}", v[0].log_tail());
-    println!(
-        "{}",
-        std::process::Command::new("ps")
-            .args(["-eo", "pid,user,rss,args"])
-            .output()
-            .map(|o| String::from_utf8_lossy(&o.stdout)
-                .lines()
-                .filter(|l| l.contains("mariadbd"))
-                .collect::<Vec<_>>()
-                .join("\n"))
-            .unwrap()
+async fn a_server_answers_on_its_port_and_keeps_its_data() {
+    let mut db = MariaDb::start().unwrap();
+    let mut conn = connect(&db).await;
+    assert_eq!(
+        conn.query_first("SELECT @@port").await.unwrap(),
+        Some(db.port())
     );
+    let database: Option<String> = conn.query_first("SELECT DATABASE()").await.unwrap();
+    assert_eq!(database.as_deref(), Some("test"));
+    conn.query_drop("CREATE TABLE t (a INT) ENGINE=InnoDB")
+        .await
+        .unwrap();
+    conn.exec_drop("INSERT INTO t VALUES (?)", (7,))
+        .await
+        .unwrap();
+
+    let (port, pid) = (db.port(), db.pid().unwrap());
+    db.kill().unwrap();
+    db.kill().unwrap();
+    assert_eq!((db.pid(), state(pid)), (None, None));
+    assert_refused(db.addr());
+    assert!(soon(conn.query_drop("SELECT 1")).await.is_err());
+
+    db.restart().unwrap();
+    assert_eq!(db.port(), port);
+    let mut conn = connect(&db).await;
+    assert_eq!(conn.query_first("SELECT a FROM t").await.unwrap(), Some(7));
+
+    db.stop().unwrap();
+    db.stop().unwrap();
+    assert_refused(db.addr());
+    db.restart().unwrap();
+    let pid = db.pid().unwrap();
+    db.restart().unwrap();
+    assert_ne!(db.pid().unwrap(), pid);
+    let mut conn = connect(&db).await;
+    assert_eq!(conn.query_first("SELECT a FROM t").await.unwrap(), Some(7));
+}
+
+#[tokio::test]
+async fn a_frozen_server_accepts_and_says_nothing_until_it_is_thawed() {
+    let mut db = MariaDb::start().unwrap();
+    let mut conn = connect(&db).await;
+    db.freeze().unwrap();
+    db.freeze().unwrap();
+
+    let mut stream = TcpStream::connect(db.addr()).unwrap();
+    stream.set_read_timeout(Some(QUIET)).unwrap();
+    let error = stream.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    assert!(stalls(conn.query_drop("SELECT 1")).await);
+
+    db.thaw().unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.read_exact(&mut [0; 5]).unwrap();
+    connect(&db).await.ping().await.unwrap();
+
+    // A frozen server can be stopped, too.
+    db.freeze().unwrap();
+    db.stop().unwrap();
+    assert!(matches!(db.freeze(), Err(MariaDbError::NotRunning { .. })));
+    assert!(matches!(db.thaw(), Err(MariaDbError::NotRunning { .. })));
+    assert_refused(db.addr());
+}
+
+#[tokio::test]
+async fn several_servers_run_side_by_side_with_arguments_of_their_own() {
+    let dbs = MariaDb::builder()
+        .arg("--max-connections=11")
+        .start_many(3)
+        .unwrap();
+    let mut ports: Vec<u16> = dbs.iter().map(MariaDb::port).collect();
+    for db in &dbs {
+        let mut conn = connect(db).await;
+        let limit: Option<u32> = conn.query_first("SELECT @@max_connections").await.unwrap();
+        assert_eq!(limit, Some(11));
+        assert_eq!(
+            conn.query_first("SELECT @@port").await.unwrap(),
+            Some(db.port())
+        );
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), 3);
+    // Each has its own data.
+    connect(&dbs[0])
+        .await
+        .query_drop("CREATE TABLE mine (a INT)")
+        .await
+        .unwrap();
+    assert!(
+        connect(&dbs[1])
+            .await
+            .query_drop("SELECT a FROM mine")
+            .await
+            .is_err()
+    );
+}
+
+#[test]
+fn a_server_that_ends_at_once_says_why() {
+    let error = MariaDb::builder()
+        .arg("--no-such-option")
+        .start()
+        .unwrap_err();
+    assert!(matches!(error, MariaDbError::Ended { .. }), "{error:?}");
+    assert!(error.to_string().contains("no-such-option"), "{error}");
+}
+
+#[test]
+fn a_restart_waits_for_a_port_that_another_holds() {
+    let mut db = MariaDb::start().unwrap();
+    db.kill().unwrap();
+    let squatter = TcpListener::bind(db.addr()).unwrap();
+    let leaves = std::thread::spawn(move || {
+        std::thread::sleep(2 * QUIET);
+        drop(squatter);
+    });
+    db.restart().unwrap();
+    assert!(leaves.is_finished());
+}
+
+#[test]
+fn a_drop_ends_the_process_also_in_a_panic_and_when_frozen() {
+    let db = MariaDb::start().unwrap();
+    let pid = db.pid().unwrap();
+    db.freeze().unwrap();
+    assert_eq!(state(pid), Some('T'));
+    drop(db);
+    assert_eq!(state(pid), None);
+
+    let db = MariaDb::start().unwrap();
+    let (pid, addr) = (db.pid().unwrap(), db.addr());
+    let panicking = std::thread::spawn(move || {
+        let _db = db;
+        panic!("a test fails");
+    });
+    assert!(panicking.join().is_err());
+    assert_eq!(state(pid), None);
+    assert_refused(addr);
+}
+
+#[test]
+fn a_server_outlives_the_thread_that_asked_for_it() {
+    let db = std::thread::spawn(MariaDb::start).join().unwrap().unwrap();
+    std::thread::sleep(QUIET);
+    assert!(state(db.pid().unwrap()).is_some());
+}
+
+const ORPHAN: &str = "EVENHAND_TESTKIT_ORPHAN";
+
+/// Not a test of its own: what the next one runs in another process, and kills.
+#[test]
+fn helper_that_waits_to_be_killed() {
+    if std::env::var_os(ORPHAN).is_some() {
+        let db = MariaDb::start().unwrap();
+        println!("\nserver {}", db.pid().unwrap());
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+fn a_server_dies_with_a_test_process_that_is_killed() {
+    if !Path::new("/usr/bin/setpriv").exists() {
+        eprintln!("left out: there is no setpriv here");
+        return;
+    }
+    // Nobody cleans up after a process that is killed, so its folders go below ours.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut helper = Command::new(std::env::current_exe().unwrap())
+        .args(["helper_that_waits_to_be_killed", "--exact", "--nocapture"])
+        .env(ORPHAN, "1")
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = BufReader::new(helper.stdout.take().unwrap())
+        .lines()
+        .find_map(|line| line.unwrap().strip_prefix("server ")?.parse().ok())
+        .unwrap();
+    assert!(state(pid).is_some());
+    helper.kill().unwrap();
+    helper.wait().unwrap();
+    assert_ends(pid);
 }

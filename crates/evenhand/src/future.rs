@@ -124,6 +124,22 @@ where
             step: Step::Pick,
         }
     }
+
+    /// Ends the request here, as dropping it would, and tells what was tried so far: for a caller
+    /// whose own time limit has passed. Not to be polled afterwards.
+    pub fn abandon(self: Pin<&mut Self>) -> Error<S::Error> {
+        let mut this = self.project();
+        this.step.set(Step::Done);
+        let tried = this
+            .history
+            .take()
+            .map(|history| history.tried)
+            .unwrap_or_default();
+        Error::NoneLeft {
+            tried,
+            next_due: this.shared.peers.set.next_due(),
+        }
+    }
 }
 
 impl<S, P, R, C, Y> Future for ResponseFuture<S, P, R, C, Y>

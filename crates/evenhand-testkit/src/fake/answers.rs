@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use super::faults::ErrPacket;
 use super::lock;
-use super::sql::{self, Expr, Item, Target, Token};
+use super::sql::{self, Expr, Item, Target};
+use super::tokens::{Token, TokenKind};
 use super::value::{ResultSet, Value};
 
 /// What to do with a statement.
@@ -112,7 +113,7 @@ impl Answers {
             Plan::Write
         } else if any(&[
             "SHOW", "WITH", "TABLE", "DESCRIBE", "DESC", "EXPLAIN", "VALUES",
-        ]) || !matches!(first.kind, sql::TokenKind::Word(_))
+        ]) || !matches!(first.kind, TokenKind::Word(_))
         {
             Plan::Unknown
         } else {
@@ -172,10 +173,11 @@ pub(super) fn default_variables(port: u16, version: &str) -> Answers {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tokens::tokens;
     use super::*;
 
     fn plan(statement: &str) -> String {
-        let plan = Answers::default().plan(statement, &sql::tokens(statement));
+        let plan = Answers::default().plan(statement, &tokens(statement));
         let plan = format!("{plan:?}");
         plan.split(['(', ' ']).next().unwrap().to_owned()
     }
@@ -208,7 +210,7 @@ mod tests {
     fn a_canned_answer_wins_and_blanks_do_not_matter() {
         let answers = Answers::default();
         answers.put(" DO 1; ", Canned::Err(syntax_error("")));
-        let plan = answers.plan("DO 1", &sql::tokens("DO 1"));
+        let plan = answers.plan("DO 1", &tokens("DO 1"));
         assert!(matches!(plan, Plan::Canned(Canned::Err(_))));
     }
 }

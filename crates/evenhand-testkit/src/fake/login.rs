@@ -1,4 +1,5 @@
-//! The handshake: the greeting, what the client answers, and the check of a password by `mysql_native_password`.
+//! The handshake: the greeting, what the client answers, and the check of a password by
+//! `mysql_native_password`.
 //!
 //! Neither TLS nor compression is announced, and both forms of ending a list of rows are known.
 

@@ -4,11 +4,12 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `faults.rs` | [`Fault`] and [`ErrPacket`]: how it can fail |
-//! | `server.rs` | what all connections share: the listening socket, the controls, the counters |
-//! | `session.rs` | one connection: greeting, login, commands and replies, and where faults strike |
-//! | `state.rs` | what a connection remembers: transaction, variables |
+//! | `server.rs` | what all connections share: the listening socket, the controls, counters |
+//! | `session.rs` | one connection from greeting to end, and where faults strike |
+//! | `commands.rs` | what a connection does with a command |
+//! | `state.rs` | what a connection remembers: its transaction, its variables |
 //! | `answers.rs` | what a statement gives |
-//! | `sql.rs` | just enough SQL for that |
+//! | `sql.rs`, `tokens.rs` | just enough SQL for that |
 //! | `prepared.rs` | prepared statements and their parameters |
 //! | `value.rs` | [`Value`], columns and rows |
 //! | `login.rs` | the handshake's packets and the password |
@@ -16,6 +17,7 @@
 //! | `wire.rs` | packets on a socket |
 
 mod answers;
+mod commands;
 mod faults;
 mod login;
 mod packets;
@@ -24,6 +26,7 @@ mod server;
 mod session;
 mod sql;
 mod state;
+mod tokens;
 mod value;
 mod wire;
 
@@ -47,17 +50,19 @@ pub use value::Value;
 
 /// An in-process MySQL server on a loopback port of its own.
 ///
-/// It understands logins, text queries, prepared statements, transactions, ping, reset and change of
-/// user. It has no tables:
+/// It understands logins, text queries, prepared statements, transactions, ping, reset and change
+/// of user. It has no tables:
 ///
-/// - `SELECT` of literals, `?`, `@@variables`, `@variables`, `CONNECTION_ID()`, `VERSION()`, `DATABASE()`,
-///   `USER()` and `SLEEP(seconds)` is worked out. `@@port` and `@@hostname` tell one double from another.
-/// - [`answer`](FakeMySql::answer) and [`answer_err`](FakeMySql::answer_err) say what any other statement
-///   gives.
+/// - `SELECT` of literals, `?`, `@@variables`, `@variables`, `CONNECTION_ID()`, `VERSION()`,
+///   `DATABASE()`, `USER()` and `SLEEP(seconds)` is worked out. `@@port` and `@@hostname` tell one
+///   double from another.
+/// - [`answer`](FakeMySql::answer) and [`answer_err`](FakeMySql::answer_err) say what any other
+///   statement gives.
 /// - Else a read is an error, 1064 with the statement, and a write is OK with one affected row.
+///   `SET` keeps what it assigns for its connection; `SET GLOBAL` succeeds and does nothing.
 ///
-/// All methods may be called at any time, in any order, from any thread, more than once. It runs on the
-/// runtime in which it was started, and ends when it is dropped: its connections are closed and
+/// All methods may be called at any time, in any order, from any thread, more than once. It runs on
+/// the runtime in which it was started, and ends when it is dropped: its connections are closed and
 /// its port is given back.
 ///
 /// ```
@@ -94,15 +99,15 @@ pub struct FakeMySqlBuilder {
 }
 
 impl FakeMySqlBuilder {
-    /// The version to announce; default `8.0.36-evenhand-fake`. With `MariaDB` in it, drivers take the
-    /// double for a MariaDB.
+    /// The version to announce; default `8.0.36-evenhand-fake`. With `MariaDB` in it, drivers take
+    /// the double for a MariaDB.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// The only user who may log in, and the password; anybody else gets 1045 28000. By default every
-    /// user may, with any password.
+    /// The only user who may log in, and the password; anybody else gets 1045 28000. By default
+    /// every user may, with any password.
     pub fn account(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.account = Some(Account {
             user: user.into(),
@@ -111,8 +116,8 @@ impl FakeMySqlBuilder {
         self
     }
 
-    /// Whether to announce CLIENT_DEPRECATE_EOF; default true. Without it lists of columns and rows end
-    /// with EOF packets, as on servers before MySQL 5.7.
+    /// Whether to announce CLIENT_DEPRECATE_EOF; default true. Without it lists of columns and rows
+    /// end with EOF packets, as on servers before MySQL 5.7.
     pub fn deprecate_eof(mut self, announce: bool) -> Self {
         self.deprecate_eof = announce;
         self
@@ -171,8 +176,8 @@ impl FakeMySql {
         self.addr().port()
     }
 
-    /// `mysql://root@127.0.0.1:PORT/test`, or with the user and password of [`FakeMySqlBuilder::account`], which must not
-    /// need escaping in a URL.
+    /// `mysql://root@127.0.0.1:PORT/test`, or with the user and password of
+    /// [`FakeMySqlBuilder::account`], which must not need escaping in a URL.
     pub fn url(&self) -> String {
         let login = match &self.server.settings.account {
             Some(Account { user, password }) if password.is_empty() => user.clone(),
@@ -182,8 +187,9 @@ impl FakeMySql {
         format!("mysql://{login}@{}/test", self.addr())
     }
 
-    /// From now on `statement` gives these rows; a row shorter than the columns is filled up with NULL. The
-    /// statement must be sent exactly so, but for blanks around it and a last semicolon; a prepared one with its `?`s.
+    /// From now on `statement` gives these rows; a row shorter than the columns is filled up with
+    /// NULL. The statement must be sent exactly so, but for blanks around it and a last semicolon;
+    /// a prepared one with its `?`s.
     pub fn answer<Columns, Rows, Row>(&self, statement: &str, columns: Columns, rows: Rows)
     where
         Columns: IntoIterator<Item: Into<String>>,
@@ -199,14 +205,14 @@ impl FakeMySql {
         self.server.answers.put(statement, Canned::Rows(rows));
     }
 
-    /// From now on `statement` gives this error, and the connection stays open. The statement is matched as in
-    /// [`answer`](FakeMySql::answer).
+    /// From now on `statement` gives this error, and the connection stays open. The statement is
+    /// matched as in [`answer`](FakeMySql::answer).
     pub fn answer_err(&self, statement: &str, error: ErrPacket) {
         self.server.answers.put(statement, Canned::Err(error));
     }
 
-    /// Sets a system variable for all connections that have not set their own, such as `read_only` to 1. The name is
-    /// given without `@@` and without a scope.
+    /// Sets a system variable for all connections that have not set their own, such as `read_only`
+    /// to 1. The name is given without `@@` and without a scope.
     pub fn set_variable(&self, name: &str, value: impl Into<Value>) {
         self.server.answers.set_variable(name, value.into());
     }
@@ -229,22 +235,24 @@ impl FakeMySql {
         }
     }
 
-    /// A delay before each reply, that to the login included, but not before the greeting; 0, the default, is none. It
-    /// stays through a restart.
+    /// A delay before each reply, that to the login included, but not before the greeting; 0, the
+    /// default, is none. It stays through a restart.
     pub fn set_delay(&self, per_reply: Duration) {
         self.server
             .control
             .send_modify(|control| control.delay = per_reply);
     }
 
-    /// Dies as by SIGKILL: when this returns, new connections are refused and every held one has been cut (the client
-    /// reads EOF or a reset). It stays so until [`restart`](FakeMySql::restart).
+    /// Dies as by SIGKILL: when this returns, new connections are refused and every held one has
+    /// been cut (the client reads EOF or a reset). It stays so until
+    /// [`restart`](FakeMySql::restart).
     pub fn kill(&self) {
         self.server.kill();
     }
 
-    /// Listens again on the same port, with no fault and not frozen. A server that is running is killed first: like any restart this one
-    /// cuts its connections. Counters, answers, variables and the delay stay.
+    /// Listens again on the same port, with no fault and not frozen. A server that is running is
+    /// killed first: like any restart this one cuts its connections. Counters, answers, variables
+    /// and the delay stay.
     ///
     /// # Errors
     /// If something else has come to listen on the port and stays there for two seconds.
@@ -257,7 +265,8 @@ impl FakeMySql {
         self.server.cut();
     }
 
-    /// Stops as by SIGSTOP: connections are completed by the kernel but get no greeting, held ones get no reply.
+    /// Stops as by SIGSTOP: connections are completed by the kernel but get no greeting, held ones
+    /// get no reply.
     pub fn freeze(&self) {
         self.server
             .control
@@ -271,12 +280,14 @@ impl FakeMySql {
             .send_modify(|control| control.frozen = false);
     }
 
-    /// How many connections are open now. One that its client has just closed is counted until the server notices.
+    /// How many connections are open now. One that its client has just closed is counted until the
+    /// server notices.
     pub fn connections(&self) -> usize {
         self.server.connections()
     }
 
-    /// How many TCP connections were ever accepted. Those that came while the server was frozen are accepted when it is thawed.
+    /// How many TCP connections were ever accepted. Those that came while the server was frozen are
+    /// accepted when it is thawed.
     pub fn accepted(&self) -> u64 {
         self.server.accepted.load(Ordering::Relaxed)
     }
@@ -286,14 +297,15 @@ impl FakeMySql {
         self.server.logins.load(Ordering::Relaxed)
     }
 
-    /// How many queries and prepared executions were ever sent, those that failed or were never answered included, and
-    /// the driver's own settings query after a login left out.
+    /// How many queries and prepared executions were ever sent, those that failed or were never
+    /// answered included, and the driver's own settings query after a login left out.
     pub fn queries(&self) -> u64 {
         self.server.queries.load(Ordering::Relaxed)
     }
 
-    /// The last 10 000 statements that were executed, in order. Prepared ones stand with their `?`s. A statement whose reply
-    /// was lost is here, one that a fault refused is not, nor is the driver's own settings query.
+    /// The last 10 000 statements that were executed, in order. Prepared ones stand with their
+    /// `?`s. A statement whose reply was lost is here, one that a fault refused is not, nor is the
+    /// driver's own settings query.
     pub fn statements(&self) -> Vec<String> {
         self.server.statements()
     }
@@ -306,7 +318,8 @@ impl Drop for FakeMySql {
     }
 }
 
-/// Locks, also after a panic in another thread: what the mutexes here guard is never left half-changed.
+/// Locks, also after a panic in another thread: what the mutexes here guard is never left
+/// half-changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

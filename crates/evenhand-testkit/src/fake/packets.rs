@@ -1,4 +1,5 @@
-//! The bodies of packets: length-encoded values, OK, ERR, EOF, columns and statements; and a reader for what a client sends.
+//! The bodies of packets: length-encoded values, OK, ERR, EOF, columns and statements; and a reader
+//! for what a client sends.
 
 use super::faults::ErrPacket;
 use super::value::{Column, Kind};
@@ -41,7 +42,8 @@ pub(super) fn ok(affected_rows: u64, status: u16) -> Vec<u8> {
     ok_body(0x00, affected_rows, status)
 }
 
-/// What ends a list of rows: an OK with EOF's header where the client knows CLIENT_DEPRECATE_EOF, else an EOF.
+/// What ends a list of rows: an OK with EOF's header where the client knows CLIENT_DEPRECATE_EOF,
+/// else an EOF.
 pub(super) fn end_of_rows(deprecate_eof: bool, status: u16) -> Vec<u8> {
     if deprecate_eof {
         ok_body(0xfe, 0, status)

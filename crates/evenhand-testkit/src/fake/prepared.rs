@@ -1,4 +1,5 @@
-//! Prepared statements: what the server keeps of each, and how it reads the parameters of an execution.
+//! Prepared statements: what the server keeps of each, and how it reads the parameters of an
+//! execution.
 
 use std::collections::HashMap;
 

@@ -5,12 +5,14 @@
 //! connection behind that was accepted a moment earlier. The *controls* are a watched value: a
 //! connection looks them up when it needs them, and one that waits to be thawed is woken.
 //!
-//! No lock is held across an await: accepting is a poll function that locks for the length of a poll.
+//! No lock is held across an await: accepting is a poll function that locks for the length of a
+//! poll.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -233,11 +235,12 @@ impl Door {
     fn cut(&mut self) {
         for (_, held) in self.held.drain() {
             // At once, not when the runtime comes round to dropping the session. It fails only
-            // where the client has closed the connection already.
-            let _ = nix::sys::socket::shutdown(
-                held.stream.as_raw_fd(),
-                nix::sys::socket::Shutdown::Both,
-            );
+            // where the client has closed the connection already, or for want of a descriptor.
+            let _ = held
+                .stream
+                .as_fd()
+                .try_clone_to_owned()
+                .and_then(|stream| std::net::TcpStream::from(stream).shutdown(Shutdown::Both));
             held.session.abort();
         }
     }

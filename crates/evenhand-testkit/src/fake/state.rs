@@ -153,7 +153,7 @@ impl State {
                 Target::System(name) if name == "autocommit" => {
                     let on = value.is_true();
                     // Switching it on commits what is under way.
-                    self.in_transaction &= !(on && !self.autocommit);
+                    self.in_transaction &= self.autocommit || !on;
                     self.autocommit = on;
                 }
                 Target::System(name) => {
@@ -220,10 +220,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::answers::default_variables;
-    use super::super::sql::tokens;
+    use super::super::tokens::tokens;
     use super::*;
 
-    /// Runs statements, and gives the status after each as "A" for autocommit and "T" for a transaction.
+    /// Runs statements, and gives the status after each as "A" for autocommit and "T" for a
+    /// transaction.
     fn statuses(statements: &[&str]) -> String {
         let answers = default_variables(1, "8");
         let mut state = State::new(1);

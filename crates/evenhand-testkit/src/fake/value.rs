@@ -1,7 +1,7 @@
 //! Values and result sets, and how they stand on the wire in the text and in the binary protocol.
 //!
-//! A column has one type for all its rows. It is taken from the values: if they agree it is theirs, otherwise the
-//! column is text, as it would be in a `UNION` of unlike things.
+//! A column has one type for all its rows. It is taken from the values: if they agree it is theirs,
+//! otherwise the column is text, as it would be in a `UNION` of unlike things.
 
 use super::packets::{put_lenenc_bytes, put_lenenc_int};
 
@@ -35,7 +35,9 @@ macro_rules! value_from {
 }
 
 value_from! {
-    i32 => Int, i64 => Int, u16 => UInt, u32 => UInt, u64 => UInt, f32 => Float, f64 => Double,
+    i8 => Int, i16 => Int, i32 => Int, i64 => Int,
+    u8 => UInt, u16 => UInt, u32 => UInt, u64 => UInt,
+    f32 => Float, f64 => Double,
     &str => Text, String => Text, Vec<u8> => Bytes,
 }
 
@@ -177,7 +179,8 @@ pub(super) fn text_row(row: &[Value]) -> Vec<u8> {
     body
 }
 
-/// A row of the binary protocol: a bitmap of the NULLs, then the values as the columns' types want them.
+/// A row of the binary protocol: a bitmap of the NULLs, then the values as the columns' types want
+/// them.
 pub(super) fn binary_row(columns: &[Column], row: &[Value]) -> Vec<u8> {
     // The first two bits of a row's bitmap are reserved.
     const OFFSET: usize = 2;

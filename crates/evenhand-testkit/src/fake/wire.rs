@@ -1,7 +1,7 @@
 //! Packets on a socket: reading them, gathering a reply, sending it whole or cut in half.
 //!
-//! A packet is three bytes of length, one of sequence number, and a body; a body of 16 MiB and more goes on in
-//! the next packet. A reply's packets are gathered and sent in one write.
+//! A packet is three bytes of length, one of sequence number, and a body; a body of 16 MiB and more
+//! goes on in the next packet. A reply's packets are gathered and sent in one write.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ const READ_AHEAD: usize = 16 << 10;
 
 /// One connection's packets.
 ///
-/// The stream is shared with the server's list of connections, which shuts it down when the server is killed.
+/// The stream is shared with the server's list of connections, which shuts it down when the server
+/// is killed.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: Arc<TcpStream>,
@@ -35,8 +36,8 @@ impl Wire {
         }
     }
 
-    /// The next packet's body; `None` when the client closed the connection between two packets. The reply's packets go on
-    /// counting where this one ended.
+    /// The next packet's body; `None` when the client closed the connection between two packets.
+    /// The reply's packets go on counting where this one ended.
     pub(super) async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut body = Vec::new();
         loop {
@@ -71,7 +72,8 @@ impl Wire {
         }
     }
 
-    /// Resolves when the client has closed the connection. What it sends meanwhile is kept for [`read`](Wire::read).
+    /// Resolves when the client has closed the connection. What it sends meanwhile is kept for
+    /// [`read`](Wire::read).
     pub(super) async fn closed(&mut self) {
         // A limit, lest a client that never stops fills the memory.
         while self.input.len() < MAX_COMMAND {

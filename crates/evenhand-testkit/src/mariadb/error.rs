@@ -55,8 +55,8 @@ pub enum MariaDbError {
     },
     /// `mariadbd` ran, but did not answer in time. It has been killed.
     #[error(
-        "mariadbd did not answer on port {port} within {limit:?}, on a machine that may be too busy; \
-         the end of its log:\n{log}"
+        "mariadbd did not answer on port {port} within {limit:?}; is the machine too busy? \
+         The end of its log:\n{log}"
     )]
     Silent {
         /// The port it was to listen on.

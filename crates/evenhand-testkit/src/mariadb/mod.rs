@@ -1,4 +1,5 @@
-//! [`MariaDb`]: real `mariadbd` processes, each with a temporary folder and a loopback port of its own.
+//! [`MariaDb`]: real `mariadbd` processes, each with a temporary folder and a loopback port of its
+//! own.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -6,8 +7,8 @@
 //! | `process.rs` | starting, waiting for and signalling a process |
 //! | `error.rs` | [`MariaDbError`] |
 //!
-//! A server takes about a third of a second to start and 60 MB of memory. All calls block: inside an
-//! async test use `tokio::task::spawn_blocking`, or accept that they hold up a worker.
+//! A server takes about a third of a second to start and 60 MB of memory. All calls block: inside
+//! an async test use `tokio::task::spawn_blocking`, or accept that they hold up a worker.
 
 mod error;
 mod process;
@@ -38,9 +39,10 @@ const PORTS: u32 = 5;
 
 /// A running `mariadbd`.
 ///
-/// `root` logs in without a password, and there is an empty database `test`. It listens on 127.0.0.1
-/// only. The process is killed and its folder removed on drop, so also when the test panics; and where
-/// util-linux's `setpriv` is installed it dies with the test process, even if that is killed.
+/// `root` logs in without a password, and there is an empty database `test`. It listens on
+/// 127.0.0.1 only. The process is killed and its folder removed on drop, so also when the test
+/// panics; and where util-linux's `setpriv` is installed it dies with the test process, even if
+/// that is killed.
 ///
 /// ```no_run
 /// use evenhand_testkit::MariaDb;
@@ -70,7 +72,9 @@ pub struct MariaDbBuilder {
 }
 
 impl MariaDbBuilder {
-    /// Another argument for `mariadbd`, such as `--max-connections=5`; it may override the testkit's own.
+    /// Another argument for `mariadbd`, such as `--wait-timeout=1`; it may override the testkit's
+    /// own. MariaDB takes a `--max-connections` below 10 for 10, and lets `root` in once more when
+    /// they are used up.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
@@ -113,7 +117,8 @@ impl MariaDbBuilder {
         Ok(db)
     }
 
-    /// Starts `n` servers with these settings side by side; if one fails, the others are ended, too.
+    /// Starts `n` servers with these settings side by side; if one fails, the others are ended,
+    /// too.
     ///
     /// # Errors
     /// As [`start`](MariaDbBuilder::start); the first of them.
@@ -179,7 +184,8 @@ impl MariaDb {
         process::tail(&fs::read(self.log()).unwrap_or_default())
     }
 
-    /// Sends SIGKILL and waits until the process is gone; also when it is frozen. Does nothing if it is not running.
+    /// Sends SIGKILL and waits until the process is gone; also when it is frozen. Does nothing if
+    /// it is not running.
     ///
     /// # Errors
     /// If the operating system refuses.
@@ -194,8 +200,8 @@ impl MariaDb {
         Ok(())
     }
 
-    /// Sends SIGTERM, waits up to 20 seconds for a clean end, then kills. A frozen server is thawed so that it can
-    /// end. Does nothing if it is not running.
+    /// Sends SIGTERM, waits up to 20 seconds for a clean end, then kills. A frozen server is thawed
+    /// so that it can end. Does nothing if it is not running.
     ///
     /// # Errors
     /// If the operating system refuses.
@@ -211,7 +217,8 @@ impl MariaDb {
         self.kill()
     }
 
-    /// Sends SIGSTOP, and returns when the process has stopped: it accepts connections and says nothing.
+    /// Sends SIGSTOP, and returns when the process has stopped: it accepts connections and says
+    /// nothing.
     ///
     /// # Errors
     /// [`MariaDbError::NotRunning`] after a kill or stop.
@@ -229,7 +236,8 @@ impl MariaDb {
         self.signal(Signal::SIGCONT).map(|_| ())
     }
 
-    /// Starts it again on the same port and data directory, and waits until it answers. One that runs is stopped first.
+    /// Starts it again on the same port and data directory, and waits until it answers. One that
+    /// runs is stopped first.
     ///
     /// # Errors
     /// If the server ends or stays silent, with the end of its log.
@@ -335,5 +343,6 @@ fn reserve() -> Result<ReservedPort, MariaDbError> {
 
 /// Whether the server ended because something else listens on its port.
 fn lost_its_port(error: &MariaDbError) -> bool {
-    matches!(error, MariaDbError::Ended { log, .. } if log.contains("Can't start server: Bind on TCP/IP port"))
+    const CANNOT_BIND: &str = "Can't start server: Bind on TCP/IP port";
+    matches!(error, MariaDbError::Ended { log, .. } if log.contains(CANNOT_BIND))
 }

@@ -1,24 +1,24 @@
 //! One `mariadbd` process: how it is found, started, waited for and signalled.
 //!
-//! It must not outlive the test, whatever becomes of that. Dropping the handle kills it, which covers
-//! the end of a test and a panic. For a test process that is itself killed the kernel is asked to
-//! kill the server, too (`PR_SET_PDEATHSIG`), by way of util-linux's `setpriv` where it is installed.
-//! Two things make that right:
+//! It must not outlive the test, whatever becomes of that. Dropping the handle kills it, which
+//! covers the end of a test and a panic. For a test process that is itself killed the kernel is
+//! asked to kill the server, too (`PR_SET_PDEATHSIG`), by way of util-linux's `setpriv` where it is
+//! installed. Two things make that right:
 //!
-//! - the kernel means the *thread* that started the server, not the process, so all servers are started
-//!   by one thread that never ends;
-//! - a change of user clears the request, so the server runs as its own user from the start, and is not
-//!   told to become it.
+//! - the kernel means the *thread* that started the server, not the process, so all servers are
+//!   started by one thread that never ends;
+//! - a change of user clears the request, so the server runs as its own user from the start, and is
+//!   not told to become it.
 
 use std::fs;
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,7 +65,8 @@ impl Owner {
     }
 }
 
-/// Looks for a program in `PATH` and where servers are installed, which ordinary users' `PATH` leaves out.
+/// Looks for a program in `PATH` and where servers are installed, which ordinary users' `PATH`
+/// leaves out.
 pub(super) fn find(program: &'static str) -> Result<PathBuf, MariaDbError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -75,15 +76,32 @@ pub(super) fn find(program: &'static str) -> Result<PathBuf, MariaDbError> {
         .ok_or(MariaDbError::Missing { program })
 }
 
+const DIE_WITH_PARENT: [&str; 2] = ["--pdeathsig", "KILL"];
+
+/// The program `setpriv`, if it is one that can do this; BusyBox's cannot.
+fn setpriv() -> Option<&'static Path> {
+    static SETPRIV: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let look = || {
+        let setpriv = find("setpriv").ok()?;
+        let tried = Command::new(&setpriv)
+            .args(DIE_WITH_PARENT)
+            .arg("true")
+            .output()
+            .ok()?;
+        tried.status.success().then_some(setpriv)
+    };
+    SETPRIV.get_or_init(look).as_deref()
+}
+
 /// A command that runs `program` as `owner` and, if possible, dies with us.
 pub(super) fn command(program: &Path, owner: Option<&Owner>) -> Command {
-    let mut command = match find("setpriv") {
-        Ok(setpriv) => {
+    let mut command = match setpriv() {
+        Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL"]).arg(program);
+            command.args(DIE_WITH_PARENT).arg(program);
             command
         }
-        Err(_) => Command::new(program),
+        None => Command::new(program),
     };
     if let Some(owner) = owner {
         command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
@@ -133,7 +151,8 @@ pub(super) enum Start {
     Silent,
 }
 
-/// Waits until the server has written its pid file, which it does after binding its port, and greets.
+/// Waits until the server has written its pid file, which it does after binding its port, and
+/// greets.
 ///
 /// The greeting alone would not do: it could be another server's, if that one took the port.
 pub(super) fn wait_until_it_answers(
@@ -167,6 +186,9 @@ fn greets(addr: SocketAddr) -> bool {
         stream.set_read_timeout(Some(limit))?;
         let mut start = [0; 5];
         stream.read_exact(&mut start)?;
+        // Waits until the server has let go of this connection: it counts among those it allows.
+        stream.shutdown(Shutdown::Write)?;
+        stream.read_to_end(&mut Vec::new())?;
         Ok(start)
     };
     greeting().is_ok_and(|start| start[4] == PROTOCOL)
@@ -194,8 +216,8 @@ pub(super) fn signal(pid: u32, signal: Signal) -> Result<(), MariaDbError> {
     })
 }
 
-/// Waits until every thread of the process is stopped: a signal is sent in no time, but taken later. Gives up after
-/// two seconds, or at once where there is no /proc to look at.
+/// Waits until every thread of the process is stopped: a signal is sent in no time, but taken
+/// later. Gives up after two seconds, or at once where there is no /proc to look at.
 pub(super) fn wait_until_stopped(pid: u32) {
     let begun = Instant::now();
     let stopped = || -> io::Result<bool> {
@@ -221,4 +243,26 @@ pub(super) fn tail(log: &[u8]) -> String {
     let log = String::from_utf8_lossy(log);
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_the_way_to_get_it() {
+        let error = find("mariadbd-that-nobody-has").unwrap_err().to_string();
+        assert!(error.contains("mariadbd-that-nobody-has"), "{error}");
+        assert!(error.contains("apt-get install mariadb-server"), "{error}");
+    }
+
+    #[test]
+    fn a_tail_is_the_last_lines() {
+        let log: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        let tail = tail(log.as_bytes());
+        assert!(
+            tail.starts_with("line 75\n") && tail.ends_with("line 99"),
+            "{tail}"
+        );
+    }
 }

@@ -1,8 +1,8 @@
 //! A data directory to start from, made once and copied for each server.
 //!
-//! `mariadb-install-db` takes longer than everything else about a server. So it runs once in a process, and
-//! its result is kept in memory: a folder would outlive the process, since nothing is dropped at its
-//! end. Most of the 20 MB are zeros at the end of files, which are not kept.
+//! `mariadb-install-db` takes longer than everything else about a server. So it runs once in a
+//! process, and its result is kept in memory: a folder would outlive the process, since nothing is
+//! dropped at its end. Most of the 20 MB are zeros at the end of files, which are not kept.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -57,6 +57,7 @@ impl Template {
             .prefix("evenhand-mariadb-template-")
             .tempdir()
             .map_err(MariaDbError::io("create a temporary folder"))?;
+        let data = folder.path().join("data");
         let mut command = Command::new(install);
         command
             .args([
@@ -65,7 +66,9 @@ impl Template {
                 "--skip-test-db",
             ])
             .args(["--skip-name-resolve", LOG_FILE_SIZE, DATA_FILE_PATH])
-            .arg(format!("--datadir={}", folder.path().display()));
+            .arg(format!("--datadir={}", data.display()))
+            // Ours may be one that the server's user cannot write to.
+            .env("TMPDIR", folder.path());
         if let Some(owner) = owner {
             owner.give(folder.path())?;
             command.arg(format!("--user={}", owner.name));
@@ -74,17 +77,17 @@ impl Template {
             .output()
             .map_err(MariaDbError::io("run mariadb-install-db"))?;
         if !done.status.success() {
-            let output = [done.stdout, done.stderr].concat();
+            // What it writes to stdout is general advice.
             return Err(MariaDbError::Install {
                 status: done.status,
-                output: tail(&output),
+                output: tail(&done.stderr),
             });
         }
         // A database is a folder.
-        fs::create_dir_all(folder.path().join("test"))
+        fs::create_dir_all(data.join("test"))
             .map_err(MariaDbError::io("create the database `test`"))?;
         let mut entries = Vec::new();
-        read(folder.path(), Path::new(""), &mut entries)?;
+        read(&data, Path::new(""), &mut entries)?;
         Ok(Template { entries })
     }
 

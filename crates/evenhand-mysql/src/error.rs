@@ -1,0 +1,101 @@
+//! What can go wrong, and on which peer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenhand::PeersError;
+
+/// An error of a [`Pool`](crate::Pool).
+///
+/// Converts into [`mysql_async::Error`] (as its `Other`), so that `?` works in functions that were
+/// written for `mysql_async::Pool`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A pool needs at least one peer.
+    #[error("a pool needs at least one peer")]
+    NoPeers,
+    /// Two peers have the same name, or there are too many.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    /// A peer's URL or options are not valid.
+    #[error("peer `{peer}`: its connection options are not valid: {source}")]
+    #[non_exhaustive]
+    Options {
+        /// The peer's name.
+        peer: Arc<str>,
+        /// What `mysql_async` says of them.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No connection was to be had. The source names every peer that was tried.
+    #[error("no connection after {waited:.1?}: {source}")]
+    #[non_exhaustive]
+    Checkout {
+        /// How long the checkout took.
+        waited: Duration,
+        /// Every peer tried, each with its own cause, and when the next is due.
+        source: evenhand::Error<AttemptError>,
+    },
+    /// Idempotent work was not done. The source names every peer that was tried.
+    #[error("the work was not done after {waited:.1?}: {source}")]
+    #[non_exhaustive]
+    Work {
+        /// How long all its tries took.
+        waited: Duration,
+        /// Every peer tried, each with its own cause, and when the next is due.
+        source: evenhand::Error<AttemptError>,
+    },
+    /// The pool was disconnected.
+    #[error("the pool was disconnected")]
+    Disconnected,
+    /// Connections to these peers did not end within the time limit of
+    /// [`Pool::disconnect`](crate::Pool::disconnect). They were left to close when they are
+    /// returned.
+    #[error("connections to {} were not returned or closed within {limit:?}", peers.join(", "))]
+    #[non_exhaustive]
+    StillOpen {
+        /// The peers' names.
+        peers: Vec<String>,
+        /// The time limit.
+        limit: Duration,
+    },
+}
+
+impl From<Error> for mysql_async::Error {
+    fn from(error: Error) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+/// Why an attempt on one peer failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttemptError {
+    /// Connecting, logging in or setting up the connection failed.
+    #[error("{0}")]
+    Connect(#[source] mysql_async::Error),
+    /// The peer gave no connection in time.
+    #[error("no connection within {0:?}")]
+    TimedOut(Duration),
+    /// All of this pool's connections to the peer were in use until the checkout's time was up.
+    #[error("all {0} connections to it were in use")]
+    NoFreeConnection(usize),
+    /// All of this pool's connections to the peer were in use, and another peer had one to spare.
+    #[error("all {0} connections to it were in use")]
+    Busy(usize),
+    /// The caller's time was up while the attempt was under way.
+    #[error("the caller's time was up")]
+    OutOfTime,
+    /// The peer was ejected while the attempt waited for it.
+    #[error("it was ejected meanwhile")]
+    Ejected,
+    /// The pool was disconnected meanwhile.
+    #[error("the pool was disconnected")]
+    Disconnected,
+    /// A try of idempotent work took too long.
+    #[error("the work took longer than {0:?}")]
+    TryTimedOut(Duration),
+    /// A try of idempotent work lost its connection. The source is the work's own error.
+    #[error("the connection was lost: {0}")]
+    ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
