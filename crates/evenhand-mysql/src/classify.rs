@@ -38,11 +38,11 @@ pub(crate) fn attempt(error: &AttemptError) -> Verdict {
         // This client's own shortage: blaming the peer would eject everyone.
         AttemptError::NoFreeConnection(_) | AttemptError::OutOfTime => Verdict::neutral(),
         AttemptError::Disconnected => Verdict::neutral(),
-        AttemptError::Ejected | AttemptError::Busy(_) => Verdict::neutral().safe(),
-        // Slow work or a dead peer? A check of the peer decides, not this outcome.
-        AttemptError::TryTimedOut(_) => Verdict::neutral().if_idempotent(),
-        // The connection's own guard has told what it saw.
-        AttemptError::ConnectionLost(_) => Verdict::neutral().if_idempotent(),
+        AttemptError::Ejected | AttemptError::Busy(_) | AttemptError::Avoided => {
+            Verdict::neutral().safe()
+        }
+        // A try of idempotent work is judged by its connection's guard, not here.
+        AttemptError::TryTimedOut(_) | AttemptError::ConnectionLost(_) => Verdict::neutral(),
     }
 }
 

@@ -83,6 +83,10 @@ impl PeerConn {
         self.lost.clone()
     }
 
+    pub(crate) fn ticket(&self) -> &Ticket<Arc<Endpoint>> {
+        &self.ticket
+    }
+
     /// The connection, if it may be used, and who judges what comes of it.
     fn split(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
         let judge = Judge {

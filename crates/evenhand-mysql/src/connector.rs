@@ -19,10 +19,12 @@ use crate::error::AttemptError;
 const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 /// A request for a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Checkout {
     /// When the caller's time is up.
     pub(crate) deadline: Instant,
+    /// Peers that it does not go to.
+    pub(crate) avoid: Arc<[Arc<str>]>,
 }
 
 #[derive(Clone)]
@@ -41,13 +43,19 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
 
     fn call(&mut self, attempt: Attempt<Arc<Endpoint>, Checkout>) -> Self::Future {
         let (ticket, peers) = (attempt.ticket(), self.peers.clone());
-        Box::pin(async move { connect(ticket, attempt.request.deadline, &peers).await })
+        let Checkout { deadline, avoid } = attempt.request;
+        Box::pin(async move {
+            if avoid.iter().any(|name| **name == *ticket.peer().name()) {
+                return Err(AttemptError::Avoided);
+            }
+            connect(ticket, deadline, &peers).await
+        })
     }
 }
 
 /// Waits for a free place among this client's connections, then for the connection. Ends at once
 /// if the peer is ejected meanwhile: whoever waits on a lost peer moves on then.
-pub(crate) async fn connect(
+async fn connect(
     ticket: Ticket<Arc<Endpoint>>,
     deadline: Instant,
     peers: &Peers<Arc<Endpoint>>,

@@ -1,5 +1,6 @@
 //! What can go wrong, and on which peer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,15 +37,9 @@ pub enum Error {
         /// Every peer tried, each with its own cause, and when the next is due.
         source: evenhand::Error<AttemptError>,
     },
-    /// Idempotent work was not done. The source names every peer that was tried.
-    #[error("the work was not done after {waited:.1?}: {source}")]
-    #[non_exhaustive]
-    Work {
-        /// How long all its tries took.
-        waited: Duration,
-        /// Every peer tried, each with its own cause, and when the next is due.
-        source: evenhand::Error<AttemptError>,
-    },
+    /// Idempotent work was not done.
+    #[error(transparent)]
+    Work(#[from] WorkError),
     /// The pool was disconnected.
     #[error("the pool was disconnected")]
     Disconnected,
@@ -92,10 +87,72 @@ pub enum AttemptError {
     /// The pool was disconnected meanwhile.
     #[error("the pool was disconnected")]
     Disconnected,
+    /// The same work was tried on it before.
+    #[error("it was tried before")]
+    Avoided,
     /// A try of idempotent work took too long.
     #[error("the work took longer than {0:?}")]
     TryTimedOut(Duration),
     /// A try of idempotent work lost its connection. The source is the work's own error.
     #[error("the connection was lost: {0}")]
     ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Idempotent work was not done. Names every peer that was tried.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct WorkError {
+    /// How long all its tries took.
+    pub waited: Duration,
+    /// The tries that had a connection, in order.
+    pub tries: Vec<FailedTry>,
+    /// Why there was no connection for another try; `None` if the time was up.
+    pub checkout: Option<evenhand::Error<AttemptError>>,
+}
+
+/// A try of idempotent work that failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FailedTry {
+    /// The peer's name.
+    pub peer: Arc<str>,
+    /// What came of it.
+    pub cause: AttemptError,
+}
+
+impl WorkError {
+    pub(crate) fn new(
+        waited: Duration,
+        tries: Vec<FailedTry>,
+        checkout: Option<evenhand::Error<AttemptError>>,
+    ) -> Self {
+        Self {
+            waited,
+            tries,
+            checkout,
+        }
+    }
+}
+
+impl fmt::Display for WorkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the work was not done after {:.1?}", self.waited)?;
+        for (i, FailedTry { peer, cause }) in self.tries.iter().enumerate() {
+            write!(f, "{} {peer}: {cause}", if i == 0 { ":" } else { ";" })?;
+        }
+        match &self.checkout {
+            Some(error) if self.tries.is_empty() => write!(f, ": {error}"),
+            Some(error) => write!(f, "; then {error}"),
+            None => f.write_str("; then the time was up"),
+        }
+    }
+}
+
+impl std::error::Error for WorkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match (&self.checkout, self.tries.last()) {
+            (Some(error), _) => Some(error),
+            (None, last) => last.map(|failed| &failed.cause as _),
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::conn::PeerConn;
 use crate::connector::{Checkout, Connector};
 use crate::endpoint::Endpoint;
 use crate::error::{AttemptError, Error};
-use crate::idempotent::{ByTry, TryError, Worker, final_error};
+use crate::idempotent;
 use crate::options::PoolOptions;
 use crate::purge::Purger;
 
@@ -53,7 +53,6 @@ const DISCONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Pool {
     peers: Peers<Arc<Endpoint>>,
-    layer: BalanceLayer<Arc<Endpoint>, ByPhase>,
     balance: Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>,
     options: PoolOptions,
     purger: Purger,
@@ -113,18 +112,17 @@ impl Pool {
             return Err(Error::NoPeers);
         }
         let peers = Peers::new(endpoints)?;
-        let layer = BalanceLayer::new(peers.clone())
+        let balance = BalanceLayer::new(peers.clone())
             .classify(ByPhase)
             .eject(options.eject())
             // The caller's own deadline ends the wait.
             .all_down(AllDown::WaitUpTo(Duration::MAX))
-            .probe(Prober, options.attempt_timeout);
-        let balance = layer.layer(Connector {
-            peers: peers.clone(),
-        });
+            .probe(Prober, options.attempt_timeout)
+            .layer(Connector {
+                peers: peers.clone(),
+            });
         Ok(Self {
             peers,
-            layer,
             balance,
             options,
             purger: Purger::default(),
@@ -182,19 +180,34 @@ impl Pool {
     pub async fn get_conn(&self) -> Result<PeerConn, Error> {
         let start = Instant::now();
         let deadline = start + self.options.checkout_timeout;
+        let avoid = Arc::default();
+        self.checkout(Checkout { deadline, avoid })
+            .await
+            .map_err(|source| match source.cause() {
+                Some(AttemptError::Disconnected) => Error::Disconnected,
+                _ => Error::Checkout {
+                    waited: start.elapsed(),
+                    source,
+                },
+            })
+    }
+
+    /// A connection, by the deadline.
+    pub(crate) async fn checkout(
+        &self,
+        request: Checkout,
+    ) -> Result<PeerConn, evenhand::Error<AttemptError>> {
         self.purger.ensure_runs(&self.peers);
-        let mut checkout = pin!(self.balance.clone().call(Checkout { deadline }));
-        let outcome = match timeout_at(deadline, checkout.as_mut()).await {
+        let deadline = request.deadline;
+        let mut checkout = pin!(self.balance.clone().call(request));
+        match timeout_at(deadline, checkout.as_mut()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(checkout.as_mut().abandon()),
-        };
-        outcome.map_err(|source| match source.cause() {
-            Some(AttemptError::Disconnected) => Error::Disconnected,
-            _ => Error::Checkout {
-                waited: start.elapsed(),
-                source,
-            },
-        })
+        }
+    }
+
+    pub(crate) fn options(&self) -> &PoolOptions {
+        &self.options
     }
 
     /// Does `work` on a connection; if the connection fails under it, or one try takes too long,
@@ -207,7 +220,7 @@ impl Pool {
     ///
     /// `work` is called with a connection of its own for each try. An error that it returns while
     /// its connection works (a syntax error, a duplicate key, a deadlock) is its final outcome. No
-    /// peer is tried twice, unless all were and one of them has recovered.
+    /// peer is tried twice for the same work.
     ///
     /// ```no_run
     /// # use evenhand_mysql::{Pool, mysql_async::{self, prelude::*}};
@@ -226,42 +239,11 @@ impl Pool {
     /// If it is dropped, so is the try that is under way, and its connection is closed.
     pub async fn run_idempotent<T, E, F, W>(&self, work: F) -> Result<T, E>
     where
-        F: Fn(PeerConn) -> W + Sync,
-        W: Future<Output = Result<T, E>> + Send,
-        T: Send,
-        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+        F: Fn(PeerConn) -> W,
+        W: Future<Output = Result<T, E>>,
+        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let start = Instant::now();
-        let deadline = start + self.options.work_timeout;
-        self.purger.ensure_runs(&self.peers);
-        let worker = Worker {
-            peers: self.peers.clone(),
-            deadline,
-            try_timeout: self.options.try_timeout,
-        };
-        let layer = self
-            .layer
-            .clone()
-            .classify(ByTry)
-            .replay(Cloned::idempotent());
-        let mut tries = pin!(layer.layer(worker).call(&work));
-        let outcome = match timeout_at(deadline, tries.as_mut()).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(tries.as_mut().abandon()),
-        };
-        let error = match outcome {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        if let Some(TryError::Attempt(AttemptError::Disconnected)) = error.cause() {
-            return Err(Error::Disconnected.into());
-        }
-        let source = final_error(error)?;
-        Err(Error::Work {
-            waited: start.elapsed(),
-            source,
-        }
-        .into())
+        idempotent::run(self, work).await
     }
 
     /// Each peer's state, in the order the peers were given.

@@ -67,42 +67,6 @@ impl<E> Error<E> {
         }
     }
 
-    /// The same error with each of the connector's errors made into something else, or the first
-    /// `Err` that `map` gives.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `map` gives.
-    pub fn try_map<F, G>(self, mut map: impl FnMut(E) -> Result<F, G>) -> Result<Error<F>, G> {
-        let mut map_all = |tried: Vec<Tried<E>>| {
-            let map_one = |Tried { peer, cause }| {
-                let cause = match cause {
-                    Cause::Error(error) => Cause::Error(map(error)?),
-                    Cause::Rejected(reason) => Cause::Rejected(reason),
-                };
-                Ok(Tried { peer, cause })
-            };
-            tried
-                .into_iter()
-                .map(map_one)
-                .collect::<Result<Vec<_>, G>>()
-        };
-        Ok(match self {
-            Self::NoPeers => Error::NoPeers,
-            Self::NotReady(error) => Error::NotReady(map(error)?),
-            Self::NoneLeft { tried, next_due } => Error::NoneLeft {
-                tried: map_all(tried)?,
-                next_due,
-            },
-            Self::Failed { tried } => Error::Failed {
-                tried: map_all(tried)?,
-            },
-            Self::Agreed { tried } => Error::Agreed {
-                tried: map_all(tried)?,
-            },
-        })
-    }
-
     /// When the next ejected peer is due for a probe, if the request failed for want of a peer.
     pub fn next_due(&self) -> Option<Instant> {
         match self {

@@ -1,0 +1,82 @@
+//! Pools over in-process doubles.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "each test file uses its part, and states what it takes for granted"
+)]
+
+use std::time::Duration;
+
+use evenhand_mysql::evenhand::State;
+use evenhand_mysql::{Pool, PoolOptions};
+use evenhand_testkit::{ErrPacket, FakeMySql};
+use tokio::time::{Instant, sleep};
+
+/// One attempt's time limit in these tests.
+pub const LIMIT: Duration = Duration::from_millis(300);
+
+pub fn quick() -> PoolOptions {
+    PoolOptions::default()
+        .attempt_timeout(LIMIT)
+        .try_timeout(LIMIT)
+        .checkout_timeout(3 * LIMIT)
+        .work_timeout(6 * LIMIT)
+        .check_interval(LIMIT)
+}
+
+pub async fn fakes<const N: usize>() -> [FakeMySql; N] {
+    let mut fakes = Vec::new();
+    for _ in 0..N {
+        fakes.push(FakeMySql::start().await.unwrap());
+    }
+    fakes.try_into().ok().unwrap()
+}
+
+/// A pool over the doubles, named a, b, c, ..
+pub fn pool(fakes: &[FakeMySql], options: PoolOptions) -> Pool {
+    pool_with("", fakes, options)
+}
+
+/// With these parameters at the end of each URL.
+pub fn pool_with(parameters: &str, fakes: &[FakeMySql], options: PoolOptions) -> Pool {
+    let names = ["a", "b", "c", "d"];
+    let urls: Vec<String> = fakes
+        .iter()
+        .map(|fake| format!("{}?{parameters}", fake.url()))
+        .collect();
+    Pool::with_options(
+        names.into_iter().zip(urls.iter().map(String::as_str)),
+        options,
+    )
+    .unwrap()
+}
+
+pub fn states(pool: &Pool) -> Vec<State> {
+    pool.statuses().iter().map(|status| status.state).collect()
+}
+
+pub fn up(pool: &Pool) -> usize {
+    states(pool)
+        .into_iter()
+        .filter(|state| *state == State::Up)
+        .count()
+}
+
+pub fn err(code: u16, message: &str) -> ErrPacket {
+    ErrPacket::new(code, "HY000", message)
+}
+
+/// Waits until `condition` holds, for ten seconds at most.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "not within 10 s: {what}"
+        );
+        sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,101 @@
+//! What the command line asks for.
+//!
+//! Everything has a default, so that the demo runs without a word; what is not understood is an
+//! error that says what would be.
+
+use std::error::Error;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::Arg::{Long, Short};
+use lexopt::{Parser, ValueExt};
+
+pub(crate) const HELP: &str = "\
+Reads from three MySQL servers at a steady rate while two of them fail, and shows who answers.
+
+Usage: cargo run --example failover [-- OPTIONS]
+
+  --real             three real mariadbd processes in place of embedded doubles
+  --config FILE      the peers of your own evenhand.toml; nothing is killed there
+  --database ALIAS   which balanced database of that file (\"default\", or the only one)
+  --seconds N        how long, 1 to 86400 (12)
+  --rate N           reads a second, 1 to 10000 (400)
+  --help             this text
+
+It exits with 0 if no read failed, with 1 if one did, and with 2 if it could not run.";
+
+const SECONDS: RangeInclusive<u32> = 1..=86_400;
+const RATE: RangeInclusive<u32> = 1..=10_000;
+
+pub(crate) struct Args {
+    pub(crate) peers: WhichPeers,
+    pub(crate) seconds: u32,
+    /// Reads a second.
+    pub(crate) rate: u32,
+}
+
+pub(crate) enum WhichPeers {
+    /// Doubles inside this process.
+    Embedded,
+    /// Processes of `mariadbd`.
+    Real,
+    /// The user's own.
+    Config {
+        file: PathBuf,
+        database: Option<String>,
+    },
+}
+
+impl Args {
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
+    /// What the command line says; `None` if it asks for help.
+    pub(crate) fn parse() -> Result<Option<Self>, Box<dyn Error>> {
+        let mut parser = Parser::from_env();
+        let (mut seconds, mut rate) = (12, 400);
+        let (mut real, mut config, mut database) = (false, None, None);
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Long("real") => real = true,
+                Long("config") => config = Some(PathBuf::from(parser.value()?)),
+                Long("database") => database = Some(parser.value()?.string()?),
+                Long("seconds") => seconds = number(&mut parser, "--seconds", SECONDS)?,
+                Long("rate") => rate = number(&mut parser, "--rate", RATE)?,
+                Long("help") | Short('h') => return Ok(None),
+                _ => return Err(format!("{}\n\n{HELP}", arg.unexpected()).into()),
+            }
+        }
+        let peers = match (real, config, database) {
+            (true, Some(_), _) => return Err("--real and --config exclude each other".into()),
+            (_, None, Some(_)) => return Err("--database needs --config FILE".into()),
+            (true, None, None) => WhichPeers::Real,
+            (false, None, None) => WhichPeers::Embedded,
+            (false, Some(file), database) => WhichPeers::Config { file, database },
+        };
+        Ok(Some(Self {
+            peers,
+            seconds,
+            rate,
+        }))
+    }
+}
+
+fn number(
+    parser: &mut Parser,
+    option: &str,
+    range: RangeInclusive<u32>,
+) -> Result<u32, Box<dyn Error>> {
+    let value = parser.value()?.string()?;
+    match value.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!(
+            "{option} {value}: expected a whole number from {} to {}",
+            range.start(),
+            range.end()
+        )
+        .into()),
+    }
+}

@@ -1,0 +1,206 @@
+//! Two of three MySQL servers fail under load, and no query does.
+//!
+//! ```text
+//! cargo run --example failover
+//! ```
+//!
+//! A steady stream of reads goes through one `evenhand_mysql::Pool` over three servers. One is
+//! killed, another frozen, later both return; a line a second shows who served what. The last line
+//! sums up, and the exit code says whether any read failed. `--help` tells of the other ways to
+//! run it: on real servers, and on your own.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `args.rs` | what the command line asks for |
+//! | `peers.rs` | the servers, and what can be done to them |
+//! | `load.rs` | the reads |
+//! | `tally.rs` | what is counted |
+//! | `draw.rs` | the picture |
+
+mod args;
+mod draw;
+mod load;
+mod peers;
+mod tally;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use evenhand_mysql::Pool;
+use evenhand_mysql::evenhand::Events;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
+
+use args::{Args, HELP};
+use draw::Picture;
+use load::Answer;
+use peers::{ATTEMPT_TIMEOUT, Act, Stage, TRY_TIMEOUT};
+use tally::{Tally, Total};
+
+/// The last second's line waits so long for reads that were started at its end.
+const GRACE: Duration = Duration::from_millis(100);
+/// So many errors are shown a second; the rest are counted.
+const ERRORS_SHOWN: u64 = 3;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("failover: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let Some(args) = Args::parse().map_err(|error| error.to_string())? else {
+        println!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let stage = Stage::set(&args.peers).await?;
+    let script = stage.script(args.length());
+
+    let mut picture = Picture::new(stage.names.len(), args.rate);
+    announce(&mut picture, &args, &stage, &script)?;
+
+    let events = stage.pool.subscribe();
+    let start = Instant::now();
+    let (pool, ports) = (stage.pool.clone(), stage.ports.clone());
+    let answers = load::run(pool, ports, args.rate, args.length(), start);
+    let (doing, acts) = unbounded_channel();
+    let watch = Watch {
+        pool: &stage.pool,
+        picture: &mut picture,
+        tally: Tally::new(stage.names.clone()),
+        start,
+        seconds: args.seconds,
+        drawn: 0,
+        errors: 0,
+    };
+    let ((), total) = tokio::try_join!(
+        stage.play(&script, start, doing),
+        watch.until_all_answered(answers, acts, events),
+    )?;
+
+    // A connection that a frozen server never answered may still be open.
+    let _ = stage.pool.clone().disconnect().await;
+    picture.total(&total)?;
+    Ok(match total.failed {
+        0 if total.served > 0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// Says what is going to happen.
+fn announce(
+    picture: &mut Picture,
+    args: &Args,
+    stage: &Stage,
+    script: &[(Duration, Act)],
+) -> Result<(), std::io::Error> {
+    let Args { rate, seconds, .. } = args;
+    picture.line(&format!(
+        "{rate} reads a second for {seconds} s, over {}\n\
+         limits: {ATTEMPT_TIMEOUT:?} to connect, {TRY_TIMEOUT:?} a try; \
+         an ejected peer is probed at least every {:?}\n",
+        stage.kind, stage.check_interval
+    ))?;
+    for (at, act) in script {
+        let at = at.as_secs_f64();
+        picture.line(&format!("  at {at:4.1} s  {act}: {}", act.effect()))?;
+    }
+    if script.is_empty() {
+        picture.line("  nothing is killed here: stop a peer yourself, and see")?;
+    }
+    picture.line("")?;
+    picture.columns(&stage.names)
+}
+
+/// Draws what happens, as it happens.
+struct Watch<'a> {
+    pool: &'a Pool,
+    picture: &'a mut Picture,
+    tally: Tally,
+    start: Instant,
+    seconds: u32,
+    /// Seconds that were drawn.
+    drawn: u32,
+    /// Errors in this second.
+    errors: u64,
+}
+
+impl Watch<'_> {
+    async fn until_all_answered(
+        mut self,
+        mut answers: UnboundedReceiver<Answer>,
+        mut acts: UnboundedReceiver<Act>,
+        mut events: Events,
+    ) -> Result<Total, Box<dyn Error + Send + Sync>> {
+        loop {
+            tokio::select! {
+                // An act before the events that it causes.
+                biased;
+                Some(act) = acts.recv() => {
+                    self.draw_if_due()?;
+                    self.picture.act(self.start.elapsed(), act)?;
+                }
+                event = events.next() => {
+                    self.draw_if_due()?;
+                    match event {
+                        Ok(Some(event)) => self.picture.event(self.start.elapsed(), &event)?,
+                        Ok(None) => return Err("the pool is gone".into()),
+                        Err(lagged) => {
+                            self.picture.trouble(self.start.elapsed(), &lagged.to_string())?;
+                        }
+                    }
+                }
+                () = sleep_until(self.due()) => self.draw_if_due()?,
+                answer = answers.recv() => match answer {
+                    Some(answer) => self.count(answer)?,
+                    None => break,
+                },
+            }
+        }
+        self.draw()?;
+        Ok(self.tally.total())
+    }
+
+    fn count(&mut self, answer: Answer) -> std::io::Result<()> {
+        let Err(error) = self.tally.count(answer) else {
+            return Ok(());
+        };
+        self.errors += 1;
+        if self.errors <= ERRORS_SHOWN {
+            self.picture.trouble(self.start.elapsed(), &error)?;
+        }
+        Ok(())
+    }
+
+    /// When the next second's line is due.
+    fn due(&self) -> Instant {
+        let second = self.drawn + 1;
+        let end = self.start + Duration::from_secs(second.into());
+        if second == self.seconds {
+            end + GRACE
+        } else {
+            end
+        }
+    }
+
+    fn draw_if_due(&mut self) -> std::io::Result<()> {
+        if Instant::now() < self.due() {
+            return Ok(());
+        }
+        self.draw()
+    }
+
+    fn draw(&mut self) -> std::io::Result<()> {
+        self.drawn += 1;
+        self.errors = 0;
+        let second = self.tally.end_second();
+        self.picture
+            .second(self.drawn, &second, &self.pool.statuses())
+    }
+}

@@ -1,0 +1,112 @@
+//! What is counted: by the second, for the picture, and in all, for the last line.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::load::Answer;
+
+/// One second's worth.
+#[derive(Clone, Default)]
+pub(crate) struct Second {
+    /// Reads served, by peer.
+    pub(crate) served: Vec<u64>,
+    pub(crate) failed: u64,
+    /// The longest latency.
+    pub(crate) worst: Duration,
+}
+
+pub(crate) struct Tally {
+    names: Vec<String>,
+    second: Second,
+    failed: u64,
+    /// Of every read, also of those that failed.
+    latencies: Vec<Duration>,
+}
+
+impl Tally {
+    pub(crate) fn new(names: Vec<String>) -> Self {
+        Self {
+            second: Second {
+                served: vec![0; names.len()],
+                ..Second::default()
+            },
+            names,
+            failed: 0,
+            latencies: Vec::new(),
+        }
+    }
+
+    /// Counts an answer; gives back what went wrong, if something did.
+    pub(crate) fn count(&mut self, answer: Answer) -> Result<(), String> {
+        self.latencies.push(answer.latency);
+        self.second.worst = self.second.worst.max(answer.latency);
+        let outcome = answer.outcome.and_then(|peer| {
+            let nth = self.names.iter().position(|name| *name == peer);
+            let served = nth.and_then(|nth| self.second.served.get_mut(nth));
+            *served
+                .ok_or_else(|| format!("answered by `{peer}`, which is none of the peers"))? += 1;
+            Ok(())
+        });
+        if outcome.is_err() {
+            self.second.failed += 1;
+            self.failed += 1;
+        }
+        outcome
+    }
+
+    /// This second's counts; the next second starts from nought.
+    pub(crate) fn end_second(&mut self) -> Second {
+        let next = Second {
+            served: vec![0; self.names.len()],
+            ..Second::default()
+        };
+        std::mem::replace(&mut self.second, next)
+    }
+
+    pub(crate) fn total(mut self) -> Total {
+        self.latencies.sort_unstable();
+        // The smallest latency that so many per cent of all do not exceed.
+        let percentile = |percent: usize| {
+            let rank = (self.latencies.len() * percent).div_ceil(100);
+            let latency = self.latencies.get(rank.saturating_sub(1));
+            latency.copied().unwrap_or_default()
+        };
+        Total {
+            served: self.latencies.len() as u64 - self.failed,
+            failed: self.failed,
+            p50: percentile(50),
+            p99: percentile(99),
+            max: percentile(100),
+        }
+    }
+}
+
+/// The last line.
+pub(crate) struct Total {
+    pub(crate) served: u64,
+    pub(crate) failed: u64,
+    p50: Duration,
+    p99: Duration,
+    max: Duration,
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { served, failed, .. } = self;
+        let [p50, p99, max] = [self.p50, self.p99, self.max].map(millis);
+        write!(
+            f,
+            "failover: {served} served, {failed} failed, {p50} p50, {p99} p99, {max} max"
+        )
+    }
+}
+
+/// In milliseconds, with a decimal where it tells something.
+pub(crate) fn millis(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1e3;
+    if millis < 99.95 {
+        format!("{millis:.1} ms")
+    } else {
+        format!("{millis:.0} ms")
+    }
+}
