@@ -3,7 +3,6 @@
 //! Everything has a default, so that the demo runs without a word; what is not understood is an
 //! error that says what would be.
 
-use std::error::Error;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,12 +10,14 @@ use std::time::Duration;
 use lexopt::Arg::{Long, Short};
 use lexopt::{Parser, ValueExt};
 
+use crate::Failure;
+
 pub(crate) const HELP: &str = "\
 Reads from three MySQL servers at a steady rate while two of them fail, and shows who answers.
 
 Usage: cargo run --example failover [-- OPTIONS]
 
-  --real             three real mariadbd processes in place of embedded doubles
+  --real             three real mariadbd processes in place of fakes in this process
   --config FILE      the peers of your own evenhand.toml; nothing is killed there
   --database ALIAS   which balanced database of that file (\"default\", or the only one)
   --seconds N        how long, 1 to 86400 (12)
@@ -53,7 +54,7 @@ impl Args {
     }
 
     /// What the command line says; `None` if it asks for help.
-    pub(crate) fn parse() -> Result<Option<Self>, Box<dyn Error>> {
+    pub(crate) fn parse() -> Result<Option<Self>, Failure> {
         let mut parser = Parser::from_env();
         let (mut seconds, mut rate) = (12, 400);
         let (mut real, mut config, mut database) = (false, None, None);
@@ -83,11 +84,7 @@ impl Args {
     }
 }
 
-fn number(
-    parser: &mut Parser,
-    option: &str,
-    range: RangeInclusive<u32>,
-) -> Result<u32, Box<dyn Error>> {
+fn number(parser: &mut Parser, option: &str, range: RangeInclusive<u32>) -> Result<u32, Failure> {
     let value = parser.value()?.string()?;
     match value.parse() {
         Ok(number) if range.contains(&number) => Ok(number),

@@ -24,6 +24,7 @@ mod peers;
 mod tally;
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ use draw::Picture;
 use load::Answer;
 use peers::{ATTEMPT_TIMEOUT, Act, Stage, TRY_TIMEOUT};
 use tally::{Tally, Total};
+
+/// Why the demo could not run.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// The last second's line waits so long for reads that were started at its end.
 const GRACE: Duration = Duration::from_millis(100);
@@ -54,8 +58,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let Some(args) = Args::parse().map_err(|error| error.to_string())? else {
+async fn run() -> Result<ExitCode, Failure> {
+    let Some(args) = Args::parse()? else {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     };
@@ -99,13 +103,17 @@ fn announce(
     args: &Args,
     stage: &Stage,
     script: &[(Duration, Act)],
-) -> Result<(), std::io::Error> {
+) -> io::Result<()> {
     let Args { rate, seconds, .. } = args;
     picture.line(&format!(
-        "{rate} reads a second for {seconds} s, over {}\n\
-         limits: {ATTEMPT_TIMEOUT:?} to connect, {TRY_TIMEOUT:?} a try; \
-         an ejected peer is probed at least every {:?}\n",
-        stage.kind, stage.check_interval
+        "{rate} reads a second for {seconds} s, over {}",
+        stage.kind
+    ))?;
+    picture.line(&format!(
+        "limits: {} to connect, {} a try; an ejected server is probed every {} or so\n",
+        brief(ATTEMPT_TIMEOUT),
+        brief(TRY_TIMEOUT),
+        brief(stage.check_interval)
     ))?;
     for (at, act) in script {
         let at = at.as_secs_f64();
@@ -114,8 +122,17 @@ fn announce(
     if script.is_empty() {
         picture.line("  nothing is killed here: stop a peer yourself, and see")?;
     }
-    picture.line("")?;
+    picture
+        .line("\nA bar is what a server served in that second; a full one is the whole load.\n")?;
     picture.columns(&stage.names)
+}
+
+/// A time limit in words.
+fn brief(limit: Duration) -> String {
+    match limit.subsec_millis() {
+        0 => format!("{} s", limit.as_secs()),
+        _ => format!("{} ms", limit.as_millis()),
+    }
 }
 
 /// Draws what happens, as it happens.
@@ -137,7 +154,7 @@ impl Watch<'_> {
         mut answers: UnboundedReceiver<Answer>,
         mut acts: UnboundedReceiver<Act>,
         mut events: Events,
-    ) -> Result<Total, Box<dyn Error + Send + Sync>> {
+    ) -> Result<Total, Failure> {
         loop {
             tokio::select! {
                 // An act before the events that it causes.
@@ -167,7 +184,7 @@ impl Watch<'_> {
         Ok(self.tally.total())
     }
 
-    fn count(&mut self, answer: Answer) -> std::io::Result<()> {
+    fn count(&mut self, answer: Answer) -> io::Result<()> {
         let Err(error) = self.tally.count(answer) else {
             return Ok(());
         };
@@ -189,14 +206,14 @@ impl Watch<'_> {
         }
     }
 
-    fn draw_if_due(&mut self) -> std::io::Result<()> {
+    fn draw_if_due(&mut self) -> io::Result<()> {
         if Instant::now() < self.due() {
             return Ok(());
         }
         self.draw()
     }
 
-    fn draw(&mut self) -> std::io::Result<()> {
+    fn draw(&mut self) -> io::Result<()> {
         self.drawn += 1;
         self.errors = 0;
         let second = self.tally.end_second();

@@ -4,7 +4,6 @@
 //! not flatter; both are killed and frozen by the script. The user's own servers are only read
 //! from.
 
-use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,10 +16,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
+use crate::Failure;
 use crate::args::WhichPeers;
 use crate::load::Ports;
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// An embedded server takes this long for each reply, so that latencies look like a network's.
 const REPLY: Duration = Duration::from_millis(2);
@@ -58,7 +56,7 @@ impl Stage {
                     fake.set_delay(REPLY);
                     servers.push((fake.url(), fake.port(), Server::Embedded(fake)));
                 }
-                Self::ours("embedded MySQL doubles", servers)
+                Self::ours("fake MySQL servers inside this process", servers)
             }
             WhichPeers::Real => {
                 let started = spawn_blocking(|| MariaDb::start_many(3)).await?;
@@ -66,7 +64,7 @@ impl Stage {
                     let (url, port) = (db.url(), db.port());
                     (url, port, Server::Real(Arc::new(Mutex::new(db))))
                 });
-                Self::ours("mariadbd processes", servers)
+                Self::ours("real mariadbd processes", servers)
             }
             WhichPeers::Config { file, database } => Self::theirs(file, database.as_deref()),
         }

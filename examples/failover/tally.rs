@@ -41,10 +41,11 @@ impl Tally {
         self.latencies.push(answer.latency);
         self.second.worst = self.second.worst.max(answer.latency);
         let outcome = answer.outcome.and_then(|peer| {
-            let nth = self.names.iter().position(|name| *name == peer);
-            let served = nth.and_then(|nth| self.second.served.get_mut(nth));
-            *served
-                .ok_or_else(|| format!("answered by `{peer}`, which is none of the peers"))? += 1;
+            let mut counts = self.names.iter().zip(&mut self.second.served);
+            match counts.find(|(name, _)| **name == peer) {
+                Some((_, served)) => *served += 1,
+                None => return Err(format!("`{peer}` answered, which is none of the peers")),
+            }
             Ok(())
         });
         if outcome.is_err() {

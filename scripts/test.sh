@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs what the tests need, then runs every test. On Debian and its kin it installs by itself,
+# as root or with sudo; elsewhere it says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_mariadb() {
+    if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }; then
+        echo "The tests start MariaDB servers of their own. Please install the server so that" >&2
+        echo "'mariadbd' and 'mariadb-install-db' can be found (Debian, Ubuntu: the package" >&2
+        echo "mariadb-server; Fedora: mariadb-server; Homebrew: mariadb), then run this again." >&2
+        exit 1
+    fi
+    # Only the binaries are wanted: no service of the package's own may start.
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    as_root apt-get update
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install --yes --no-install-recommends mariadb-server
+}
+
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
+command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || install_mariadb
+
+cargo test --workspace --locked
+
+# The models of the balancer's concurrency, under every interleaving; a build of its own.
+RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \
+    cargo test --locked --package evenhand --lib --release loom_
+
+# The balancer stands without the MySQL crate, and so does what is built on it.
+cargo run --locked --package evenhand-examples --example echo --no-default-features
+if cargo tree --locked --package evenhand-examples --no-default-features --edges normal |
+    grep mysql_async; then
+    echo "the echo example must not need a MySQL driver" >&2
+    exit 1
+fi
