@@ -84,7 +84,7 @@ impl Picture {
             0 => failed,
             _ => self.paint(RED, &failed),
         };
-        line += &format!(" {:>8}", millis(second.worst));
+        line += &format!(" {:>8}", second.worst.map_or("-".to_owned(), millis));
         writeln!(self.out, "{line}")
     }
 

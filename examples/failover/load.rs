@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenhand_mysql::mysql_async::{self, prelude::Queryable};
+use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{PeerConn, Pool};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
+
+use crate::Failure;
 
 /// What came of one read.
 pub(crate) struct Answer {
@@ -60,7 +62,7 @@ pub(crate) fn run(
 async fn read(pool: &Pool, ports: &Ports) -> Result<String, String> {
     let work = async |mut conn: PeerConn| {
         let port: Option<u16> = conn.query_first("SELECT @@port").await?;
-        Ok::<_, mysql_async::Error>((conn.peer().to_owned(), port))
+        Ok::<_, Failure>((conn.peer().to_owned(), port))
     };
     let (peer, answered) = pool
         .run_idempotent(work)

@@ -11,8 +11,8 @@ pub(crate) struct Second {
     /// Reads served, by peer.
     pub(crate) served: Vec<u64>,
     pub(crate) failed: u64,
-    /// The longest latency.
-    pub(crate) worst: Duration,
+    /// The longest latency, if any read ended.
+    pub(crate) worst: Option<Duration>,
 }
 
 pub(crate) struct Tally {
@@ -39,7 +39,7 @@ impl Tally {
     /// Counts an answer; gives back what went wrong, if something did.
     pub(crate) fn count(&mut self, answer: Answer) -> Result<(), String> {
         self.latencies.push(answer.latency);
-        self.second.worst = self.second.worst.max(answer.latency);
+        self.second.worst = self.second.worst.max(Some(answer.latency));
         let outcome = answer.outcome.and_then(|peer| {
             let mut counts = self.names.iter().zip(&mut self.second.served);
             match counts.find(|(name, _)| **name == peer) {
