@@ -5,10 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::classify::Verdict;
-use crate::health::Phase;
-use crate::peers::Peer;
+use crate::health::{Phase, Reading};
+use crate::peer::{Occupied, Peer};
 use crate::place::{Place, Standing, settle};
-use crate::probe::Policy;
+use crate::policy::Policy;
 
 /// What the connector is called with: a request, and the peer it is for.
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub struct Attempt<P, R> {
 impl<P, R> Attempt<P, R> {
     pub(crate) fn new(place: &Place<P>, request: R, policy: &Arc<Policy<P>>) -> Self {
         Self {
-            peer: Peer(place.member().clone()),
+            peer: place.peer().clone(),
             request,
             standing: place.standing(),
             policy: policy.clone(),
@@ -32,10 +32,10 @@ impl<P, R> Attempt<P, R> {
     }
 
     /// For outcomes that come later than the response: a connection that is handed out may fail an
-    /// hour on.
+    /// hour on. While it lives, the attempt counts as in flight.
     pub fn ticket(&self) -> Ticket<P> {
         Ticket {
-            peer: self.peer.clone(),
+            member: Occupied::new(self.peer.clone()),
             standing: self.standing,
             policy: self.policy.clone(),
         }
@@ -59,9 +59,10 @@ impl<P, R: fmt::Debug> fmt::Debug for Attempt<P, R> {
 /// A share in an attempt, for what is learnt of its peer after the response.
 ///
 /// Verdicts that are given here fall under the same rule as all others: what is older than the
-/// peer's latest change of state is ignored.
+/// peer's latest change of state is ignored. While a ticket or a clone of it lives, the attempt is
+/// in flight: a drain waits for it.
 pub struct Ticket<P> {
-    peer: Peer<P>,
+    member: Occupied<P>,
     standing: Standing,
     policy: Arc<Policy<P>>,
 }
@@ -69,32 +70,37 @@ pub struct Ticket<P> {
 impl<P> Ticket<P> {
     /// The attempt's peer.
     pub fn peer(&self) -> &Peer<P> {
-        &self.peer
+        self.member.peer()
     }
 
     /// Resolves once the peer has been ejected since the attempt was picked (at once, if it was
     /// already), so that work that waits on a lost peer ends then and not at its own time limit.
+    /// Draining or removing the peer is no ejection.
     ///
     /// Cancel-safe. Never resolves if the peer set is dropped first.
     pub async fn ejected(&self) {
-        let member = &self.peer.0;
         loop {
-            let mut notified = pin!(member.ejected.notified());
+            let mut notified = pin!(self.member.changed().notified());
             // Listens before it looks, so that no ejection falls between the two.
             notified.as_mut().enable();
-            if self.is_stale() {
+            let now = self.member.health.read();
+            if self.is_of_the_past(now) || matches!(now.phase, Phase::Ejected | Phase::Due) {
                 return;
             }
             notified.await;
         }
     }
 
-    /// Whether the peer has changed its state since the attempt was picked, other than by this
-    /// attempt's own success: then a verdict given now changes nothing.
+    /// Whether the peer is no longer what it was when the attempt was picked, other than by this
+    /// attempt's own success: it was ejected since, or is being drained. Then a verdict given now
+    /// changes nothing.
     pub fn is_stale(&self) -> bool {
-        let now = self.peer.0.health.read();
+        let now = self.member.health.read();
+        self.is_of_the_past(now) || !matches!(now.phase, Phase::Up | Phase::Probing)
+    }
+
+    fn is_of_the_past(&self, now: Reading) -> bool {
         now.generation != self.standing.since(now).generation
-            || !matches!(now.phase, Phase::Up | Phase::Probing)
     }
 }
 
@@ -102,15 +108,15 @@ impl<P: Send + Sync + 'static> Ticket<P> {
     /// Tells what was learnt of the peer. `Neutral` and `Suspect` tell nothing here, as no other
     /// peer can be asked any more, and the verdict's `retry` is not looked at.
     pub fn report(&self, verdict: Verdict) {
-        let standing = self.standing.since(self.peer.0.health.read());
-        settle(&self.peer.0, standing, &verdict, &self.policy);
+        let standing = self.standing.since(self.member.health.read());
+        settle(self.member.member(), standing, &verdict, &self.policy);
     }
 }
 
 impl<P> Clone for Ticket<P> {
     fn clone(&self) -> Self {
         Self {
-            peer: self.peer.clone(),
+            member: self.member.clone(),
             standing: self.standing,
             policy: self.policy.clone(),
         }
@@ -120,7 +126,7 @@ impl<P> Clone for Ticket<P> {
 impl<P> fmt::Debug for Ticket<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket")
-            .field("peer", &self.peer)
+            .field("peer", self.peer())
             .field("stale", &self.is_stale())
             .finish_non_exhaustive()
     }

@@ -1,8 +1,15 @@
 //! When a peer is ejected, and for how long.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accrual::{Accrual, FailureRate};
+use crate::classify::{PeerVerdict, Verdict};
+use crate::health::Phase;
+use crate::member::Member;
 use crate::random::Random;
+use crate::set::Counts;
 
 /// The check interval where none is given: 30 s.
 pub const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(30);
@@ -24,9 +31,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// When to eject a peer, and when its next probe is due.
 ///
-/// The first `Down` outcome ejects, and so do [`DEFAULT_DEGRADED_LIMIT`] `Degraded` ones in a row.
-/// By default the next probe is due after [`DEFAULT_FIRST_RECHECK`], and after each probe that
-/// fails the interval doubles, up to [`DEFAULT_CHECK_INTERVAL`], each strayed by up to a tenth.
+/// By default the first `Down` outcome ejects, and so do [`DEFAULT_DEGRADED_LIMIT`] `Degraded` ones
+/// in a row. The next probe is due after [`DEFAULT_FIRST_RECHECK`], and after each probe that fails
+/// the interval doubles, up to [`DEFAULT_CHECK_INTERVAL`], each strayed by up to a tenth.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,18 +41,34 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 ///
 /// // As django-proxysql does it: out on the first failure, tried again every 30 s.
 /// let eject = Eject::on_first().recover_in(Duration::from_secs(30));
+///
+/// // Out when a fifth of at least 20 outcomes within 10 s failed; half of the peers stay in.
+/// let eject = Eject::on_failure_rate(0.2, Duration::from_secs(10), 20).keep_share(0.5);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 #[must_use]
 pub struct Eject {
-    degraded_limit: u32,
+    trip: Trip,
     recovery: Recovery,
+    floor: Floor,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
+enum Trip {
+    InARow { down: u32, degraded: u32 },
+    Accrual(Arc<dyn Fn() -> Box<dyn Accrual> + Send + Sync>),
+}
+
+#[derive(Clone, Debug)]
 enum Recovery {
     Fixed(Duration),
     Growing { first: Duration, most: Duration },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Floor {
+    AtLeast(usize),
+    Share(f64),
 }
 
 impl Default for Eject {
@@ -55,38 +78,132 @@ impl Default for Eject {
 }
 
 impl Eject {
-    /// Ejects on the first `Down` outcome, with the defaults that are named at [`Eject`].
-    pub const fn on_first() -> Self {
+    const fn when(trip: Trip) -> Self {
         Self {
-            degraded_limit: DEFAULT_DEGRADED_LIMIT,
+            trip,
             recovery: Recovery::Growing {
                 first: DEFAULT_FIRST_RECHECK,
                 most: DEFAULT_CHECK_INTERVAL,
             },
+            floor: Floor::AtLeast(0),
         }
     }
 
-    /// Ejects after `limit` `Degraded` outcomes in a row; nought counts as one.
-    pub const fn after_degraded(mut self, limit: u32) -> Self {
-        self.degraded_limit = if limit == 0 { 1 } else { limit };
+    /// Ejects on the first `Down` outcome, with the defaults that are named at [`Eject`].
+    pub const fn on_first() -> Self {
+        Self::when(Trip::InARow {
+            down: 1,
+            degraded: DEFAULT_DEGRADED_LIMIT,
+        })
+    }
+
+    /// Ejects after `failures` outcomes in a row that are `Down` or `Degraded`; nought counts as
+    /// one.
+    pub const fn after_in_a_row(failures: u32) -> Self {
+        let failures = if failures == 0 { 1 } else { failures };
+        Self::when(Trip::InARow {
+            down: failures,
+            degraded: failures,
+        })
+    }
+
+    /// Ejects when at least `rate` (between 0 and 1) of the outcomes within the last `window` were
+    /// `Down` or `Degraded`, once there are `at_least` outcomes in it.
+    ///
+    /// The window slides by tenths. This policy looks at the clock and takes a lock of the peer's
+    /// own at every outcome; those that count in a row do not.
+    pub fn on_failure_rate(rate: f64, window: Duration, at_least: u32) -> Self {
+        Self::accrual(move || Box::new(FailureRate::new(rate, window, at_least)))
+    }
+
+    /// Ejects when a record of your own says so; `new_record` makes one for each peer.
+    pub fn accrual(new_record: impl Fn() -> Box<dyn Accrual> + Send + Sync + 'static) -> Self {
+        Self::when(Trip::Accrual(Arc::new(new_record)))
+    }
+
+    /// Where a single `Down` outcome ejects: so many `Degraded` ones in a row do, too; nought
+    /// counts as one. Default: [`DEFAULT_DEGRADED_LIMIT`]. The other policies count both alike, and
+    /// this changes nothing about them.
+    pub fn after_degraded(mut self, limit: u32) -> Self {
+        if let Trip::InARow { down: 1, degraded } = &mut self.trip {
+            *degraded = limit.max(1);
+        }
         self
     }
 
     /// A probe is due exactly `interval` after each ejection and each failed probe; at least 1 ms.
-    pub const fn recover_in(mut self, interval: Duration) -> Self {
+    pub fn recover_in(mut self, interval: Duration) -> Self {
         self.recovery = Recovery::Fixed(interval);
         self
     }
 
     /// The first probe is due `first` after the ejection; after each probe that fails the interval
     /// doubles, up to `most`. Each is strayed by up to a tenth, and at least 1 ms.
-    pub const fn recover_growing(mut self, first: Duration, most: Duration) -> Self {
+    pub fn recover_growing(mut self, first: Duration, most: Duration) -> Self {
         self.recovery = Recovery::Growing { first, most };
         self
     }
 
-    pub(crate) fn degraded_limit(&self) -> u32 {
-        self.degraded_limit
+    /// Never ejects a peer if fewer than `peers` would be left up: then those that failed last, the
+    /// least bad, stay in. Default: 0. An operator's hand is not bound by it.
+    pub fn keep(mut self, peers: usize) -> Self {
+        self.floor = Floor::AtLeast(peers);
+        self
+    }
+
+    /// As [`keep`](Self::keep), for a share of all peers between 0 and 1, rounded up.
+    pub fn keep_share(mut self, share: f64) -> Self {
+        self.floor = Floor::Share(share);
+        self
+    }
+
+    /// A `Healthy` outcome of a peer that is up.
+    pub(crate) fn note_healthy<P>(&self, member: &Member<P>, generation: u32) {
+        match &self.trip {
+            Trip::InARow { .. } => member.health.absolve(generation),
+            Trip::Accrual(make) => {
+                let now = member.health.read();
+                if now.phase == Phase::Up && now.generation == generation {
+                    member.accrual(&**make).healthy();
+                }
+            }
+        }
+    }
+
+    /// A `Degraded` or `Down` outcome of a peer that is up. Says whether to eject it.
+    pub(crate) fn note_failed<P>(
+        &self,
+        member: &Member<P>,
+        generation: u32,
+        verdict: &Verdict,
+    ) -> bool {
+        match &self.trip {
+            Trip::InARow { down, degraded } => {
+                let limit = if verdict.peer == PeerVerdict::Down {
+                    *down
+                } else {
+                    *degraded
+                };
+                member
+                    .health
+                    .degrade(generation)
+                    .is_some_and(|in_a_row| in_a_row >= limit)
+            }
+            Trip::Accrual(make) => {
+                let now = member.health.read();
+                let current = now.phase == Phase::Up && now.generation == generation;
+                current && member.accrual(&**make).failed(verdict)
+            }
+        }
+    }
+
+    /// Whether one peer fewer would be too few.
+    pub(crate) fn must_keep(&self, counts: Counts) -> bool {
+        let least = match self.floor {
+            Floor::AtLeast(peers) => peers,
+            Floor::Share(share) => (share.clamp(0.0, 1.0) * counts.members as f64).ceil() as usize,
+        };
+        counts.up <= least
     }
 
     /// How long after its `ejections`th ejection in a row a peer is probed.
@@ -100,6 +217,22 @@ impl Eject {
             }
         };
         within_bounds(interval)
+    }
+}
+
+impl fmt::Debug for Eject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Eject");
+        match &self.trip {
+            Trip::InARow { down, degraded } => shown
+                .field("down_in_a_row", down)
+                .field("degraded_in_a_row", degraded),
+            Trip::Accrual(_) => shown.field("accrual", &"of its own"),
+        };
+        shown
+            .field("recovery", &self.recovery)
+            .field("floor", &self.floor)
+            .finish()
     }
 }
 

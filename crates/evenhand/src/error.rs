@@ -11,6 +11,8 @@ use tokio::time::Instant;
 pub enum Error<E> {
     /// The peer set is empty.
     NoPeers,
+    /// Peers are up, but the pick chose none: every one of them weighs nothing.
+    NonePicked,
     /// The connector's `poll_ready` failed, before any peer was picked.
     NotReady(E),
     /// No peer is left to try: each is ejected, or was tried and may not be tried again.
@@ -62,7 +64,7 @@ impl<E> Error<E> {
     /// The attempts that were made, in order.
     pub fn tried(&self) -> &[Tried<E>] {
         match self {
-            Self::NoPeers | Self::NotReady(_) => &[],
+            Self::NoPeers | Self::NonePicked | Self::NotReady(_) => &[],
             Self::NoneLeft { tried, .. } | Self::Failed { tried } | Self::Agreed { tried } => tried,
         }
     }
@@ -95,6 +97,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPeers => return f.write_str("the peer set is empty"),
+            Self::NonePicked => return f.write_str("every peer that is up weighs nothing"),
             Self::NotReady(error) => return write!(f, "the connector is not ready: {error}"),
             Self::NoneLeft { tried, .. } if tried.is_empty() => {
                 f.write_str("all peers are down")?

@@ -49,6 +49,14 @@ pub enum EventKind {
     ProbeAbandoned,
     /// It is back.
     Recovered,
+    /// It joined the set, and is up.
+    Added,
+    /// It left the set; attempts under way on it go on.
+    Removed,
+    /// An operator took it out of the picks; attempts under way on it go on.
+    Draining,
+    /// An operator put it back.
+    Restored,
 }
 
 impl fmt::Display for Event {
@@ -76,6 +84,10 @@ impl fmt::Display for Event {
             }
             EventKind::ProbeAbandoned => f.write_str("had its probe cancelled"),
             EventKind::Recovered => f.write_str("recovered"),
+            EventKind::Added => f.write_str("was added"),
+            EventKind::Removed => f.write_str("was removed"),
+            EventKind::Draining => f.write_str("is being drained"),
+            EventKind::Restored => f.write_str("was restored by hand"),
         }
     }
 }
@@ -95,6 +107,10 @@ impl Event {
             EventKind::ProbeStarted => tracing::debug!(peer, "probe started"),
             EventKind::ProbeAbandoned => tracing::debug!(peer, "probe abandoned"),
             EventKind::Recovered => tracing::info!(peer, "peer recovered"),
+            EventKind::Added => tracing::info!(peer, "peer added"),
+            EventKind::Removed => tracing::info!(peer, "peer removed"),
+            EventKind::Draining => tracing::info!(peer, "peer draining"),
+            EventKind::Restored => tracing::info!(peer, "peer restored"),
         }
     }
 }

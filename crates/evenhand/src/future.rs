@@ -20,6 +20,7 @@ use crate::attempt::Attempt;
 use crate::classify::{Classify, PeerVerdict, Retry, Verdict};
 use crate::error::{Cause, Error, Tried};
 use crate::layer::AllDown;
+use crate::pick::Pick;
 use crate::place::Place;
 use crate::replay::Replay;
 use crate::service::Shared;
@@ -30,11 +31,11 @@ pin_project! {
     /// Dropping it at any point drops the attempt that is under way and nothing else: no peer is
     /// blamed for it, and a probe's place is free at once.
     #[must_use = "futures do nothing unless they are polled"]
-    pub struct ResponseFuture<S, P, R, C, Y>
+    pub struct ResponseFuture<S, P, R, C, Y, K>
     where
         S: Service<Attempt<P, R>>,
     {
-        shared: Arc<Shared<P, C, Y>>,
+        shared: Arc<Shared<P, C, Y, K>>,
         connector: S,
         // What the next attempt sends. Gone while the only copy is under way.
         request: Option<R>,
@@ -111,11 +112,11 @@ fn listen(notify: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
     notified
 }
 
-impl<S, P, R, C, Y> ResponseFuture<S, P, R, C, Y>
+impl<S, P, R, C, Y, K> ResponseFuture<S, P, R, C, Y, K>
 where
     S: Service<Attempt<P, R>>,
 {
-    pub(crate) fn new(shared: Arc<Shared<P, C, Y>>, connector: S, request: R) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<P, C, Y, K>>, connector: S, request: R) -> Self {
         Self {
             shared,
             connector,
@@ -142,12 +143,13 @@ where
     }
 }
 
-impl<S, P, R, C, Y> Future for ResponseFuture<S, P, R, C, Y>
+impl<S, P, R, C, Y, K> Future for ResponseFuture<S, P, R, C, Y, K>
 where
     S: Service<Attempt<P, R>> + Clone,
     P: Send + Sync + 'static,
     C: Classify<S::Response, S::Error>,
     Y: Replay<R>,
+    K: Pick,
 {
     type Output = Result<S::Response, Error<S::Error>>;
 
@@ -232,8 +234,8 @@ enum NoneLeft {
 }
 
 /// The next peer, or what to do without one.
-fn pick<P, C, Y, T, E>(
-    shared: &Shared<P, C, Y>,
+fn pick<P, C, Y, K: Pick, T, E>(
+    shared: &Shared<P, C, Y, K>,
     history: &mut Option<Box<History<P, T, E>>>,
 ) -> Result<Place<P>, NoneLeft> {
     let set = &*shared.peers.set;
@@ -241,7 +243,7 @@ fn pick<P, C, Y, T, E>(
     let excluded = history
         .as_deref()
         .map_or(&[][..], |history| &history.excluded);
-    if let Some(place) = Place::pick(set, random, excluded) {
+    if let Some(place) = Place::pick(set, &shared.pick, random, excluded) {
         return Ok(place);
     }
     match shared.all_down {
@@ -262,8 +264,8 @@ fn pick<P, C, Y, T, E>(
         }
         AllDown::WaitUpTo(patience) => {
             let view = set.view();
-            if view.up.len() == view.members.len() {
-                // Nobody is out, so nobody can come back.
+            if view.members > 0 && view.up.len() == view.members {
+                // Nobody is out, so nobody can come back. (An empty set may yet get a peer.)
                 return Err(NoneLeft::End);
             }
             let history = history.get_or_insert_default();
@@ -272,7 +274,7 @@ fn pick<P, C, Y, T, E>(
             if history.wait.is_none() {
                 // It listens from here on; what came just before is found by looking once more.
                 history.wait = Some(Wait::new(&set.available, patience));
-                if let Some(place) = Place::pick(set, random, &[]) {
+                if let Some(place) = Place::pick(set, &shared.pick, random, &[]) {
                     return Ok(place);
                 }
             }
@@ -282,8 +284,8 @@ fn pick<P, C, Y, T, E>(
 }
 
 /// Learns from an outcome. Gives the request's outcome, or `None` if another peer is to be tried.
-fn judge<P, C, Y, R, T, E>(
-    shared: &Shared<P, C, Y>,
+fn judge<P, C, Y, K, R, T, E>(
+    shared: &Shared<P, C, Y, K>,
     place: Place<P>,
     outcome: Result<T, E>,
     request: &Option<R>,
@@ -304,7 +306,7 @@ where
         outcome => outcome,
     };
 
-    let (name, index) = (place.member().name.clone(), place.member().index);
+    let (name, index) = (place.member().name.clone(), place.member().id);
     let history = history.get_or_insert_default();
     let mut agreed = false;
     match (verdict.peer, history.suspect.take()) {
@@ -348,8 +350,8 @@ where
 }
 
 /// The outcome of a request for which no peer is left.
-fn give_up<P, C, Y, T, E>(
-    shared: &Shared<P, C, Y>,
+fn give_up<P, C, Y, K, T, E>(
+    shared: &Shared<P, C, Y, K>,
     history: Option<Box<History<P, T, E>>>,
 ) -> Result<T, Error<E>> {
     let set = &*shared.peers.set;
@@ -357,8 +359,12 @@ fn give_up<P, C, Y, T, E>(
     if let Some(response) = history.rejected {
         return Ok(response);
     }
-    if set.is_empty() {
+    let view = set.view();
+    if view.members == 0 {
         return Err(Error::NoPeers);
+    }
+    if history.tried.is_empty() && view.weights.last() == Some(&0) {
+        return Err(Error::NonePicked);
     }
     Err(Error::NoneLeft {
         tried: history.tried,

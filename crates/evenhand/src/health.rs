@@ -16,13 +16,17 @@
 //!                      │          └─────────────────────────────────┘
 //! ```
 //!
-//! `claim` may also take an `Ejected` peer before its time: the last-resort attempt does.
+//! `claim` may also take an `Ejected` peer before its time: the last-resort attempt does. An
+//! operator's `hold` ejects a peer from any state, `drain` takes it out of the picks without a word
+//! against it, and `restore` puts it back from any state.
 //!
 //! Why one word: an outcome is judged long after its peer was picked, on another thread, while
 //! others judge theirs. Each transition is one compare-and-swap that names the generation it was
 //! decided under, so exactly one of several racing outcomes takes effect and one that is older
 //! than the latest change takes none. Every transition that changes the state adds one to the
-//! generation; counting a `Degraded` outcome does not, for the peer stays `Up`.
+//! generation, but for two: counting a `Degraded` outcome, for the peer stays `Up`; and draining a
+//! peer that is `Up`, and restoring it, for nothing is said against it and what its attempts learn
+//! still holds.
 //!
 //! | bits | hold |
 //! | --- | --- |
@@ -52,6 +56,8 @@ pub(crate) enum Phase {
     Due,
     /// One probe is out.
     Probing,
+    /// An operator took it out of the picks; attempts under way go on.
+    Draining,
 }
 
 /// One reading of the word.
@@ -69,7 +75,8 @@ impl Reading {
             0 => Phase::Up,
             1 => Phase::Ejected,
             2 => Phase::Due,
-            _ => Phase::Probing,
+            3 => Phase::Probing,
+            _ => Phase::Draining,
         };
         Self {
             phase,
@@ -84,6 +91,7 @@ impl Reading {
             Phase::Ejected => 1,
             Phase::Due => 2,
             Phase::Probing => 3,
+            Phase::Draining => 4,
         };
         u64::from(self.generation) << GENERATION_SHIFT
             | u64::from(self.count.min(COUNT_MAX)) << STATE_BITS
@@ -109,8 +117,9 @@ impl Health {
         Self(AtomicU64::new(0))
     }
 
+    /// Sequentially consistent, as draining needs it: see [`InFlight`](crate::in_flight).
     pub(crate) fn read(&self) -> Reading {
-        Reading::unpack(self.0.load(Ordering::Acquire))
+        Reading::unpack(self.0.load(Ordering::SeqCst))
     }
 
     /// A `Healthy` outcome while `Up`: the `Degraded` outcomes before it no longer count.
@@ -208,6 +217,35 @@ impl Health {
         })
     }
 
+    /// Any state to `Ejected`, by an operator's hand.
+    pub(crate) fn hold(&self) -> Option<Reading> {
+        self.step(|now| Some(now.next(Phase::Ejected, 1)))
+    }
+
+    /// Any state to `Draining`.
+    pub(crate) fn drain(&self) -> Option<Reading> {
+        self.step(|now| match now.phase {
+            Phase::Draining => None,
+            Phase::Up => Some(Reading {
+                phase: Phase::Draining,
+                ..now
+            }),
+            _ => Some(now.next(Phase::Draining, 0)),
+        })
+    }
+
+    /// Any state to `Up`, by an operator's hand.
+    pub(crate) fn restore(&self) -> Option<Reading> {
+        self.step(|now| match now.phase {
+            Phase::Up => None,
+            Phase::Draining => Some(Reading {
+                phase: Phase::Up,
+                ..now
+            }),
+            _ => Some(now.next(Phase::Up, 0)),
+        })
+    }
+
     /// Takes one transition, or none if `to` refuses what it finds.
     fn step(&self, to: impl Fn(Reading) -> Option<Reading>) -> Option<Reading> {
         let mut word = self.0.load(Ordering::Acquire);
@@ -216,7 +254,7 @@ impl Health {
             match self.0.compare_exchange_weak(
                 word,
                 next.pack(),
-                Ordering::AcqRel,
+                Ordering::SeqCst,
                 Ordering::Acquire,
             ) {
                 Ok(_) => return Some(next),
@@ -239,7 +277,13 @@ mod tests {
 
     #[test]
     fn the_word_holds_what_was_put_in() {
-        for phase in [Phase::Up, Phase::Ejected, Phase::Due, Phase::Probing] {
+        for phase in [
+            Phase::Up,
+            Phase::Ejected,
+            Phase::Due,
+            Phase::Probing,
+            Phase::Draining,
+        ] {
             for generation in [0, 1, u32::MAX] {
                 for count in [0, 1, COUNT_MAX] {
                     let reading = Reading {
@@ -328,134 +372,5 @@ mod tests {
         assert_eq!(health.claim(false), None);
         assert!(health.claim(true).is_some());
         assert_eq!(health.claim(true), None, "one probe at a time");
-    }
-}
-
-/// Every interleaving of a few threads: `RUSTFLAGS="--cfg evenhand_loom" cargo test -p evenhand --lib --release loom_`.
-#[cfg(test)]
-#[cfg(evenhand_loom)]
-mod models {
-    use super::*;
-    use loom::sync::Arc;
-    use loom::thread;
-
-    fn due(health: &Health) {
-        let ejected = health.eject(0).unwrap();
-        health.ripen(ejected.generation).unwrap();
-    }
-
-    /// Promise 3: at most one probe is out.
-    #[test]
-    fn loom_one_claimant_gets_the_probe() {
-        loom::model(|| {
-            let health = Arc::new(Health::new());
-            due(&health);
-            let rival = {
-                let health = health.clone();
-                thread::spawn(move || health.claim(true).is_some())
-            };
-            let mine = health.claim(false).is_some();
-            let theirs = rival.join().unwrap();
-            assert!(mine ^ theirs);
-        });
-    }
-
-    /// Promise 3: a probe that is dropped frees its place, and the place is never held by two.
-    #[test]
-    fn loom_a_released_place_is_free_again() {
-        loom::model(|| {
-            let health = Arc::new(Health::new());
-            due(&health);
-            let probe = health.claim(false).unwrap();
-            let rival = {
-                let health = health.clone();
-                thread::spawn(move || health.claim(false))
-            };
-            let released = health.release(probe.generation).is_some();
-            assert!(released, "the holder of the place can always free it");
-            match rival.join().unwrap() {
-                Some(theirs) => assert_eq!(health.read(), theirs),
-                None => assert!(health.claim(false).is_some(), "a freed place can be taken"),
-            }
-        });
-    }
-
-    /// Promise 4: of two outcomes of one generation one ejects; an outcome from before a recovery
-    /// ejects nobody.
-    #[test]
-    fn loom_one_outcome_of_a_generation_ejects() {
-        loom::model(|| {
-            let health = Arc::new(Health::new());
-            let late = {
-                let health = health.clone();
-                thread::spawn(move || health.eject(0).is_some())
-            };
-            let mine = health.eject(0).is_some();
-            if mine {
-                // A whole round of recovery races with the late outcome.
-                let probe = health.claim(true).unwrap();
-                health.recover(probe.generation).unwrap();
-            }
-            let theirs = late.join().unwrap();
-            assert!(mine ^ theirs);
-            if mine {
-                assert_eq!(
-                    health.read().phase,
-                    Phase::Up,
-                    "the late failure ejected nobody"
-                );
-            }
-        });
-    }
-
-    /// Promise 4: a slow success from before the ejection revives nobody.
-    #[test]
-    fn loom_a_slow_success_revives_nobody() {
-        loom::model(|| {
-            let health = Arc::new(Health::new());
-            assert_eq!(health.degrade(0), Some(1));
-            let slow = {
-                let health = health.clone();
-                thread::spawn(move || {
-                    health.absolve(0);
-                    health.recover(0)
-                })
-            };
-            let ejected = health.eject(0).unwrap();
-            assert_eq!(slow.join().unwrap(), None);
-            assert_eq!(health.read(), ejected);
-        });
-    }
-
-    /// `Degraded` outcomes are counted one by one, none lost.
-    #[test]
-    fn loom_no_degraded_outcome_is_lost() {
-        loom::model(|| {
-            let health = Arc::new(Health::new());
-            let other = {
-                let health = health.clone();
-                thread::spawn(move || health.degrade(0).unwrap())
-            };
-            let mine = health.degrade(0).unwrap();
-            let theirs = other.join().unwrap();
-            assert_eq!(mine + theirs, 3);
-            assert_eq!(health.read().count, 2);
-        });
-    }
-
-    /// The probe's own verdict and its cancellation race: one of them counts.
-    #[test]
-    fn loom_a_probe_ends_once() {
-        loom::model(|| {
-            let health = Arc::new(Health::new());
-            due(&health);
-            let probe = health.claim(false).unwrap();
-            let cancelled = {
-                let health = health.clone();
-                thread::spawn(move || health.release(probe.generation).is_some())
-            };
-            let failed = health.fail(probe.generation).is_some();
-            assert!(failed ^ cancelled.join().unwrap());
-        });
     }
 }

@@ -8,8 +8,11 @@ use tower_service::Service;
 
 use crate::classify::AnyErrorIsDown;
 use crate::eject::Eject;
-use crate::peers::{Peer, Peers};
-use crate::probe::{BackgroundProbe, Policy};
+use crate::peer::Peer;
+use crate::peers::Peers;
+use crate::pick::Uniform;
+use crate::policy::Policy;
+use crate::probe::BackgroundProbe;
 use crate::random::Random;
 use crate::replay::Cloned;
 use crate::service::{Balance, Shared};
@@ -36,15 +39,17 @@ pub enum AllDown {
 /// | --- | --- |
 /// | [`classify`](Self::classify) | [`AnyErrorIsDown`]: any error ejects, only idempotent requests are retried |
 /// | [`replay`](Self::replay) | [`Cloned`]: requests are cloned, none is idempotent |
+/// | [`pick`](Self::pick) | [`Uniform`]: each peer that is up with equal probability |
 /// | [`eject`](Self::eject) | [`Eject::on_first`]: at the first `Down` or 5 `Degraded` in a row; rechecked after 1 s, doubling up to 30 s |
 /// | [`all_down`](Self::all_down) | [`AllDown::Fail`] |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe |
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
-pub struct BalanceLayer<P, C = AnyErrorIsDown, Y = Cloned> {
+pub struct BalanceLayer<P, C = AnyErrorIsDown, Y = Cloned, K = Uniform> {
     peers: Peers<P>,
     classify: C,
     replay: Y,
+    pick: K,
     eject: Eject,
     probe: Option<BackgroundProbe<P>>,
     all_down: AllDown,
@@ -58,6 +63,7 @@ impl<P> BalanceLayer<P> {
             peers,
             classify: AnyErrorIsDown::default(),
             replay: Cloned::default(),
+            pick: Uniform,
             eject: Eject::default(),
             probe: None,
             all_down: AllDown::default(),
@@ -66,13 +72,14 @@ impl<P> BalanceLayer<P> {
     }
 }
 
-impl<P, C, Y> BalanceLayer<P, C, Y> {
+impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     /// Judges outcomes with `classify`: a [`Classify`](crate::Classify), which a closure can be.
-    pub fn classify<D>(self, classify: D) -> BalanceLayer<P, D, Y> {
+    pub fn classify<D>(self, classify: D) -> BalanceLayer<P, D, Y, K> {
         let Self {
             peers,
             classify: _,
             replay,
+            pick,
             eject,
             probe,
             all_down,
@@ -82,6 +89,7 @@ impl<P, C, Y> BalanceLayer<P, C, Y> {
             peers,
             classify,
             replay,
+            pick,
             eject,
             probe,
             all_down,
@@ -90,11 +98,12 @@ impl<P, C, Y> BalanceLayer<P, C, Y> {
     }
 
     /// Keeps requests for another attempt with `replay`: a [`Replay`](crate::Replay).
-    pub fn replay<Z>(self, replay: Z) -> BalanceLayer<P, C, Z> {
+    pub fn replay<Z>(self, replay: Z) -> BalanceLayer<P, C, Z, K> {
         let Self {
             peers,
             classify,
             replay: _,
+            pick,
             eject,
             probe,
             all_down,
@@ -104,6 +113,31 @@ impl<P, C, Y> BalanceLayer<P, C, Y> {
             peers,
             classify,
             replay,
+            pick,
+            eject,
+            probe,
+            all_down,
+            seed,
+        }
+    }
+
+    /// Chooses among the peers that are up with `pick`: a [`Pick`](crate::Pick).
+    pub fn pick<L>(self, pick: L) -> BalanceLayer<P, C, Y, L> {
+        let Self {
+            peers,
+            classify,
+            replay,
+            pick: _,
+            eject,
+            probe,
+            all_down,
+            seed,
+        } = self;
+        BalanceLayer {
+            peers,
+            classify,
+            replay,
+            pick,
             eject,
             probe,
             all_down,
@@ -147,34 +181,37 @@ impl<P, C, Y> BalanceLayer<P, C, Y> {
     }
 }
 
-impl<P, C: Clone, Y: Clone, S> Layer<S> for BalanceLayer<P, C, Y> {
-    type Service = Balance<S, P, C, Y>;
+impl<P, C: Clone, Y: Clone, K: Clone, S> Layer<S> for BalanceLayer<P, C, Y, K> {
+    type Service = Balance<S, P, C, Y, K>;
 
     fn layer(&self, connector: S) -> Self::Service {
         let random = self.seed.map_or(Random::PerThread, Random::seeded);
-        Balance::new(
-            connector,
-            Shared {
-                peers: self.peers.clone(),
-                classify: self.classify.clone(),
-                replay: self.replay.clone(),
-                policy: Arc::new(Policy {
-                    eject: self.eject.clone(),
-                    probe: self.probe.clone(),
-                    random,
-                }),
-                all_down: self.all_down,
-            },
-        )
+        let policy = Arc::new(Policy {
+            eject: self.eject.clone(),
+            probe: self.probe.clone(),
+            random,
+        });
+        // An operator's ejection goes by the first balancer's policy.
+        self.peers.set.policy.get_or_init(|| policy.clone());
+        let shared = Shared {
+            peers: self.peers.clone(),
+            classify: self.classify.clone(),
+            replay: self.replay.clone(),
+            pick: self.pick.clone(),
+            policy,
+            all_down: self.all_down,
+        };
+        Balance::new(connector, shared)
     }
 }
 
-impl<P, C: Clone, Y: Clone> Clone for BalanceLayer<P, C, Y> {
+impl<P, C: Clone, Y: Clone, K: Clone> Clone for BalanceLayer<P, C, Y, K> {
     fn clone(&self) -> Self {
         Self {
             peers: self.peers.clone(),
             classify: self.classify.clone(),
             replay: self.replay.clone(),
+            pick: self.pick.clone(),
             eject: self.eject.clone(),
             probe: self.probe.clone(),
             all_down: self.all_down,
@@ -183,7 +220,7 @@ impl<P, C: Clone, Y: Clone> Clone for BalanceLayer<P, C, Y> {
     }
 }
 
-impl<P, C, Y> std::fmt::Debug for BalanceLayer<P, C, Y> {
+impl<P, C, Y, K> std::fmt::Debug for BalanceLayer<P, C, Y, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BalanceLayer")
             .field("peers", &self.peers)

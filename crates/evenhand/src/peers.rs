@@ -1,14 +1,17 @@
 //! The peer set as users and operators hold it.
 
 use std::fmt;
-use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::event::Events;
+use crate::event::{EventKind, Events};
 use crate::health::Phase;
-use crate::set::{Member, Set};
+use crate::member::Member;
+use crate::peer::Peer;
+use crate::place::hold;
+use crate::set::{Change, PeersError, Record, Set};
+use crate::status::Status;
 
 /// A set of equal peers and the health of each. Clones share one set.
 ///
@@ -39,20 +42,20 @@ impl<P> Peers<P> {
     pub fn new<N: Into<Arc<str>>>(
         peers: impl IntoIterator<Item = (N, P)>,
     ) -> Result<Self, PeersError> {
+        let set = Set::new();
         let peers = peers.into_iter().map(|(name, data)| (name.into(), data));
-        Ok(Self {
-            set: Set::new(peers)?,
-        })
+        set.edit(|_| false, peers.collect())?;
+        Ok(Self { set })
     }
 
     /// How many peers there are, whatever their state.
     pub fn len(&self) -> usize {
-        self.set.view().members.len()
+        self.set.view().members
     }
 
     /// Whether there is no peer at all.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.len() == 0
     }
 
     /// How many peers are up.
@@ -60,7 +63,7 @@ impl<P> Peers<P> {
         self.set.view().up.len()
     }
 
-    /// Each peer's state, in the order they were given.
+    /// Each peer's state, in the order they were added.
     pub fn statuses(&self) -> Vec<Status> {
         self.set.statuses()
     }
@@ -71,10 +74,134 @@ impl<P> Peers<P> {
         Events(self.set.subscribe())
     }
 
-    /// The peers themselves, in the order they were given.
+    /// The peers themselves, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = Peer<P>> + use<P> {
-        let members = self.set.view().members.clone();
-        (0..members.len()).map(move |index| Peer(members[index].clone()))
+        self.set.members().into_iter().map(Peer)
+    }
+
+    /// Adds a peer, up.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Duplicate`] if there is one of that name.
+    pub fn add(&self, name: impl Into<Arc<str>>, data: P) -> Result<(), PeersError> {
+        self.set.edit(|_| false, vec![(name.into(), data)])
+    }
+
+    /// Removes a peer. Attempts under way on it go on, and what they learn is of no more account.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if there is none of that name.
+    pub fn remove(&self, name: &str) -> Result<(), PeersError> {
+        self.set.member(name)?;
+        self.set.edit(|member| *member.name == *name, Vec::new())
+    }
+
+    /// Makes the set what `peers` says: a peer that is there already, by name and by what is given
+    /// for it, stays as it is, with its state; the others are removed, and new ones added. Requests
+    /// see either the old set or the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Duplicate`] if two peers have the same name; then nothing is changed.
+    pub fn replace_all<N: Into<Arc<str>>>(
+        &self,
+        peers: impl IntoIterator<Item = (N, P)>,
+    ) -> Result<(), PeersError>
+    where
+        P: PartialEq,
+    {
+        let wanted: Vec<(Arc<str>, P)> = peers
+            .into_iter()
+            .map(|(name, data)| (name.into(), data))
+            .collect();
+        let same = |member: &Member<P>, (name, data): &(Arc<str>, P)| {
+            member.name == *name && member.data == *data
+        };
+        let present = self.set.members();
+        let (stay, add): (Vec<_>, Vec<_>) = wanted
+            .into_iter()
+            .partition(|peer| present.iter().any(|member| same(member, peer)));
+        self.set
+            .edit(|member| !stay.iter().any(|peer| same(member, peer)), add)
+    }
+
+    /// Takes a peer out of the picks and resolves once no attempt is under way on it and no
+    /// [`Ticket`](crate::Ticket) for one lives. It stays out until it is
+    /// [restored](Self::restore) or [removed](Self::remove).
+    ///
+    /// If it is dropped before it resolves, the peer stays as it is, out of the picks; if it is
+    /// never polled, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if there is none of that name.
+    pub async fn drain(&self, name: &str) -> Result<(), PeersError> {
+        let member = self.set.member(name)?;
+        member.change(|record, _| {
+            member.health.drain()?;
+            *record = Record::default();
+            Some(Change::Told(EventKind::Draining))
+        });
+        loop {
+            let mut changed = pin!(member.changed().notified());
+            // Listens before it looks, so that the last attempt's end does not fall between.
+            changed.as_mut().enable();
+            let draining = member.health.read().phase == Phase::Draining;
+            if member.in_flight.count() == 0 || !draining {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
+    /// Puts a peer back in at once, whatever its state.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if there is none of that name.
+    pub fn restore(&self, name: &str) -> Result<(), PeersError> {
+        let member = self.set.member(name)?;
+        member.change(|record, _| {
+            member.health.restore()?;
+            member.forget();
+            *record = Record::default();
+            Some(Change::Told(EventKind::Restored))
+        });
+        // A drain that is waiting is over.
+        member.wake();
+        Ok(())
+    }
+
+    /// Sets a peer's weight, which [`Weighted`](crate::Weighted) picks go by. It is 1 at first;
+    /// nought means never.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if there is none of that name.
+    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), PeersError> {
+        let member = self.set.member(name)?;
+        member.change(|_, _| {
+            member.set_weight(weight);
+            Some(Change::Quiet)
+        });
+        Ok(())
+    }
+}
+
+impl<P: Send + Sync + 'static> Peers<P> {
+    /// Ejects a peer by hand, for `time`: then its next probe is due, and no success before that
+    /// lifts the ejection, nor is it anyone's last resort. The limits of
+    /// [`Eject::keep`](crate::Eject::keep) do not hold it back.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if there is none of that name.
+    pub fn eject(&self, name: &str, time: Duration) -> Result<(), PeersError> {
+        let member = self.set.member(name)?;
+        hold(&member, time, self.set.policy.get());
+        Ok(())
     }
 }
 
@@ -91,112 +218,3 @@ impl<P> fmt::Debug for Peers<P> {
         f.debug_tuple("Peers").field(&self.set).finish()
     }
 }
-
-/// One peer of a set: its name and, by `Deref`, what was given for it. Cheap to clone.
-pub struct Peer<P>(pub(crate) Arc<Member<P>>);
-
-impl<P> Peer<P> {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// Its name, shared.
-    pub fn shared_name(&self) -> Arc<str> {
-        self.0.name.clone()
-    }
-
-    /// Its state now.
-    pub fn state(&self) -> State {
-        self.0.health.read().phase.into()
-    }
-}
-
-impl<P> Deref for Peer<P> {
-    type Target = P;
-
-    fn deref(&self) -> &P {
-        &self.0.data
-    }
-}
-
-impl<P> Clone for Peer<P> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-/// Shows the name and state, not what was given for the peer: that may hold a secret.
-impl<P> fmt::Debug for Peer<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer")
-            .field("name", &self.name())
-            .field("state", &self.state())
-            .finish()
-    }
-}
-
-/// A peer's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// It takes its share of the picks.
-    Up,
-    /// It is out, and will be probed.
-    Ejected,
-    /// It is out, and one attempt is under way to find whether it is back.
-    Probing,
-}
-
-impl From<Phase> for State {
-    fn from(phase: Phase) -> Self {
-        match phase {
-            Phase::Up => Self::Up,
-            Phase::Ejected | Phase::Due => Self::Ejected,
-            Phase::Probing => Self::Probing,
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Up => "up",
-            Self::Ejected => "ejected",
-            Self::Probing => "probing",
-        })
-    }
-}
-
-/// One peer's state at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// The peer's name.
-    pub peer: Arc<str>,
-    /// Its state.
-    pub state: State,
-    /// While it is ejected: when its next probe is due.
-    pub next_probe: Option<Instant>,
-}
-
-/// A peer set that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PeersError {
-    /// Two peers have this name.
-    Duplicate(Arc<str>),
-    /// More than 4 294 967 295 peers.
-    TooMany,
-}
-
-impl fmt::Display for PeersError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Duplicate(name) => write!(f, "two peers are named `{name}`; names are unique"),
-            Self::TooMany => f.write_str("a set holds at most 4294967295 peers"),
-        }
-    }
-}
-
-impl std::error::Error for PeersError {}

@@ -5,18 +5,19 @@
 //! a probe that is cancelled at any await point leaves the peer due for the next one.
 
 use std::sync::Arc;
-
-use tokio::runtime::Handle;
-use tokio::time::Instant;
+use std::time::Duration;
 
 use crate::classify::{PeerVerdict, Verdict};
 use crate::eject::within_bounds;
 use crate::event::EventKind;
 use crate::health::{Health, Phase, Reading};
-use crate::pick;
-use crate::probe::{Alarm, Policy};
+use crate::member::Member;
+use crate::peer::{Occupied, Peer};
+use crate::pick::{Pick, choose, running_weights};
+use crate::policy::Policy;
+use crate::probe::Alarm;
 use crate::random::Random;
-use crate::set::{Change, Member, Record, Set, View};
+use crate::set::{Change, Record, Set, View};
 
 /// What a peer was when it was picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Standing {
 
 /// Held by an attempt from its pick to its verdict.
 pub(crate) struct Place<P> {
-    member: Arc<Member<P>>,
+    member: Occupied<P>,
     standing: Standing,
     /// No verdict was given yet.
     open: bool,
@@ -54,7 +55,12 @@ pub(crate) struct Place<P> {
 impl<P> Place<P> {
     /// Picks a peer that is not in `excluded`: a due one to probe if this is the request's first
     /// attempt, else one that is up, else a due one.
-    pub(crate) fn pick(set: &Set<P>, random: &Random, excluded: &[u32]) -> Option<Self> {
+    pub(crate) fn pick<K: Pick>(
+        set: &Set<P>,
+        pick: &K,
+        random: &Random,
+        excluded: &[u32],
+    ) -> Option<Self> {
         let mut view = set.view();
         if view.untimed {
             set.ripen_overdue(false);
@@ -62,66 +68,74 @@ impl<P> Place<P> {
         }
         if excluded.is_empty()
             && !view.due.is_empty()
-            && let Some(place) = Self::probe_due(&view, random, excluded)
+            && let Some(place) = Self::probe_due(&view, pick, random, excluded)
         {
             return Some(place);
         }
-        while let Some(member) =
-            pick::uniform(random, &view.up, excluded).and_then(|index| view.member(index))
-        {
+        while let Some(chosen) = choose(pick, random, &view.up, &view.weights, excluded) {
+            // Counted before its word is read: see `InFlight`.
+            let member = Occupied::new(Peer(chosen.into_member()));
             let now = member.health.read();
             if now.phase == Phase::Up {
                 return Some(Self::on(member, now, false));
             }
-            // It is being ejected this moment; the view that says so is about to be published.
+            // It is taken out this moment; the view that says so is about to be published.
             view = set.settled_view();
         }
         set.ripen_overdue(true);
-        Self::probe_due(&set.view(), random, excluded)
+        Self::probe_due(&set.view(), pick, random, excluded)
     }
 
-    /// The place of a probe on one of the due peers, in random order.
-    fn probe_due(view: &View<P>, random: &Random, excluded: &[u32]) -> Option<Self> {
+    /// The place of a probe on one of the due peers.
+    fn probe_due<K: Pick>(
+        view: &View<P>,
+        pick: &K,
+        random: &Random,
+        excluded: &[u32],
+    ) -> Option<Self> {
+        if view.due.is_empty() {
+            return None;
+        }
+        let weights = running_weights(&view.due);
         let mut passed = excluded.to_vec();
-        while let Some(index) = pick::uniform(random, &view.due, &passed) {
-            let member = view.member(index)?;
+        while let Some(chosen) = choose(pick, random, &view.due, &weights, &passed) {
+            let member = Occupied::new(Peer(chosen.into_member()));
             // Others see the same view: look before taking the lock.
             if member.health.read().phase == Phase::Due
                 && let Some(now) = member.claim(false)
             {
                 return Some(Self::on(member, now, true));
             }
-            passed.push(index);
+            passed.push(member.id);
         }
         None
     }
 
     /// The place of a probe before its time, on the ejected peer that is due soonest.
     pub(crate) fn last_resort(set: &Set<P>, excluded: &[u32]) -> Option<Self> {
-        let view = set.view();
-        let soonest = (0_u32..)
-            .zip(set.statuses())
-            .filter(|(index, _)| !excluded.contains(index))
-            .filter_map(|(index, status)| Some((status.next_probe?, index)))
-            .min()?;
-        let member = view.member(soonest.1)?;
-        member.claim(true).map(|now| Self::on(member, now, true))
+        let member = Occupied::new(Peer(set.due_soonest(excluded)?));
+        let now = member.claim(true)?;
+        Some(Self::on(member, now, true))
     }
 
-    pub(crate) fn on(member: &Arc<Member<P>>, now: Reading, probing: bool) -> Self {
+    pub(crate) fn on(member: Occupied<P>, now: Reading, probing: bool) -> Self {
         let standing = Standing {
             generation: now.generation,
             probing,
         };
         Self {
-            member: member.clone(),
+            member,
             standing,
             open: true,
         }
     }
 
     pub(crate) fn member(&self) -> &Arc<Member<P>> {
-        &self.member
+        self.member.member()
+    }
+
+    pub(crate) fn peer(&self) -> &Peer<P> {
+        self.member.peer()
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -132,7 +146,7 @@ impl<P> Place<P> {
 impl<P: Send + Sync + 'static> Place<P> {
     /// Gives the place back with what was learnt of the peer.
     pub(crate) fn settle(mut self, verdict: &Verdict, policy: &Arc<Policy<P>>) {
-        self.open = !settle(&self.member, self.standing, verdict, policy);
+        self.open = !settle(self.member.member(), self.standing, verdict, policy);
     }
 }
 
@@ -141,7 +155,7 @@ impl<P> Drop for Place<P> {
         if self.open && self.standing.probing {
             let Standing { generation, .. } = self.standing;
             let health = &self.member.health;
-            self.member.change(|_| {
+            self.member.change(|_, _| {
                 health
                     .release(generation)
                     .map(|_| Change::Told(EventKind::ProbeAbandoned))
@@ -161,18 +175,17 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
         generation,
         probing,
     } = standing;
+    if verdict.peer != PeerVerdict::Healthy {
+        member.note_failure();
+    }
     match (verdict.peer, probing) {
         (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return false,
-        (PeerVerdict::Healthy, false) => member.health.absolve(generation),
+        (PeerVerdict::Healthy, false) => policy.eject.note_healthy(member, generation),
         (PeerVerdict::Healthy, true) => recover(member, generation),
-        (PeerVerdict::Degraded, false) => {
-            let in_a_row = member.health.degrade(generation);
-            if in_a_row.is_some_and(|count| count >= policy.eject.degraded_limit()) {
+        (PeerVerdict::Degraded | PeerVerdict::Down, false) => {
+            if policy.eject.note_failed(member, generation, verdict) {
                 take_out(member, |health| health.eject(generation), verdict, policy);
             }
-        }
-        (PeerVerdict::Down, false) => {
-            take_out(member, |health| health.eject(generation), verdict, policy);
         }
         (PeerVerdict::Degraded | PeerVerdict::Down, true) => {
             take_out(member, |health| health.fail(generation), verdict, policy);
@@ -182,8 +195,9 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
 }
 
 fn recover<P>(member: &Member<P>, generation: u32) {
-    member.change(|record| {
+    member.change(|record, _| {
         member.health.recover(generation)?;
+        member.forget();
         *record = Record::default();
         Some(Change::Told(EventKind::Recovered))
     });
@@ -197,21 +211,17 @@ fn take_out<P: Send + Sync + 'static>(
     policy: &Arc<Policy<P>>,
 ) {
     let mut alarm = None;
-    member.change(|record| {
+    member.change(|record, counts| {
+        if member.health.read().phase == Phase::Up && policy.eject.must_keep(counts) {
+            return None;
+        }
         let now = transition(&member.health)?;
         let probe_in = match verdict.recover_in {
             Some(interval) => within_bounds(interval),
             None => policy.eject.interval(now.count, &policy.random),
         };
-        let due = Instant::now() + probe_in;
-        let timed = Handle::try_current().is_ok();
-        let background = timed && policy.probe.is_some();
-        *record = Record {
-            due: Some(due),
-            timed,
-            background,
-        };
-        alarm = timed.then_some((now.generation, due));
+        *record = Record::due_in(probe_in, policy.probe.is_some());
+        alarm = record.alarm(now.generation);
         let reason = verdict.reason;
         Some(Change::Told(if now.count == 1 {
             EventKind::Ejected { reason, probe_in }
@@ -222,6 +232,29 @@ fn take_out<P: Send + Sync + 'static>(
     // Outside the lock: a runtime that is shutting down drops the timer at once, and the timer's
     // drop takes the lock.
     if let Some((generation, due)) = alarm {
+        Alarm::set(member, generation, due, Some(policy));
+    }
+}
+
+/// Ejects a peer by an operator's hand, whatever its state.
+pub(crate) fn hold<P: Send + Sync + 'static>(
+    member: &Arc<Member<P>>,
+    time: Duration,
+    policy: Option<&Arc<Policy<P>>>,
+) -> bool {
+    let mut alarm = None;
+    let held = member.change(|record, _| {
+        let now = member.health.hold()?;
+        let probe_in = within_bounds(time);
+        let background = policy.is_some_and(|policy| policy.probe.is_some());
+        *record = Record::due_in(probe_in, background);
+        record.by_hand = true;
+        alarm = record.alarm(now.generation);
+        let reason = Some("by hand");
+        Some(Change::Told(EventKind::Ejected { reason, probe_in }))
+    });
+    if let Some((generation, due)) = alarm {
         Alarm::set(member, generation, due, policy);
     }
+    held
 }

@@ -14,20 +14,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
 use crate::classify::Verdict;
-use crate::eject::Eject;
 use crate::event::EventKind;
 use crate::health::Phase;
-use crate::peers::Peer;
+use crate::member::Member;
+use crate::peer::{Occupied, Peer};
 use crate::place::Place;
-use crate::random::Random;
-use crate::set::{Change, Member};
-
-/// How peers of a balancer are ejected and brought back.
-pub(crate) struct Policy<P> {
-    pub(crate) eject: Eject,
-    pub(crate) probe: Option<BackgroundProbe<P>>,
-    pub(crate) random: Random,
-}
+use crate::policy::Policy;
+use crate::set::Change;
 
 type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
@@ -78,7 +71,8 @@ async fn reach(moment: Instant) {
 pub(crate) struct Alarm<P> {
     member: Weak<Member<P>>,
     generation: u32,
-    policy: Arc<Policy<P>>,
+    /// `None` where no balancer was ever made over the set.
+    policy: Option<Arc<Policy<P>>>,
     rung: bool,
 }
 
@@ -88,17 +82,17 @@ impl<P: Send + Sync + 'static> Alarm<P> {
         member: &Arc<Member<P>>,
         generation: u32,
         due: Instant,
-        policy: &Arc<Policy<P>>,
+        policy: Option<&Arc<Policy<P>>>,
     ) {
         let alarm = Self {
             member: Arc::downgrade(member),
             generation,
-            policy: policy.clone(),
+            policy: policy.cloned(),
             rung: false,
         };
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                if alarm.policy.probe.is_none() {
+                if alarm.probe().is_none() {
                     reach(due.checked_sub(TIMER_GRAIN).unwrap_or(due)).await;
                     alarm.leave_to_picks();
                 }
@@ -114,34 +108,37 @@ impl<P: Send + Sync + 'static> Alarm<P> {
             return;
         };
         let health = &member.health;
-        match &self.policy.probe {
-            None => {
-                member.change(|_| health.ripen(self.generation).map(|_| Change::Due));
-            }
-            Some(probe) => {
-                let mut claimed = None;
-                member.change(|_| {
-                    health.ripen(self.generation)?;
-                    claimed = health.claim(false);
-                    claimed.map(|_| Change::Told(EventKind::ProbeStarted))
-                });
-                if let Some(now) = claimed {
-                    let place = Place::on(&member, now, true);
-                    let verdict = (probe.0)(Peer(member.clone())).await;
-                    place.settle(&verdict, &self.policy);
-                }
-            }
+        let (Some(probe), Some(policy)) = (self.probe(), &self.policy) else {
+            member.change(|_, _| health.ripen(self.generation).map(|_| Change::Due));
+            return;
+        };
+        let mut claimed = None;
+        member.change(|_, _| {
+            health.ripen(self.generation)?;
+            claimed = health.claim(false);
+            claimed.map(|_| Change::Told(EventKind::ProbeStarted))
+        });
+        if let Some(now) = claimed {
+            let place = Place::on(Occupied::new(Peer(member.clone())), now, true);
+            let verdict = (probe.0)(Peer(member)).await;
+            place.settle(&verdict, policy);
         }
     }
 }
 
 impl<P> Alarm<P> {
+    fn probe(&self) -> Option<&BackgroundProbe<P>> {
+        self.policy
+            .as_ref()
+            .and_then(|policy| policy.probe.as_ref())
+    }
+
     /// Picks look at the clock from now on: they tell the moment exactly, a timer does not.
     fn leave_to_picks(&self) {
         let Some(member) = self.member.upgrade() else {
             return;
         };
-        member.change(|record| {
+        member.change(|record, _| {
             let now = member.health.read();
             (now.phase == Phase::Ejected && now.generation == self.generation).then(|| {
                 record.timed = false;

@@ -12,14 +12,16 @@ use crate::error::Error;
 use crate::future::ResponseFuture;
 use crate::layer::AllDown;
 use crate::peers::Peers;
-use crate::probe::Policy;
+use crate::pick::{Pick, Uniform};
+use crate::policy::Policy;
 use crate::replay::Replay;
 
 /// What the clones of one balancer share.
-pub(crate) struct Shared<P, C, Y> {
+pub(crate) struct Shared<P, C, Y, K> {
     pub(crate) peers: Peers<P>,
     pub(crate) classify: C,
     pub(crate) replay: Y,
+    pub(crate) pick: K,
     pub(crate) policy: Arc<Policy<P>>,
     pub(crate) all_down: AllDown,
 }
@@ -31,13 +33,13 @@ pub(crate) struct Shared<P, C, Y> {
 /// [`ResponseFuture`], on a clone of the connector. So it can be cloned freely, needs no `Buffer`,
 /// and cannot lose readiness. It exerts no backpressure of its own: put a `ConcurrencyLimit` or
 /// `LoadShed` above it.
-pub struct Balance<S, P, C, Y> {
+pub struct Balance<S, P, C, Y, K = Uniform> {
     connector: S,
-    shared: Arc<Shared<P, C, Y>>,
+    shared: Arc<Shared<P, C, Y, K>>,
 }
 
-impl<S, P, C, Y> Balance<S, P, C, Y> {
-    pub(crate) fn new(connector: S, shared: Shared<P, C, Y>) -> Self {
+impl<S, P, C, Y, K> Balance<S, P, C, Y, K> {
+    pub(crate) fn new(connector: S, shared: Shared<P, C, Y, K>) -> Self {
         Self {
             connector,
             shared: Arc::new(shared),
@@ -50,16 +52,17 @@ impl<S, P, C, Y> Balance<S, P, C, Y> {
     }
 }
 
-impl<S, P, C, Y, R> Service<R> for Balance<S, P, C, Y>
+impl<S, P, C, Y, K, R> Service<R> for Balance<S, P, C, Y, K>
 where
     S: Service<Attempt<P, R>> + Clone,
     P: Send + Sync + 'static,
     C: Classify<S::Response, S::Error>,
     Y: Replay<R>,
+    K: Pick,
 {
     type Response = S::Response;
     type Error = Error<S::Error>;
-    type Future = ResponseFuture<S, P, R, C, Y>;
+    type Future = ResponseFuture<S, P, R, C, Y, K>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -70,7 +73,7 @@ where
     }
 }
 
-impl<S: Clone, P, C, Y> Clone for Balance<S, P, C, Y> {
+impl<S: Clone, P, C, Y, K> Clone for Balance<S, P, C, Y, K> {
     fn clone(&self) -> Self {
         Self {
             connector: self.connector.clone(),
@@ -79,7 +82,7 @@ impl<S: Clone, P, C, Y> Clone for Balance<S, P, C, Y> {
     }
 }
 
-impl<S, P, C, Y> fmt::Debug for Balance<S, P, C, Y> {
+impl<S, P, C, Y, K> fmt::Debug for Balance<S, P, C, Y, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance")
             .field("peers", self.peers())

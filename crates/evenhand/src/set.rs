@@ -3,40 +3,44 @@
 //!
 //! Picks read an immutable [`View`] that is swapped whole, so they take no lock and cost the same
 //! whatever the number of peers. Transitions are rare: each takes the book's lock, changes the
-//! peer's [`Health`] word, publishes a new view and queues its event, in that order. So views and
-//! events agree with the words, and no reader waits.
+//! peer's [`Health`](crate::health) word, publishes a new view and queues its event, in that order.
+//! So views and events agree with the words, and no reader waits.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use crate::event::{CAPACITY, Event, EventKind};
-use crate::health::{Health, Phase, Reading};
-use crate::peers::{PeersError, State, Status};
-
-/// A peer as the set holds it.
-pub(crate) struct Member<P> {
-    pub(crate) name: Arc<str>,
-    pub(crate) index: u32,
-    pub(crate) data: P,
-    pub(crate) health: Health,
-    /// Woken when the peer is ejected.
-    pub(crate) ejected: Notify,
-    set: Weak<Set<P>>,
-}
+use crate::health::Phase;
+use crate::member::Member;
+use crate::pick::running_weights;
+use crate::policy::Policy;
+use crate::status::{State, Status};
 
 /// What picks see.
 pub(crate) struct View<P> {
-    pub(crate) members: Arc<[Arc<Member<P>>]>,
-    /// Indexes of the members that are up.
-    pub(crate) up: Box<[u32]>,
-    /// Indexes of the members that wait for an attempt to probe them.
-    pub(crate) due: Box<[u32]>,
+    /// The members that are up.
+    pub(crate) up: Box<[Arc<Member<P>>]>,
+    /// The members that wait for an attempt to probe them.
+    pub(crate) due: Box<[Arc<Member<P>>]>,
+    /// Running totals of the weights of `up`; empty while all weigh the same.
+    pub(crate) weights: Box<[u64]>,
+    /// How many members there are, whatever their state.
+    pub(crate) members: usize,
     /// Some member is ejected and no timer will tell when it is due, so picks must look.
     pub(crate) untimed: bool,
+}
+
+/// How many members are up, of how many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) up: usize,
+    pub(crate) members: usize,
 }
 
 /// What the set knows of an ejected member beside its word.
@@ -48,6 +52,26 @@ pub(crate) struct Record {
     pub(crate) timed: bool,
     /// At that time a background probe goes out, so attempts leave the member alone.
     pub(crate) background: bool,
+    /// Ejected by an operator, so it is nobody's last resort.
+    pub(crate) by_hand: bool,
+}
+
+impl Record {
+    /// Due after `interval`; by a timer if there is a runtime for one.
+    pub(crate) fn due_in(interval: Duration, background: bool) -> Self {
+        let timed = Handle::try_current().is_ok();
+        Self {
+            due: Some(Instant::now() + interval),
+            timed,
+            background: timed && background,
+            by_hand: false,
+        }
+    }
+
+    /// What the timer is to be set to, if there is to be one.
+    pub(crate) fn alarm(&self, generation: u32) -> Option<(u32, Instant)> {
+        self.due.filter(|_| self.timed).map(|due| (generation, due))
+    }
 }
 
 /// A transition that took place.
@@ -58,47 +82,44 @@ pub(crate) enum Change {
     Due,
     /// From now on picks look at the clock to see when an ejected peer's time has come.
     Untimed,
+    /// Only what picks see has changed.
+    Quiet,
+}
+
+struct Entry<P> {
+    member: Arc<Member<P>>,
+    /// Boxed, as few members are ejected at a time.
+    record: Option<Box<Record>>,
+}
+
+struct Book<P> {
+    entries: Vec<Entry<P>>,
+    next_id: u32,
 }
 
 pub(crate) struct Set<P> {
     view: ArcSwap<View<P>>,
-    book: Mutex<Vec<Record>>,
+    book: Mutex<Book<P>>,
     events: broadcast::Sender<Event>,
-    /// Woken when a peer turns `Due` or `Up`.
+    /// Woken when a peer turns `Due` or `Up`, and when peers are added or removed.
     pub(crate) available: Arc<Notify>,
+    /// The policy of the first balancer over this set: what an operator's ejection goes by.
+    pub(crate) policy: OnceLock<Arc<Policy<P>>>,
 }
 
 impl<P> Set<P> {
-    pub(crate) fn new(peers: impl Iterator<Item = (Arc<str>, P)>) -> Result<Arc<Self>, PeersError> {
-        let peers: Vec<(Arc<str>, P)> = peers.collect();
-        let mut names: Vec<&Arc<str>> = peers.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(PeersError::Duplicate(twice[0].clone()));
-        }
-        let count = u32::try_from(peers.len()).map_err(|_| PeersError::TooMany)?;
-        Ok(Arc::new_cyclic(|set| {
-            let members: Arc<[Arc<Member<P>>]> = (0..count)
-                .zip(peers)
-                .map(|(index, (name, data))| {
-                    Arc::new(Member {
-                        name,
-                        index,
-                        data,
-                        health: Health::new(),
-                        ejected: Notify::new(),
-                        set: set.clone(),
-                    })
-                })
-                .collect();
-            let book = vec![Record::default(); members.len()];
-            Self {
-                view: ArcSwap::from_pointee(View::new(members, &book)),
-                book: Mutex::new(book),
-                events: broadcast::Sender::new(CAPACITY),
-                available: Arc::default(),
-            }
-        }))
+    pub(crate) fn new() -> Arc<Self> {
+        let book = Book {
+            entries: Vec::new(),
+            next_id: 0,
+        };
+        Arc::new(Self {
+            view: ArcSwap::from_pointee(View::new(&book)),
+            book: Mutex::new(book),
+            events: broadcast::Sender::new(CAPACITY),
+            available: Arc::default(),
+            policy: OnceLock::new(),
+        })
     }
 
     /// The present view. Cheap; not to be held for long.
@@ -112,30 +133,43 @@ impl<P> Set<P> {
         self.view.load()
     }
 
-    /// Whether the set has no member at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.view.load().members.is_empty()
-    }
-
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    pub(crate) fn statuses(&self) -> Vec<Status> {
+    /// The members, in the order they were added.
+    pub(crate) fn members(&self) -> Vec<Arc<Member<P>>> {
+        self.book()
+            .entries
+            .iter()
+            .map(|entry| entry.member.clone())
+            .collect()
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Result<Arc<Member<P>>, PeersError> {
         let book = self.book();
-        let view = self.view.load();
-        let status = |member: &Arc<Member<P>>| {
+        let entry = book
+            .entries
+            .iter()
+            .find(|entry| *entry.member.name == *name);
+        entry
+            .map(|entry| entry.member.clone())
+            .ok_or_else(|| PeersError::Unknown(name.into()))
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        let status = |Entry { member, record }: &Entry<P>| {
             let state = State::from(member.health.read().phase);
-            let due = book
-                .get(member.index as usize)
-                .and_then(|record| record.due);
+            let due = record.as_ref().and_then(|record| record.due);
             Status {
                 peer: member.name.clone(),
                 state,
                 next_probe: due.filter(|_| state == State::Ejected),
+                in_flight: member.in_flight.count(),
+                weight: member.weight(),
             }
         };
-        view.members.iter().map(status).collect()
+        self.book().entries.iter().map(status).collect()
     }
 
     /// When the next ejected peer is due, if any is ejected.
@@ -146,28 +180,45 @@ impl<P> Set<P> {
             .min()
     }
 
+    /// The ejected member that is due soonest, of those that no operator has ejected.
+    pub(crate) fn due_soonest(&self, excluded: &[u32]) -> Option<Arc<Member<P>>> {
+        let book = self.book();
+        let due = |Entry { member, record }: &Entry<P>| {
+            let record = record.as_ref().filter(|record| !record.by_hand)?;
+            let out = member.health.read().phase == Phase::Ejected;
+            let free = out && !excluded.contains(&member.id);
+            record.due.filter(|_| free).map(|due| (due, member.clone()))
+        };
+        let soonest = book
+            .entries
+            .iter()
+            .filter_map(due)
+            .min_by_key(|(due, _)| *due);
+        soonest.map(|(_, member)| member)
+    }
+
     /// Ejected peers whose time came without a timer to say so become due. `all` also takes those
     /// whose timer is late: it cannot fire while the runtime does not turn.
     pub(crate) fn ripen_overdue(&self, all: bool) {
         let now = Instant::now();
-        let overdue = |record: &Record| {
-            !record.background && (all || !record.timed) && record.due.is_some_and(|due| due <= now)
+        let overdue = |entry: &&Entry<P>| {
+            entry.record.as_ref().is_some_and(|record| {
+                !record.background
+                    && (all || !record.timed)
+                    && record.due.is_some_and(|due| due <= now)
+            })
         };
-        let view = self.view.load_full();
-        let book = self.book();
-        let ripe: Vec<u32> = (0_u32..)
-            .zip(book.iter())
-            .filter(|(_, r)| overdue(r))
-            .map(|(i, _)| i)
-            .collect();
-        drop(book);
-        for member in ripe
+        let ripe: Vec<Arc<Member<P>>> = self
+            .book()
+            .entries
             .iter()
-            .filter_map(|&index| view.members.get(index as usize))
-        {
+            .filter(overdue)
+            .map(|e| e.member.clone())
+            .collect();
+        for member in ripe {
             let reading = member.health.read();
             if reading.phase == Phase::Ejected {
-                self.change(member, |_| {
+                self.change(&member, |_, _| {
                     member.health.ripen(reading.generation).map(|_| Change::Due)
                 });
             }
@@ -178,34 +229,99 @@ impl<P> Set<P> {
     pub(crate) fn change(
         &self,
         member: &Member<P>,
-        step: impl FnOnce(&mut Record) -> Option<Change>,
+        step: impl FnOnce(&mut Record, Counts) -> Option<Change>,
     ) -> bool {
         let mut book = self.book();
-        let Some(record) = book.get_mut(member.index as usize) else {
+        let counts = Counts {
+            up: self.view.load().up.len(),
+            members: book.entries.len(),
+        };
+        let Some(entry) = book
+            .entries
+            .iter_mut()
+            .find(|entry| entry.member.id == member.id)
+        else {
             return false;
         };
-        let Some(change) = step(record) else {
-            return false;
-        };
-        let members = self.view.load().members.clone();
-        self.view.store(Arc::new(View::new(members, &book)));
-        if let Change::Told(kind) = change {
-            // Without a reader there is nobody to tell.
-            let _ = self.events.send(Event {
+        let mut record = entry
+            .record
+            .take()
+            .map_or_else(Record::default, |record| *record);
+        let change = step(&mut record, counts);
+        entry.record = (record.due.is_some()).then(|| Box::new(record));
+        let Some(change) = change else { return false };
+        self.publish(book, member, change);
+        true
+    }
+
+    /// Adds and removes members in one go: the new names must be unique, but for those removed.
+    pub(crate) fn edit(
+        self: &Arc<Self>,
+        remove: impl Fn(&Member<P>) -> bool,
+        add: Vec<(Arc<str>, P)>,
+    ) -> Result<(), PeersError> {
+        let mut book = self.book();
+        let mut names: Vec<&Arc<str>> = add.iter().map(|(name, _)| name).collect();
+        let stay = book
+            .entries
+            .iter()
+            .map(|entry| &entry.member)
+            .filter(|member| !remove(member));
+        names.extend(stay.map(|member| &member.name));
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(PeersError::Duplicate(twice[0].clone()));
+        }
+        let mut told = Vec::new();
+        book.entries.retain(|Entry { member, .. }| {
+            let gone = remove(member);
+            if gone {
+                // Whoever still holds it takes it for drained: nothing new, nothing to learn.
+                member.health.drain();
+                told.push((member.clone(), EventKind::Removed));
+            }
+            !gone
+        });
+        for (name, data) in add {
+            let id = book.next_id;
+            book.next_id = id.wrapping_add(1);
+            let member = Arc::new(Member::new(id, name, data, Arc::downgrade(self)));
+            told.push((member.clone(), EventKind::Added));
+            book.entries.push(Entry {
+                member,
+                record: None,
+            });
+        }
+        self.view.store(Arc::new(View::new(&book)));
+        for (member, kind) in &told {
+            self.send(member, *kind);
+        }
+        drop(book);
+        self.available.notify_waiters();
+        for (member, kind) in told {
+            Event {
                 peer: member.name.clone(),
                 kind,
-            });
+            }
+            .trace();
+        }
+        Ok(())
+    }
+
+    /// Lets readers see a change that was made, lets go of the book, and tells whom it concerns.
+    fn publish(&self, book: MutexGuard<'_, Book<P>>, member: &Member<P>, change: Change) {
+        self.view.store(Arc::new(View::new(&book)));
+        if let Change::Told(kind) = change {
+            self.send(member, kind);
         }
         drop(book);
 
         match change {
             Change::Told(EventKind::Ejected { .. } | EventKind::ProbeFailed { .. }) => {
-                member.ejected.notify_waiters();
-            }
-            Change::Told(EventKind::Recovered | EventKind::ProbeAbandoned) | Change::Due => {
-                self.available.notify_waiters();
+                member.wake();
             }
             Change::Told(EventKind::ProbeStarted) | Change::Untimed => {}
+            Change::Told(_) | Change::Due | Change::Quiet => self.available.notify_waiters(),
         }
         if let Change::Told(kind) = change {
             Event {
@@ -214,59 +330,53 @@ impl<P> Set<P> {
             }
             .trace();
         }
-        true
     }
 
-    fn book(&self) -> MutexGuard<'_, Vec<Record>> {
+    fn send(&self, member: &Member<P>, kind: EventKind) {
+        if self.events.receiver_count() > 0 {
+            // Fails only if the last reader has just gone.
+            let _ = self.events.send(Event {
+                peer: member.name.clone(),
+                kind,
+            });
+        }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book<P>> {
         // The book is whole between any two statements that could panic.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<P> View<P> {
-    fn new(members: Arc<[Arc<Member<P>>]>, book: &[Record]) -> Self {
-        let phases = || {
-            members
-                .iter()
-                .map(|member| (member.index, member.health.read().phase))
+    fn new(book: &Book<P>) -> Self {
+        let mut up = Vec::with_capacity(book.entries.len());
+        let mut due = Vec::new();
+        let mut untimed = false;
+        for Entry { member, record } in &book.entries {
+            match member.health.read().phase {
+                Phase::Up => up.push(member.clone()),
+                Phase::Due => due.push(member.clone()),
+                Phase::Ejected => untimed |= record.as_ref().is_none_or(|record| !record.timed),
+                Phase::Probing | Phase::Draining => {}
+            }
+        }
+        let equal = up
+            .windows(2)
+            .all(|pair| pair[0].weight() == pair[1].weight())
+            && up.first().is_none_or(|first| first.weight() > 0);
+        let weights = if equal {
+            Vec::new()
+        } else {
+            running_weights(&up)
         };
-        let indexes = |wanted| {
-            phases()
-                .filter(|(_, p)| *p == wanted)
-                .map(|(i, _)| i)
-                .collect()
-        };
-        let (up, due) = (indexes(Phase::Up), indexes(Phase::Due));
-        let untimed = phases()
-            .zip(book)
-            .any(|((_, p), record)| p == Phase::Ejected && !record.timed);
         Self {
-            members,
-            up,
-            due,
+            up: up.into(),
+            due: due.into(),
+            weights: weights.into(),
+            members: book.entries.len(),
             untimed,
         }
-    }
-
-    pub(crate) fn member(&self, index: u32) -> Option<&Arc<Member<P>>> {
-        self.members.get(index as usize)
-    }
-}
-
-impl<P> Member<P> {
-    /// Takes one transition of this member, unless its set is gone.
-    pub(crate) fn change(&self, step: impl FnOnce(&mut Record) -> Option<Change>) -> bool {
-        self.set.upgrade().is_some_and(|set| set.change(self, step))
-    }
-
-    /// Claims the probe's place, `early` also before the peer's time.
-    pub(crate) fn claim(&self, early: bool) -> Option<Reading> {
-        let mut claimed = None;
-        self.change(|_| {
-            claimed = self.health.claim(early);
-            claimed.map(|_| Change::Told(EventKind::ProbeStarted))
-        });
-        claimed
     }
 }
 
@@ -275,3 +385,24 @@ impl<P> fmt::Debug for Set<P> {
         f.debug_list().entries(self.statuses()).finish()
     }
 }
+
+/// A change to a peer set that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeersError {
+    /// Two peers have this name.
+    Duplicate(Arc<str>),
+    /// No peer has this name.
+    Unknown(Arc<str>),
+}
+
+impl fmt::Display for PeersError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate(name) => write!(f, "two peers are named `{name}`; names are unique"),
+            Self::Unknown(name) => write!(f, "no peer is named `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for PeersError {}

@@ -101,12 +101,35 @@ async fn nobody_waits_for_peers_that_are_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_set_is_not_waited_for() {
-    let peers = peers(&[]);
-    let balance = layer(&peers)
-        .all_down(AllDown::WaitUpTo(INTERVAL))
-        .layer(Stage::new());
+async fn a_set_that_becomes_empty_is_waited_for_until_it_gets_a_peer() {
+    let (peers, _, balance) = both_down(AllDown::WaitUpTo(INTERVAL)).await;
+    let waiting = tokio::spawn({
+        let balance = balance.clone();
+        async move { send(&balance).await }
+    });
+    tokio::task::yield_now().await;
+    peers.remove("a").unwrap();
+    peers.remove("b").unwrap();
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    peers.add("c", ()).unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), "c");
+
+    peers.remove("c").unwrap();
+    let start = Instant::now();
     assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+    assert!(start.elapsed() >= INTERVAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_becomes_empty_fails_at_once_where_nobody_waits() {
+    for all_down in [AllDown::Fail, AllDown::LastResort] {
+        let (peers, _, balance) = both_down(all_down).await;
+        peers.replace_all([("a", ()); 0]).unwrap();
+        let start = Instant::now();
+        assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
 }
 
 #[tokio::test(start_paused = true)]

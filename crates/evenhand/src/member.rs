@@ -1,0 +1,133 @@
+//! A peer as the set holds it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use tokio::sync::Notify;
+
+use crate::accrual::Accrual;
+use crate::event::EventKind;
+use crate::health::{Health, Reading};
+use crate::in_flight::InFlight;
+use crate::set::{Change, Counts, Record, Set};
+
+/// How much one failure weighs against a peer that is compared by its attempts in flight.
+///
+/// A peer that fails at once never has anything in flight, so by that count alone it would look
+/// idle and draw most of the traffic. Each failure adds this much to its load, and each comparison
+/// that it loses takes one away. If it always fails, it wins at most one comparison in five.
+const FAILURE_WEIGHT: u32 = 4;
+
+pub(crate) struct Member<P> {
+    pub(crate) name: Arc<str>,
+    pub(crate) data: P,
+    /// Unique within the set, never given again.
+    pub(crate) id: u32,
+    pub(crate) health: Health,
+    pub(crate) in_flight: InFlight,
+    weight: AtomicU32,
+    failures: AtomicU32,
+    /// What only some peers need, made when one does.
+    extras: OnceLock<Box<Extras>>,
+    set: Weak<Set<P>>,
+}
+
+#[derive(Default)]
+struct Extras {
+    /// Woken when the peer is ejected, and when it is idle while it is drained.
+    changed: Notify,
+    accrual: OnceLock<Box<dyn Accrual>>,
+}
+
+impl<P> Member<P> {
+    pub(crate) fn new(id: u32, name: Arc<str>, data: P, set: Weak<Set<P>>) -> Self {
+        Self {
+            name,
+            data,
+            id,
+            health: Health::new(),
+            in_flight: InFlight::new(),
+            weight: AtomicU32::new(1),
+            failures: AtomicU32::new(0),
+            extras: OnceLock::new(),
+            set,
+        }
+    }
+
+    /// Takes one transition of this member, unless it was removed or its set is gone.
+    pub(crate) fn change(&self, step: impl FnOnce(&mut Record, Counts) -> Option<Change>) -> bool {
+        self.set.upgrade().is_some_and(|set| set.change(self, step))
+    }
+
+    /// Claims the probe's place, `early` also before the peer's time.
+    pub(crate) fn claim(&self, early: bool) -> Option<Reading> {
+        let mut claimed = None;
+        self.change(|_, _| {
+            claimed = self.health.claim(early);
+            claimed.map(|_| Change::Told(EventKind::ProbeStarted))
+        });
+        claimed
+    }
+
+    /// To wait on: look again whenever it wakes.
+    pub(crate) fn changed(&self) -> &Notify {
+        &self.extras.get_or_init(Box::default).changed
+    }
+
+    /// Wakes whoever waits on [`changed`](Self::changed), if anybody ever did.
+    pub(crate) fn wake(&self) {
+        if let Some(extras) = self.extras.get() {
+            extras.changed.notify_waiters();
+        }
+    }
+
+    /// The peer's record under a policy that keeps one; the first policy that asks makes it.
+    pub(crate) fn accrual(&self, make: &dyn Fn() -> Box<dyn Accrual>) -> &dyn Accrual {
+        let extras = self.extras.get_or_init(Box::default);
+        &**extras.accrual.get_or_init(make)
+    }
+
+    /// The peer starts anew: its record is empty.
+    pub(crate) fn forget(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        if let Some(accrual) = self.extras.get().and_then(|extras| extras.accrual.get()) {
+            accrual.reset();
+        }
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// How busy it is, failures included: see [`FAILURE_WEIGHT`].
+    pub(crate) fn load(&self) -> u32 {
+        self.in_flight
+            .count()
+            .saturating_add(self.failures.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn note_failure(&self) {
+        // A bound, so that a peer that failed for long is not shunned for as long after.
+        const MOST: u32 = 64 * FAILURE_WEIGHT;
+        let grown = |failures: u32| {
+            let more = failures.saturating_add(FAILURE_WEIGHT).min(MOST);
+            (more != failures).then_some(more)
+        };
+        let _ = self
+            .failures
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+    }
+
+    pub(crate) fn note_passed_over(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            let less = |failures: u32| failures.checked_sub(1);
+            let _ = self
+                .failures
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
+}

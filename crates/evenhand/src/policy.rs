@@ -1,0 +1,12 @@
+//! How the peers of one balancer are ejected and brought back.
+
+use crate::eject::Eject;
+use crate::probe::BackgroundProbe;
+use crate::random::Random;
+
+/// Shared by the balancer, its attempts and their tickets.
+pub(crate) struct Policy<P> {
+    pub(crate) eject: Eject,
+    pub(crate) probe: Option<BackgroundProbe<P>>,
+    pub(crate) random: Random,
+}
