@@ -4,16 +4,19 @@
 //! pings, `SELECT 1` and `SELECT @@x`; a proxy without a backend accepts logins. `DO 1` fails on
 //! both, costs nothing and needs no privilege.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use evenhand::Verdict;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use tokio::time::timeout;
 use tower_service::Service;
 
+use crate::classify;
 use crate::endpoint::Peer;
 use crate::error::AttemptError;
 
@@ -39,15 +42,18 @@ pub(crate) async fn check(opts: &Opts, limit: Duration) -> Result<(), AttemptErr
 pub(crate) struct Prober;
 
 impl Service<Peer> for Prober {
-    type Response = ();
-    type Error = AttemptError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), AttemptError>> + Send>>;
+    type Response = Verdict;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Verdict, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), AttemptError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, peer: Peer) -> Self::Future {
-        Box::pin(async move { check(peer.opts(), peer.attempt_timeout).await })
+        Box::pin(async move {
+            let checked = check(peer.opts(), peer.attempt_timeout).await;
+            Ok(checked.map_or_else(|error| classify::attempt(&error), |()| Verdict::healthy()))
+        })
     }
 }

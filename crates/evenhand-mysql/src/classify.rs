@@ -35,6 +35,8 @@ pub(crate) fn attempt(error: &AttemptError) -> Verdict {
     match error {
         AttemptError::Connect(error) => connect(error),
         AttemptError::TimedOut(_) => Verdict::down().safe().because("no connection in time"),
+        // Alive: a check decides whether it lets anyone in.
+        AttemptError::Slow(_) => Verdict::neutral().safe(),
         // This client's own shortage: blaming the peer would eject everyone.
         AttemptError::NoFreeConnection(_) | AttemptError::OutOfTime => Verdict::neutral(),
         AttemptError::Disconnected => Verdict::neutral(),

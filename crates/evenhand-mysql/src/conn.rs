@@ -114,8 +114,9 @@ impl Judge<'_> {
         operation: impl Future<Output = mysql_async::Result<T>>,
     ) -> mysql_async::Result<T> {
         let outcome = operation.await;
-        if let Err(error) = &outcome {
-            self.judge(error);
+        match &outcome {
+            Ok(_) => self.ticket.peer().note_heard(),
+            Err(error) => self.judge(error),
         }
         outcome
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenhand::{Attempt, Peers, State, Ticket};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
@@ -53,63 +53,64 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
     }
 }
 
-/// Waits for a free place among this client's connections, then for the connection. Ends at once
-/// if the peer is ejected meanwhile: whoever waits on a lost peer moves on then.
+/// Waits for a free place among this client's connections and for a turn to log in, then for the
+/// connection. Ends at once if the peer is ejected meanwhile: whoever waits on a lost peer moves on
+/// then.
 async fn connect(
     ticket: Ticket<Arc<Endpoint>>,
     deadline: Instant,
     peers: &Peers<Arc<Endpoint>>,
 ) -> Result<PeerConn, AttemptError> {
+    let endpoint: &Arc<Endpoint> = ticket.peer();
     let opening = async {
-        let permit = admit(ticket.peer(), deadline, peers).await?;
-        Ok((open(ticket.peer(), deadline).await?, permit))
+        let place = turn(endpoint, &endpoint.admission, deadline, peers).await?;
+        // The attempt's time limit is of the login, not of the wait for a turn at it.
+        let _login = match endpoint.has_idle() {
+            true => None,
+            false => Some(turn(endpoint, &endpoint.logins, deadline, peers).await?),
+        };
+        Ok((endpoint.connect(deadline).await?, place))
     };
-    let (conn, permit) = tokio::select! {
+    let opened = tokio::select! {
         biased;
-        opened = opening => opened?,
-        () = ticket.ejected() => return Err(AttemptError::Ejected),
+        opened = opening => opened,
+        () = ticket.ejected() => Err(AttemptError::Ejected),
     };
-    Ok(PeerConn::new(conn, permit, ticket))
+    match opened {
+        Ok((conn, place)) => Ok(PeerConn::new(conn, place, ticket)),
+        Err(error) => {
+            if let AttemptError::Slow(_) = error {
+                endpoint.check_now(&ticket);
+            }
+            Err(error)
+        }
+    }
 }
 
-/// A place among this client's connections to the peer. Where all are taken, the request goes to a
-/// peer that has one to spare, and waits only while none has.
-async fn admit(
+/// A turn at what only so many may have at a time. Where all are taken, the request goes to a peer
+/// that has one to spare, and waits only while none has.
+async fn turn(
     endpoint: &Endpoint,
+    turns: &Arc<Semaphore>,
     deadline: Instant,
     peers: &Peers<Arc<Endpoint>>,
 ) -> Result<OwnedSemaphorePermit, AttemptError> {
     loop {
-        // At once, if there is a free place: the semaphore is asked before the clock.
+        // At once, if there is one: the semaphore is asked before the clock.
         let look_around = deadline.min(Instant::now() + LOOK_AROUND);
-        let admission = endpoint.admission.clone();
-        match timeout_at(look_around, admission.acquire_owned()).await {
+        match timeout_at(look_around, turns.clone().acquire_owned()).await {
             Ok(Ok(permit)) => return Ok(permit),
             Ok(Err(_)) => return Err(AttemptError::Disconnected),
             Err(_) if Instant::now() >= deadline => {
                 return Err(AttemptError::NoFreeConnection(endpoint.limit()));
             }
             Err(_) => {
-                let spare = |peer: &Peer| peer.admission.available_permits() > 0;
-                if peers
-                    .iter()
-                    .any(|peer| peer.state() == State::Up && spare(&peer))
-                {
+                let other = |peer: &Peer| !std::ptr::eq(&***peer, endpoint);
+                let spare = |peer: &Peer| peer.state() == State::Up && peer.has_spare();
+                if peers.iter().any(|peer| other(&peer) && spare(&peer)) {
                     return Err(AttemptError::Busy(endpoint.limit()));
                 }
             }
         }
-    }
-}
-
-async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<mysql_async::Conn, AttemptError> {
-    let limit = endpoint.attempt_timeout;
-    let own_end = Instant::now() + limit;
-    match timeout_at(own_end.min(deadline), endpoint.pool().get_conn()).await {
-        Ok(Ok(conn)) => Ok(conn),
-        Ok(Err(error)) => Err(AttemptError::Connect(error)),
-        Err(_) if own_end <= deadline => Err(AttemptError::TimedOut(limit)),
-        // Cut short by the caller: it says nothing of the peer.
-        Err(_) => Err(AttemptError::OutOfTime),
     }
 }

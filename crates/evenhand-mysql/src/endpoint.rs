@@ -5,17 +5,18 @@
 //! is set higher than is ever needed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evenhand::{Ticket, Verdict};
-use mysql_async::{Opts, OptsBuilder, PoolConstraints, PoolOpts};
+use mysql_async::{Conn, Opts, OptsBuilder, PoolConstraints, PoolOpts};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::check::check;
+use crate::error::AttemptError;
 
 /// A silent connection is looked after by the kernel from this on, unless the options say
 /// otherwise.
@@ -23,6 +24,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Checks of a peer that is up are at least this far apart.
 const CHECK_SPACING: Duration = Duration::from_secs(1);
+
+/// So many logins to one peer are under way at a time.
+const LOGINS: usize = 16;
 
 /// How long a closed pool's connections are given to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -42,6 +46,12 @@ pub(crate) struct Endpoint {
     pub(crate) attempt_timeout: Duration,
     checking: AtomicBool,
     checked: Mutex<Option<Instant>>,
+    /// Turns at logging in. Few may be under way at a time, so that a peer that comes back is not
+    /// met by a herd whose logins all take too long because they are so many.
+    pub(crate) logins: Arc<Semaphore>,
+    /// When the peer was last heard, in milliseconds since `start`.
+    heard: AtomicU64,
+    start: Instant,
 }
 
 impl Endpoint {
@@ -59,7 +69,53 @@ impl Endpoint {
             attempt_timeout,
             checking: AtomicBool::new(false),
             checked: Mutex::new(None),
+            logins: Arc::new(Semaphore::new(LOGINS)),
+            heard: AtomicU64::new(0),
+            start: Instant::now(),
         }
+    }
+
+    /// Whether a connection could be had without waiting for another's to end.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.admission.available_permits() > 0
+            && (self.has_idle() || self.logins.available_permits() > 0)
+    }
+
+    /// Whether there is an idle connection, as far as can be told.
+    pub(crate) fn has_idle(&self) -> bool {
+        self.pool()
+            .metrics()
+            .connections_in_pool
+            .load(Ordering::Relaxed)
+            > 0
+    }
+
+    /// A connection, idle or new, in the time that one attempt has, and by the deadline.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
+        let start = Instant::now();
+        let own_end = start + self.attempt_timeout;
+        match timeout_at(own_end.min(deadline), self.pool().get_conn()).await {
+            Ok(Ok(conn)) => {
+                self.note_heard();
+                Ok(conn)
+            }
+            Ok(Err(error)) => Err(AttemptError::Connect(error)),
+            // Cut short by the caller: it says nothing of the peer.
+            Err(_) if deadline < own_end => Err(AttemptError::OutOfTime),
+            Err(_) if self.was_heard_since(start) => Err(AttemptError::Slow(self.attempt_timeout)),
+            Err(_) => Err(AttemptError::TimedOut(self.attempt_timeout)),
+        }
+    }
+
+    /// The peer has answered something.
+    pub(crate) fn note_heard(&self) {
+        self.heard
+            .store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn was_heard_since(&self, moment: Instant) -> bool {
+        let since = moment.saturating_duration_since(self.start).as_millis() as u64;
+        self.heard.load(Ordering::Relaxed) > since
     }
 
     pub(crate) fn opts(&self) -> &Opts {

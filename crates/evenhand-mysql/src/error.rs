@@ -72,10 +72,14 @@ pub enum AttemptError {
     /// The peer gave no connection in time.
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
-    /// All of this pool's connections to the peer were in use until the checkout's time was up.
+    /// The peer gave no connection in time, though it answered others meanwhile.
+    #[error("no connection within {0:?}, though it answered others meanwhile")]
+    Slow(Duration),
+    /// All of this pool's connections to the peer were in use, or waiting for their login, until
+    /// the checkout's time was up.
     #[error("all {0} connections to it were in use")]
     NoFreeConnection(usize),
-    /// All of this pool's connections to the peer were in use, and another peer had one to spare.
+    /// As before, but another peer had a connection to spare.
     #[error("all {0} connections to it were in use")]
     Busy(usize),
     /// The caller's time was up while the attempt was under way.

@@ -1,7 +1,7 @@
 //! Work that its caller marked idempotent: done again on another peer if its connection fails.
 //!
-//! No peer is tried twice for the same work: a statement that brings its server down must not be
-//! taken round all of them again and again.
+//! No peer on which it failed is tried again for the same work: a statement that brings its server
+//! down must not be taken round all of them again and again.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,7 +30,11 @@ where
     let deadline = start + pool.options().work_timeout;
     let mut tries: Vec<FailedTry> = Vec::new();
     loop {
-        let avoid: Arc<[Arc<str>]> = tries.iter().map(|failed| failed.peer.clone()).collect();
+        // A try that an ejection cut short says nothing of the work; its peer may be back.
+        let failed = tries
+            .iter()
+            .filter(|failed| !matches!(failed.cause, AttemptError::Ejected));
+        let avoid: Arc<[Arc<str>]> = failed.map(|failed| failed.peer.clone()).collect();
         let conn = match pool.checkout(Checkout { deadline, avoid }).await {
             Ok(conn) => conn,
             Err(error) => {

@@ -58,5 +58,6 @@ pub use options::{
 pub use pool::Pool;
 
 pub use evenhand;
+pub use evenhand::{Event, EventKind, Events, State, Status};
 pub use evenhand_config;
 pub use mysql_async;

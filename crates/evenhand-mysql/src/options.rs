@@ -50,8 +50,9 @@ impl Default for PoolOptions {
 
 impl PoolOptions {
     /// How long one peer may take to give a connection: name resolution, TCP, TLS and login
-    /// together. A peer that takes longer is ejected and another is tried. It also limits each
-    /// probe, and the clean-up of a connection that is returned. Default:
+    /// together. A peer that takes longer, and answers nothing else meanwhile, is ejected and another
+    /// is tried. Waiting for a free connection does not count. It also limits each probe, and the
+    /// clean-up of a connection that is returned. Default:
     /// [`DEFAULT_ATTEMPT_TIMEOUT`].
     pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.attempt_timeout = limit;

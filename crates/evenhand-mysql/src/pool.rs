@@ -117,7 +117,8 @@ impl Pool {
             .eject(options.eject())
             // The caller's own deadline ends the wait.
             .all_down(AllDown::WaitUpTo(Duration::MAX))
-            .probe(Prober, options.attempt_timeout)
+            // The probe keeps its own time, and says more than that it was up.
+            .probe(Prober, 2 * options.attempt_timeout)
             .layer(Connector {
                 peers: peers.clone(),
             });
@@ -206,7 +207,8 @@ impl Pool {
         }
     }
 
-    pub(crate) fn options(&self) -> &PoolOptions {
+    /// The time limits that it goes by.
+    pub fn options(&self) -> &PoolOptions {
         &self.options
     }
 
@@ -220,7 +222,7 @@ impl Pool {
     ///
     /// `work` is called with a connection of its own for each try. An error that it returns while
     /// its connection works (a syntax error, a duplicate key, a deadlock) is its final outcome. No
-    /// peer is tried twice for the same work.
+    /// peer on which it failed is tried again for the same work.
     ///
     /// ```no_run
     /// # use evenhand_mysql::{Pool, mysql_async::{self, prelude::*}};
@@ -249,6 +251,11 @@ impl Pool {
     /// Each peer's state, in the order the peers were given.
     pub fn statuses(&self) -> Vec<Status> {
         self.peers.statuses()
+    }
+
+    /// How many peers are up.
+    pub fn up(&self) -> usize {
+        self.peers.up()
     }
 
     /// What happens to the peers from now on: ejections, probes, recoveries.

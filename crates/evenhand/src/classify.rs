@@ -161,6 +161,13 @@ impl Verdict {
     }
 }
 
+/// To have answered at all is healthy: for probes that have nothing else to say.
+impl From<()> for Verdict {
+    fn from((): ()) -> Self {
+        Self::healthy()
+    }
+}
+
 /// Any error ejects the peer; any response is healthy. The default.
 ///
 /// As it cannot know whether a failed request was executed, another peer is tried only for

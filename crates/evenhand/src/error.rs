@@ -108,10 +108,31 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         }
         if let Some(due) = self.next_due() {
             let wait = due.saturating_duration_since(Instant::now());
-            write!(f, " (the next one is due in {wait:.1?})")?;
+            if wait.is_zero() {
+                f.write_str(" (the next one is due now)")?;
+            } else {
+                write!(f, " (the next one is due in {wait:.1?})")?;
+            }
         }
-        for (i, tried) in self.tried().iter().enumerate() {
-            write!(f, "{} {tried}", if i == 0 { ":" } else { ";" })?;
+        let tried = self.tried();
+        let mut separator = ":";
+        for (i, attempt) in tried.iter().enumerate() {
+            // A request that waited may have tried a peer again and again: its last word tells.
+            if tried[i + 1..]
+                .iter()
+                .any(|later| later.peer == attempt.peer)
+            {
+                continue;
+            }
+            write!(f, "{separator} {attempt}")?;
+            let times = tried
+                .iter()
+                .filter(|other| other.peer == attempt.peer)
+                .count();
+            if times > 1 {
+                write!(f, " (the last of {times} attempts)")?;
+            }
+            separator = ";";
         }
         Ok(())
     }
@@ -160,6 +181,23 @@ mod tests {
             "no peer is left to try: db0: refused; db1: busy; db2: reset"
         );
         assert_eq!(error.cause().unwrap().to_string(), "reset");
+    }
+
+    #[test]
+    fn it_tells_the_last_of_several_attempts_on_one_peer() {
+        let refused = || Cause::Error(io::Error::other("refused"));
+        let reset = Cause::Error(io::Error::other("reset"));
+        let tried = vec![
+            tried("db0", refused()),
+            tried("db1", refused()),
+            tried("db0", reset),
+        ];
+        let error = Error::NoneLeft {
+            tried,
+            next_due: None,
+        };
+        let expected = "no peer is left to try: db1: refused; db0: reset (the last of 2 attempts)";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

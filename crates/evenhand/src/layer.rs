@@ -6,7 +6,7 @@ use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::classify::AnyErrorIsDown;
+use crate::classify::{AnyErrorIsDown, Verdict};
 use crate::eject::Eject;
 use crate::peer::Peer;
 use crate::peers::Peers;
@@ -158,8 +158,10 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     }
 
     /// Probes ejected peers in the background with `service`, which is given `limit` for each
-    /// probe, so that no caller's request has to find out whether a peer is back. A response means
-    /// that it is.
+    /// probe, so that no caller's request has to find out whether a peer is back. It is back if the
+    /// service answers with a [`Verdict`] that is `Healthy`, or simply with `()`; any
+    /// other verdict, which may say why and when to look again, an error, or no answer in time mean
+    /// that it is not.
     ///
     /// The probe runs on the tokio runtime in which the peer was ejected. Where there is none, or
     /// if it ends, the next caller's attempt is the probe.
@@ -167,6 +169,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     where
         P: Send + Sync + 'static,
         V: Service<Peer<P>> + Clone + Send + Sync + 'static,
+        V::Response: Into<Verdict>,
         V::Future: Send,
     {
         self.probe = Some(BackgroundProbe::new(service, limit));

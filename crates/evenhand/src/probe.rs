@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
-use crate::classify::Verdict;
+use crate::classify::{PeerVerdict, Verdict};
 use crate::event::EventKind;
 use crate::health::Phase;
 use crate::member::Member;
@@ -37,6 +37,7 @@ impl<P: Send + Sync + 'static> BackgroundProbe<P> {
     pub(crate) fn new<V>(service: V, limit: Duration) -> Self
     where
         V: Service<Peer<P>> + Clone + Send + Sync + 'static,
+        V::Response: Into<Verdict>,
         V::Future: Send,
     {
         Self(Arc::new(move |peer| {
@@ -47,12 +48,23 @@ impl<P: Send + Sync + 'static> BackgroundProbe<P> {
                     service.call(peer).await
                 };
                 match timeout(limit, probe).await {
-                    Ok(Ok(_)) => Verdict::healthy(),
+                    Ok(Ok(answer)) => decide(answer.into()),
                     Ok(Err(_)) => Verdict::down().because("probe failed"),
                     Err(_) => Verdict::down().because("probe timed out"),
                 }
             })
         }))
+    }
+}
+
+/// A probe finds that the peer is back, or that it is not: there is no third.
+fn decide(verdict: Verdict) -> Verdict {
+    match verdict.peer {
+        PeerVerdict::Healthy => verdict,
+        _ => Verdict {
+            peer: PeerVerdict::Down,
+            ..verdict
+        },
     }
 }
 
