@@ -17,6 +17,11 @@ use tokio::time::{Instant, sleep};
 
 pub mod load;
 
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 /// A second for whatever takes long, so that a test is done soon.
 pub fn quick() -> PoolOptions {
     PoolOptions::default()

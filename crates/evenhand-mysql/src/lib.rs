@@ -48,6 +48,11 @@ mod options;
 mod pool;
 mod purge;
 
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 pub use conn::PeerConn;
 pub use databases::Databases;
 pub use error::{AttemptError, Error};

@@ -1,5 +1,115 @@
+//! A health-aware client-side balancer for any transport, as a [`tower`] layer.
+//!
+//! It spreads requests at random over equal peers, takes a peer out when a classifier says that it
+//! failed, tries the request on another, and brings the peer back when it has proved itself.
+//!
+//! ```
+//! use evenhand::{AnyErrorIsDown, Attempt, BalanceLayer, Peers};
+//! use std::io;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let peers = Peers::new([("db0", "10.0.0.1"), ("db1", "10.0.0.2")])?;
+//! let balance = ServiceBuilder::new()
+//!     .layer(BalanceLayer::new(peers.clone()).classify(AnyErrorIsDown::safe()))
+//!     .service(service_fn(async |attempt: Attempt<&'static str, &'static str>| {
+//!         match *attempt.peer {
+//!             "10.0.0.1" => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+//!             at => Ok(format!("{}, from {at}", attempt.request)),
+//!         }
+//!     }));
+//!
+//! for _ in 0..20 {
+//!     assert_eq!(balance.clone().oneshot("hello").await?, "hello, from 10.0.0.2");
+//! }
+//! assert_eq!(peers.up(), 1);
+//! # Ok(()) }
+//! ```
+//!
+//! [`tower`]: https://docs.rs/tower
+//!
+//! # The parts
+//!
+//! - [`Peers`]: the peer set, with the health of each peer. Operators hold it: add, remove, drain,
+//!   eject, restore, look on.
+//! - [`BalanceLayer`]: how to balance, as a value. It wraps a *connector*, a cloneable
+//!   `Service<Attempt<P, R>>`, into a [`Balance`], a `Service<R>`. Where the peers are services
+//!   already, [`PerPeer`] is the connector.
+//! - [`Classify`]: judges each outcome: what of the peer, and may another be tried? See
+//!   [`classify`] for how to write one.
+//! - [`Replay`]: how a request is kept for another attempt, and whether it may be executed twice.
+//! - [`Eject`]: when a peer is ejected, and for how long. [`Accrual`]: a policy of your own.
+//! - [`Pick`]: which of the peers that are up: [`Uniform`], [`Weighted`], [`LeastInFlight`], or your
+//!   own.
+//! - [`Ticket`]: for outcomes that come later than the response.
+//!
+//! # A peer's states
+//!
+//! ```text
+//!                       outcomes say that it failed
+//!             ┌────────┐ ───────────────────────► ┌───────────┐
+//!             │   Up   │                          │  Ejected  │ ◄──────┐
+//!             └────────┘ ◄──────┐                 └───────────┘        │
+//!               │    ▲          │ the probe        its time │          │ the probe
+//!         drain │    │ restore  │ succeeded        has come ▼          │ failed
+//!               ▼    │          │                 ┌───────────┐        │
+//!             ┌──────────┐      └──────────────── │  Probing  │ ───────┘
+//!             │ Draining │                        └───────────┘
+//!             └──────────┘
+//! ```
+//!
+//! Only a peer that is up is picked. At most one attempt is out to find whether an ejected peer is
+//! back: the *probe*. By default it is the next caller's attempt, which goes on to another peer like
+//! any other if it fails; with [`BalanceLayer::probe`] it is a service of its own, off every
+//! caller's path. An outcome counts only for the state under which its peer was picked: a slow
+//! failure from before a recovery ejects nobody, and a slow success revives nobody.
+//!
+//! # Defaults
+//!
+//! | what | default | where |
+//! | --- | --- | --- |
+//! | verdicts | any error ejects | [`AnyErrorIsDown`] |
+//! | retry | only idempotent requests, and none is | [`Cloned`] |
+//! | ejection | the first `Down`, or 5 `Degraded` in a row | [`Eject::on_first`] |
+//! | first recheck | after 1 s, ± 10 % | [`DEFAULT_FIRST_RECHECK`] |
+//! | then | doubling up to 30 s, ± 10 % | [`DEFAULT_CHECK_INTERVAL`] |
+//! | least that stay up | none | [`Eject::keep`] |
+//! | all down | fail at once | [`AllDown::Fail`] |
+//! | pick | uniform | [`Uniform`] |
+//! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
+//!
+//! # How to stack it
+//!
+//! [`Balance`] is always ready and can be cloned freely, so it needs no `Buffer`.
+//!
+//! - **Above it** goes what holds for the request as a whole: a `Timeout` over all attempts, a
+//!   `ConcurrencyLimit` or `LoadShed` for backpressure (the balancer exerts none), metrics of what
+//!   the caller sees.
+//! - **Below it**, around the connector, goes what holds for each attempt: a `Timeout` for one peer,
+//!   metrics of each attempt. A peer that hangs is noticed only by such a timeout: give one.
+//! - Not above it: `Retry` for a peer's failures. The balancer tries other peers itself, and knows
+//!   which it has tried.
+//!
+//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, which tower's `Timeout`
+//! gives, is none: put a `map_err` into an error type of your own between the two.
+//!
+//! # Beside tower's own `balance`
+//!
+//! `tower::balance::p2c` picks the less loaded of two ready services. It is the better choice where
+//! peers differ in speed and load tells them apart, where the peers come from a `Discover` and are
+//! long-lived connections with readiness of their own, and where nothing fails fast. It has no
+//! notion of a peer's failure: one that answers errors quickly looks idle and draws traffic; a
+//! request is tried once; a service that fails in `poll_ready` is dropped; and it must be shared
+//! through a `Buffer`. Choose this crate where peers are equal and fail, restart and are drained,
+//! and where a request that failed on one should be served by another.
+//!
+//! # What it costs
+//!
+//! On the healthy path: no lock, no allocation, no clock read, no task, and a cost that grows neither
+//! with the number of peers nor with how many of them are ejected.
+
 #![forbid(unsafe_code)]
-//! placeholder
+
 mod accrual;
 mod attempt;
 pub mod classify;
