@@ -20,35 +20,64 @@ enum Try<T, E> {
     Failed(AttemptError),
 }
 
-pub(crate) async fn run<T, E, F, W>(pool: &Pool, work: F) -> Result<T, E>
-where
-    F: Fn(PeerConn) -> W,
-    W: Future<Output = Result<T, E>>,
-    E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let start = Instant::now();
-    let deadline = start + pool.options().work_timeout;
-    let mut tries: Vec<FailedTry> = Vec::new();
-    loop {
-        // A try that an ejection cut short says nothing of the work; its peer may be back.
-        let failed = tries
-            .iter()
-            .filter(|failed| !matches!(failed.cause, AttemptError::Ejected));
-        let avoid: Arc<[Arc<str>]> = failed.map(|failed| failed.peer.clone()).collect();
-        let conn = match pool.checkout(Checkout { deadline, avoid }).await {
-            Ok(conn) => conn,
-            Err(error) => {
-                let error = WorkError::new(start.elapsed(), tries, Some(error));
-                return Err(Error::from(error).into());
+impl Pool {
+    /// Does `work` on a connection; if the connection fails under it, or one try takes too long,
+    /// does it again on another peer.
+    ///
+    /// Calling this marks the work idempotent: **it may be done more than once**, in part or as a
+    /// whole, also at the same time where a peer is slow and not dead. Reads are; so are writes
+    /// that come out the same when done twice. Nothing else that this crate does runs a statement
+    /// twice.
+    ///
+    /// `work` is called with a connection of its own for each try. An error that it returns while
+    /// its connection works (a syntax error, a duplicate key, a deadlock) is its final outcome. No
+    /// peer on which it failed is tried again for the same work.
+    ///
+    /// ```no_run
+    /// # use evenhand_mysql::{Pool, mysql_async::{self, prelude::*}};
+    /// # async fn run(pool: Pool) -> mysql_async::Result<()> {
+    /// let names: Vec<String> = pool
+    ///     .run_idempotent(async |mut conn| conn.query("SELECT name FROM users").await)
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The work's own error; [`Error::Work`], converted into the work's error type, if there was
+    /// no connection or not enough time, at the latest when the work's time limit is up.
+    ///
+    /// If it is dropped, so is the try that is under way, and its connection is closed.
+    pub async fn run_idempotent<T, E, F, W>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn(PeerConn) -> W,
+        W: Future<Output = Result<T, E>>,
+        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let start = Instant::now();
+        let deadline = start + self.options().work_timeout;
+        let mut tries: Vec<FailedTry> = Vec::new();
+        loop {
+            // A try that an ejection cut short says nothing of the work; its peer may be back.
+            let failed = tries
+                .iter()
+                .filter(|failed| !matches!(failed.cause, AttemptError::Ejected));
+            let avoid: Arc<[Arc<str>]> = failed.map(|failed| failed.peer.clone()).collect();
+            let conn = match self.checkout(Checkout { deadline, avoid }).await {
+                Ok(conn) => conn,
+                Err(error) => {
+                    let error = WorkError::new(start.elapsed(), tries, Some(error));
+                    return Err(Error::from(error).into());
+                }
+            };
+            let peer = conn.ticket().peer().shared_name();
+            match attempt(self, &work, conn, deadline).await {
+                Try::Outcome(outcome) => return outcome,
+                Try::Failed(cause) => tries.push(FailedTry { peer, cause }),
             }
-        };
-        let peer = conn.ticket().peer().shared_name();
-        match attempt(pool, &work, conn, deadline).await {
-            Try::Outcome(outcome) => return outcome,
-            Try::Failed(cause) => tries.push(FailedTry { peer, cause }),
-        }
-        if Instant::now() >= deadline {
-            return Err(Error::from(WorkError::new(start.elapsed(), tries, None)).into());
+            if Instant::now() >= deadline {
+                return Err(Error::from(WorkError::new(start.elapsed(), tries, None)).into());
+            }
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | `classify` | what an error says of its peer, by phase, code and message |
 //! | `endpoint` | one peer's connections |
 //! | `connector`, `idempotent` | one attempt at a checkout; one try of idempotent work |
-//! | `check`, `purge` | the probe; closing an ejected peer's idle connections |
+//! | `check`, `prober`, `purge` | whether a peer is ready for work; the probe; closing an ejected peer's idle connections |
 //!
 //! # What is promised
 //!
@@ -46,6 +46,7 @@ mod error;
 mod idempotent;
 mod options;
 mod pool;
+mod prober;
 mod purge;
 
 /// The README's example compiles.

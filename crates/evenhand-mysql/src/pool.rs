@@ -1,7 +1,6 @@
 //! A pool of connections over several equal peers.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +13,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::check::Prober;
 use crate::classify::ByPhase;
 use crate::conn::PeerConn;
 use crate::connector::{Checkout, Connector};
 use crate::endpoint::Endpoint;
 use crate::error::{AttemptError, Error};
-use crate::idempotent;
 use crate::options::PoolOptions;
+use crate::prober::Prober;
 use crate::purge::Purger;
 
 /// How long [`Pool::disconnect`] waits for connections to end.
@@ -210,42 +208,6 @@ impl Pool {
     /// The time limits that it goes by.
     pub fn options(&self) -> &PoolOptions {
         &self.options
-    }
-
-    /// Does `work` on a connection; if the connection fails under it, or one try takes too long,
-    /// does it again on another peer.
-    ///
-    /// Calling this marks the work idempotent: **it may be done more than once**, in part or as a
-    /// whole, also at the same time where a peer is slow and not dead. Reads are; so are writes
-    /// that come out the same when done twice. Nothing else that this crate does runs a statement
-    /// twice.
-    ///
-    /// `work` is called with a connection of its own for each try. An error that it returns while
-    /// its connection works (a syntax error, a duplicate key, a deadlock) is its final outcome. No
-    /// peer on which it failed is tried again for the same work.
-    ///
-    /// ```no_run
-    /// # use evenhand_mysql::{Pool, mysql_async::{self, prelude::*}};
-    /// # async fn run(pool: Pool) -> mysql_async::Result<()> {
-    /// let names: Vec<String> = pool
-    ///     .run_idempotent(async |mut conn| conn.query("SELECT name FROM users").await)
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The work's own error; [`Error::Work`], converted into the work's error type, if there was
-    /// no connection or not enough time, at the latest when the work's time limit is up.
-    ///
-    /// If it is dropped, so is the try that is under way, and its connection is closed.
-    pub async fn run_idempotent<T, E, F, W>(&self, work: F) -> Result<T, E>
-    where
-        F: Fn(PeerConn) -> W,
-        W: Future<Output = Result<T, E>>,
-        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        idempotent::run(self, work).await
     }
 
     /// Each peer's state, in the order the peers were given.
