@@ -161,6 +161,7 @@ where
                 StepProj::Pick => {
                     if let Err(error) = ready!(this.connector.poll_ready(cx)) {
                         this.step.set(Step::Done);
+                        *this.history = None;
                         return Poll::Ready(Err(Error::NotReady(error)));
                     }
                     match pick(shared, this.history) {
@@ -196,6 +197,8 @@ where
                     match next {
                         Some(outcome) => {
                             this.step.set(Step::Done);
+                            // A suspect's place is free now, not when the future is dropped.
+                            *this.history = None;
                             return Poll::Ready(outcome);
                         }
                         None => this.step.set(Step::Pick),
