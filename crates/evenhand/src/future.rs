@@ -358,7 +358,9 @@ fn give_up<P, C, Y, K, T, E>(
     history: Option<Box<History<P, T, E>>>,
 ) -> Result<T, Error<E>> {
     let set = &*shared.peers.set;
-    let history = history.map_or_else(History::default, |history| *history);
+    let mut history = history.map_or_else(History::default, |history| *history);
+    // First, so that a suspect that was a probe is among those whose due time is told.
+    history.suspect = None;
     if let Some(response) = history.rejected {
         return Ok(response);
     }
