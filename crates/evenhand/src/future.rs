@@ -272,6 +272,11 @@ fn pick<P, C, Y, K: Pick, T, E>(
                 return Err(NoneLeft::End);
             }
             let history = history.get_or_insert_default();
+            if let Some(wait) = &history.wait
+                && wait.deadline.deadline() <= Instant::now()
+            {
+                return Err(NoneLeft::End);
+            }
             // Whoever comes back may be one that this request has tried.
             history.excluded.clear();
             if history.wait.is_none() {
