@@ -161,6 +161,7 @@ where
                 StepProj::Pick => {
                     if let Err(error) = ready!(this.connector.poll_ready(cx)) {
                         this.step.set(Step::Done);
+                        *this.history = None;
                         return Poll::Ready(Err(Error::NotReady(error)));
                     }
                     match pick(shared, this.history) {
@@ -196,6 +197,8 @@ where
                     match next {
                         Some(outcome) => {
                             this.step.set(Step::Done);
+                            // A suspect's place is free now, not when the future is dropped.
+                            *this.history = None;
                             return Poll::Ready(outcome);
                         }
                         None => this.step.set(Step::Pick),
@@ -269,6 +272,11 @@ fn pick<P, C, Y, K: Pick, T, E>(
                 return Err(NoneLeft::End);
             }
             let history = history.get_or_insert_default();
+            if let Some(wait) = &history.wait
+                && wait.deadline.deadline() <= Instant::now()
+            {
+                return Err(NoneLeft::End);
+            }
             // Whoever comes back may be one that this request has tried.
             history.excluded.clear();
             if history.wait.is_none() {
@@ -355,7 +363,9 @@ fn give_up<P, C, Y, K, T, E>(
     history: Option<Box<History<P, T, E>>>,
 ) -> Result<T, Error<E>> {
     let set = &*shared.peers.set;
-    let history = history.map_or_else(History::default, |history| *history);
+    let mut history = history.map_or_else(History::default, |history| *history);
+    // First, so that a suspect that was a probe is among those whose due time is told.
+    history.suspect = None;
     if let Some(response) = history.rejected {
         return Ok(response);
     }

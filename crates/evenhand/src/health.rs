@@ -98,6 +98,17 @@ impl Reading {
             | state
     }
 
+    /// As `next`, by an operator's hand. The generation after a probe's is the one that its own
+    /// success begins, and that its tickets speak for; so it is left out.
+    fn by_hand(self, phase: Phase, count: u32) -> Self {
+        let next = self.next(phase, count);
+        let probed = u32::from(self.phase == Phase::Probing);
+        Self {
+            generation: next.generation.wrapping_add(probed),
+            ..next
+        }
+    }
+
     fn next(self, phase: Phase, count: u32) -> Self {
         Self {
             phase,
@@ -230,7 +241,7 @@ impl Health {
                 phase: Phase::Draining,
                 ..now
             }),
-            _ => Some(now.next(Phase::Draining, 0)),
+            _ => Some(now.by_hand(Phase::Draining, 0)),
         })
     }
 
@@ -242,7 +253,7 @@ impl Health {
                 phase: Phase::Up,
                 ..now
             }),
-            _ => Some(now.next(Phase::Up, 0)),
+            _ => Some(now.by_hand(Phase::Up, 0)),
         })
     }
 

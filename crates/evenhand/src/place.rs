@@ -146,7 +146,8 @@ impl<P> Place<P> {
 impl<P: Send + Sync + 'static> Place<P> {
     /// Gives the place back with what was learnt of the peer.
     pub(crate) fn settle(mut self, verdict: &Verdict, policy: &Arc<Policy<P>>) {
-        self.open = !settle(self.member.member(), self.standing, verdict, policy);
+        let standing = self.standing.since(self.member.health.read());
+        self.open = !settle(self.member.member(), standing, verdict, policy);
     }
 }
 

@@ -1,0 +1,303 @@
+//! One request as the reference sees it: what it has tried, what it waits for, and what must come
+//! next.
+
+use std::task::Poll;
+
+use evenhand::{Cause, Error, PeerVerdict, Retry, Verdict};
+use tokio::time::Instant;
+
+use crate::puppet::{End, Request, Started};
+use crate::reference::{Allowed, NoneLeft, Reference};
+
+/// How a request is to end.
+#[derive(Debug, PartialEq, Eq)]
+enum Ending {
+    /// With the response of this attempt.
+    Response(usize),
+    NoPeers,
+    NoneLeft,
+    Failed,
+    Agreed,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Begins,
+    Calls(usize),
+    Waits(Instant),
+}
+
+/// An attempt that did not settle the request: the peer, the attempt, and whether it was a response.
+#[derive(Debug, PartialEq, Eq)]
+struct Tried(String, Option<usize>);
+
+pub(crate) struct Asked {
+    request: Request,
+    phase: Phase,
+    /// The peer of its latest attempt.
+    name: String,
+    /// Peers that it does not go to again.
+    excluded: Vec<u32>,
+    tried: Vec<Tried>,
+    suspect: Option<usize>,
+    /// The latest outcome, if it was a response that was turned down.
+    rejected: Option<usize>,
+    patience: Option<Instant>,
+    /// What was there when it began to wait, all of it tried, and in which era.
+    passed_over: Vec<(u32, u64)>,
+    last_resort: bool,
+    /// The end of its attempt, once the test has told it.
+    pub(crate) told: Option<(bool, Verdict)>,
+}
+
+/// What the balancer did in one poll.
+pub(crate) struct Seen<'a> {
+    pub(crate) started: Option<&'a Started>,
+    pub(crate) outcome: &'a Poll<Result<End, Error<End>>>,
+}
+
+impl Asked {
+    pub(crate) fn new(request: Request) -> Self {
+        Self {
+            request,
+            phase: Phase::Begins,
+            name: String::new(),
+            excluded: Vec::new(),
+            tried: Vec::new(),
+            suspect: None,
+            rejected: None,
+            patience: None,
+            passed_over: Vec::new(),
+            last_resort: false,
+            told: None,
+        }
+    }
+
+    /// The attempt that is under way and has not been told its end.
+    pub(crate) fn hangs_on(&self) -> Option<usize> {
+        match self.phase {
+            Phase::Calls(serial) if self.told.is_none() => Some(serial),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn waits_until(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Waits(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The caller drops it: what it holds is given back, in the order that the future says.
+    pub(crate) fn cancel(self, reference: &mut Reference) {
+        if let Some(suspect) = self.suspect {
+            reference.close(suspect);
+        }
+        if let Phase::Calls(serial) = self.phase {
+            reference.close(serial);
+        }
+    }
+
+    /// Follows one poll, and says what was wrong with it.
+    pub(crate) fn follow(&mut self, r: &mut Reference, seen: &Seen<'_>) -> Result<(), String> {
+        let ending = match self.phase {
+            Phase::Calls(serial) => match self.told.take() {
+                Some((ok, verdict)) => self.judge(r, serial, ok, &verdict),
+                None if seen.started.is_none() && seen.outcome.is_pending() => return Ok(()),
+                None => return Err("it moved on before its attempt ended".into()),
+            },
+            _ => None,
+        };
+        if let Some(ending) = ending {
+            return self.ends(r, seen, &ending);
+        }
+        self.look(r, seen)
+    }
+
+    /// Looks for a peer, as the balancer must have done.
+    fn look(&mut self, r: &mut Reference, seen: &Seen<'_>) -> Result<(), String> {
+        let late = self.patience.is_some_and(|until| until <= Instant::now());
+        if matches!(self.phase, Phase::Waits(_)) && seen.started.is_none() {
+            let missed = r.candidates();
+            if missed.iter().any(|peer| !self.passed_over.contains(peer)) {
+                return Err(format!("it waits, with {missed:?} there"));
+            }
+            if late {
+                let ending = give_up(r, self.rejected);
+                return self.ends(r, seen, &ending);
+            }
+            return self.waits(r, seen);
+        }
+        let mut allowed = r.allowed(&self.excluded);
+        if allowed == Allowed::Nobody {
+            let all_up = !r.peers.is_empty() && r.up() == r.peers.len();
+            let ends = self.suspect.is_some() || self.rejected.is_some();
+            match r.rules.none_left {
+                NoneLeft::LastResort if !ends && !self.last_resort => {
+                    self.last_resort = true;
+                    allowed = r.last_resort(&self.excluded);
+                }
+                NoneLeft::Wait(patience) if !ends && !all_up && !late => {
+                    let begins = self.patience.is_none();
+                    let until = *self.patience.get_or_insert(Instant::now() + patience);
+                    self.phase = Phase::Waits(until);
+                    self.excluded.clear();
+                    self.passed_over = r.candidates();
+                    // One look after it began to listen is at all peers; later ones, too, if
+                    // anything changed during its last attempt, be it by that attempt.
+                    if begins || seen.started.is_some() {
+                        allowed = r.allowed(&[]);
+                    }
+                    if allowed == Allowed::Nobody {
+                        return self.waits(r, seen);
+                    }
+                }
+                _ => {}
+            }
+        }
+        match allowed {
+            Allowed::Nobody => {
+                let ending = give_up(r, self.rejected);
+                self.ends(r, seen, &ending)
+            }
+            Allowed::Up(those) => self.goes(r, seen, &those, false),
+            Allowed::Probe(those) => self.goes(r, seen, &those, true),
+        }
+    }
+
+    fn goes(
+        &mut self,
+        r: &mut Reference,
+        seen: &Seen<'_>,
+        those: &[u32],
+        probe: bool,
+    ) -> Result<(), String> {
+        let Some(started) = seen.started else {
+            return Err(format!("no attempt started, of {those:?}, probe: {probe}"));
+        };
+        if !those.contains(&started.instance) || started.probe != probe {
+            return Err(format!(
+                "the attempt on {} {} (probe: {}) is not among {those:?}, probe: {probe}",
+                started.name, started.instance, started.probe
+            ));
+        }
+        if seen.outcome.is_ready() {
+            return Err("it ended with its attempt under way".into());
+        }
+        r.picked(started.serial, started.instance, started.ticket.is_some());
+        self.phase = Phase::Calls(started.serial);
+        self.name.clone_from(&started.name);
+        Ok(())
+    }
+
+    fn waits(&mut self, r: &Reference, seen: &Seen<'_>) -> Result<(), String> {
+        match seen.started {
+            None if seen.outcome.is_pending() => Ok(()),
+            None => Err(format!("it ended while it should wait: {:?}", seen.outcome)),
+            Some(started) => Err(format!(
+                "attempt on {} {}, while nobody is left: {:?}",
+                started.name,
+                started.instance,
+                r.peer(started.instance)
+            )),
+        }
+    }
+
+    fn judge(
+        &mut self,
+        r: &mut Reference,
+        serial: usize,
+        ok: bool,
+        verdict: &Verdict,
+    ) -> Option<Ending> {
+        let name = self.name.clone();
+        let mut agreed = false;
+        match (verdict.peer, self.suspect.take()) {
+            (PeerVerdict::Suspect, None) => self.suspect = Some(serial),
+            (PeerVerdict::Suspect, Some(first)) => {
+                agreed = true;
+                r.close(first);
+                r.close(serial);
+            }
+            (PeerVerdict::Healthy, Some(first)) => {
+                let convicted = Verdict::down().because("another peer did what this one refused");
+                r.learn(first, &convicted);
+                r.close(first);
+                r.learn(serial, verdict);
+                r.close(serial);
+            }
+            (_, suspect) => {
+                self.suspect = suspect;
+                r.learn(serial, verdict);
+                r.close(serial);
+            }
+        }
+        self.excluded.push(r.instance_of(serial));
+        let again = match verdict.retry {
+            Retry::Never => false,
+            Retry::Safe => true,
+            Retry::IfIdempotent => self.request.idempotent,
+        };
+        let again = again && self.request.copied && !agreed;
+        self.rejected = ok.then_some(serial);
+        if ok && !again {
+            return Some(Ending::Response(serial));
+        }
+        self.tried.push(Tried(name, (!ok).then_some(serial)));
+        match (again, agreed) {
+            (true, _) => None,
+            (false, true) => Some(Ending::Agreed),
+            (false, false) => Some(Ending::Failed),
+        }
+    }
+
+    fn ends(&mut self, r: &mut Reference, seen: &Seen<'_>, ending: &Ending) -> Result<(), String> {
+        if let Some(suspect) = self.suspect.take() {
+            r.close(suspect);
+        }
+        let Poll::Ready(outcome) = seen.outcome else {
+            return Err(format!("it should have ended with {ending:?}"));
+        };
+        let (found, tried) = match outcome {
+            Ok(end) => (Ending::Response(end.serial), None),
+            Err(error @ Error::NoneLeft { .. }) => (Ending::NoneLeft, Some(error.tried())),
+            Err(error @ Error::Failed { .. }) => (Ending::Failed, Some(error.tried())),
+            Err(error @ Error::Agreed { .. }) => (Ending::Agreed, Some(error.tried())),
+            Err(Error::NoPeers) => (Ending::NoPeers, None),
+            Err(other) => return Err(format!("it ended with {other:?}")),
+        };
+        if let Err(error @ Error::NoneLeft { .. }) = outcome
+            && error.next_due() != r.next_due()
+        {
+            let (told, due) = (error.next_due(), r.next_due());
+            return Err(format!("it says the next is due at {told:?}, not {due:?}"));
+        }
+        if found != *ending {
+            return Err(format!("it ended with {found:?}, not with {ending:?}"));
+        }
+        let told = tried.map(|tried| {
+            let one = |tried: &evenhand::Tried<End>| {
+                let error = match &tried.cause {
+                    Cause::Error(end) => Some(end.serial),
+                    _ => None,
+                };
+                Tried(tried.peer.to_string(), error)
+            };
+            tried.iter().map(one).collect::<Vec<_>>()
+        });
+        match told {
+            Some(told) if told != self.tried => {
+                Err(format!("it names {told:?}; {:?} were tried", self.tried))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn give_up(r: &Reference, rejected: Option<usize>) -> Ending {
+    match rejected {
+        Some(serial) => Ending::Response(serial),
+        None if r.peers.is_empty() => Ending::NoPeers,
+        None => Ending::NoneLeft,
+    }
+}
