@@ -3,10 +3,13 @@
 mod accrual;
 mod attempt;
 pub mod classify;
+#[cfg(feature = "discover")]
+pub mod discover;
 mod eject;
 mod error;
 mod event;
 mod future;
+mod guard;
 mod health;
 mod in_flight;
 mod layer;
@@ -34,6 +37,7 @@ pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RE
 pub use error::{Cause, Error, Tried};
 pub use event::{Event, EventKind, Events, Lagged};
 pub use future::ResponseFuture;
+pub use guard::TaskGuard;
 pub use layer::{AllDown, BalanceLayer};
 pub use peer::Peer;
 pub use peers::Peers;
