@@ -26,6 +26,8 @@ mod policy;
 mod probe;
 mod random;
 mod replay;
+#[cfg(feature = "serde")]
+mod serialize;
 mod service;
 mod set;
 mod status;
