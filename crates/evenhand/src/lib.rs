@@ -17,6 +17,7 @@ mod member;
 #[cfg(test)]
 #[cfg(evenhand_loom)]
 mod models;
+mod observe;
 mod peer;
 mod peers;
 mod per_peer;
@@ -41,6 +42,7 @@ pub use event::{Event, EventKind, Events, Lagged};
 pub use future::ResponseFuture;
 pub use guard::TaskGuard;
 pub use layer::{AllDown, BalanceLayer};
+pub use observe::Observer;
 pub use peer::Peer;
 pub use peers::Peers;
 pub use per_peer::{PerPeer, PerPeerFuture};
