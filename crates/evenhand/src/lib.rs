@@ -14,6 +14,8 @@ mod health;
 mod in_flight;
 mod layer;
 mod member;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(test)]
 #[cfg(evenhand_loom)]
 mod models;
