@@ -8,7 +8,8 @@
 //! told, which may be later than the event: after a burst, or when events were lost, it shows the truth
 //! and not the past.
 
-use std::sync::{Arc, Weak};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -17,7 +18,7 @@ use crate::guard::TaskGuard;
 use crate::observe::{Observer, deliver};
 use crate::peers::Peers;
 use crate::set::Set;
-use crate::status::{State, Status};
+use crate::status::State;
 
 const EJECTIONS: &str = "evenhand_ejections_total";
 const PROBES: &str = "evenhand_probes_total";
@@ -65,10 +66,11 @@ impl<P: Send + Sync + 'static> Peers<P> {
         let metrics = Metrics {
             name: set.into(),
             set: Arc::downgrade(&self.set),
+            shown: Mutex::default(),
         };
         // In this order: what changes after the gauges were read is told, and sets them anew.
         let events = self.subscribe();
-        metrics.refresh(|_| true);
+        metrics.refresh(None);
         TaskGuard::spawn(deliver(events, Arc::new(metrics)))
     }
 }
@@ -76,6 +78,8 @@ impl<P: Send + Sync + 'static> Peers<P> {
 struct Metrics<P> {
     name: Arc<str>,
     set: Weak<Set<P>>,
+    /// The peers whose gauge is not 0.
+    shown: Mutex<HashSet<Arc<str>>>,
 }
 
 impl<P: Send + Sync + 'static> Observer for Metrics<P> {
@@ -93,18 +97,18 @@ impl<P: Send + Sync + 'static> Observer for Metrics<P> {
                 self.probe_ended(peer, "recovered");
                 counter!(RECOVERIES, "set" => set.clone(), "peer" => peer.clone()).increment(1);
             }
-            EventKind::Removed => self.set_up(peer, false),
             EventKind::ProbeStarted
             | EventKind::Added
+            | EventKind::Removed
             | EventKind::Draining
             | EventKind::Restored => {}
         }
-        self.refresh(|status| status.peer == *peer);
+        self.refresh(Some(peer));
     }
 
     fn lost(&self, events: u64) {
         counter!(LOST, "set" => self.name.clone()).increment(events);
-        self.refresh(|_| true);
+        self.refresh(None);
     }
 }
 
@@ -115,21 +119,37 @@ impl<P> Metrics<P> {
     }
 
     fn set_up(&self, peer: &Arc<str>, up: bool) {
-        gauge!(PEER_UP, "set" => self.name.clone(), "peer" => peer.clone()).set(if up {
-            1.0
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if up {
+            shown.insert(peer.clone());
         } else {
-            0.0
-        });
+            shown.remove(peer);
+        }
+        drop(shown);
+        gauge!(PEER_UP, "set" => self.name.clone(), "peer" => peer.clone()).set(f64::from(up));
     }
 
-    /// Sets the gauges of the set, and of those peers that are `stale`.
-    fn refresh(&self, stale: impl Fn(&Status) -> bool) {
+    /// Sets the gauges of the set, and of the one peer or all.
+    fn refresh(&self, peer: Option<&Arc<str>>) {
         let Some(set) = self.set.upgrade() else {
             return;
         };
         let statuses = set.statuses();
-        for status in statuses.iter().filter(|status| stale(status)) {
-            self.set_up(&status.peer, status.state == State::Up);
+        match peer {
+            Some(peer) => {
+                let mut up = statuses.iter().filter(|status| status.state == State::Up);
+                self.set_up(peer, up.any(|status| status.peer == *peer));
+            }
+            None => {
+                // Those whose removal was lost.
+                let mut gone =
+                    std::mem::take(&mut *self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+                for status in &statuses {
+                    gone.remove(&status.peer);
+                    self.set_up(&status.peer, status.state == State::Up);
+                }
+                gone.iter().for_each(|peer| self.set_up(peer, false));
+            }
         }
         for (state, name) in [
             (State::Up, "up"),

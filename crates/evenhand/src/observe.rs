@@ -38,7 +38,8 @@ impl<F: Fn(&Event) + Send + Sync + 'static> Observer for F {
 impl<P> Peers<P> {
     /// Tells `observer` all that happens from now on, one event after the other, by a task that
     /// runs until the guard is dropped, the runtime ends, or the set is gone; then what happened
-    /// before is still told. The task does not keep the set.
+    /// before is still told. The task does not keep the set; an observer that holds a clone of it
+    /// does, for as long as it runs itself.
     ///
     /// A slow observer harms no request. It may fall 1024 events behind; then the oldest are lost
     /// to it, which is traced at `WARN` and [told](Observer::lost). A panic of the observer is

@@ -181,9 +181,10 @@ async fn ejections_probes_and_recoveries_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn gauges_are_right_and_losses_counted_where_events_were_lost() {
     recorder();
-    let peers = peers(&["a", "b"]);
+    let peers = peers(&["a", "b", "c"]);
     peers.record_metrics("losses").detach();
     // No task runs meanwhile.
+    peers.remove("c").unwrap();
     peers.eject("b", INTERVAL).unwrap();
     for _ in 0..600 {
         peers.eject("a", INTERVAL).unwrap();
@@ -192,9 +193,10 @@ async fn gauges_are_right_and_losses_counted_where_events_were_lost() {
     let recorded = recorded("losses").await;
     for expected in [
         "evenhand_ejections_total{peer=a,reason=by hand} 512",
-        "evenhand_events_lost_total{set=losses} 177",
+        "evenhand_events_lost_total{set=losses} 178",
         "evenhand_peer_up{peer=a} 1",
         "evenhand_peer_up{peer=b} 0",
+        "evenhand_peer_up{peer=c} 0",
         "evenhand_peers{state=up} 1",
     ] {
         assert!(recorded.iter().any(|line| line == expected), "{recorded:?}");
