@@ -31,6 +31,8 @@ PATH="$PATH:/usr/sbin:/usr/local/sbin"
 command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || install_mariadb
 
 cargo test --workspace --locked
+# What the balancer has behind features, too.
+cargo test --package evenhand --all-features --locked
 
 # The models of the balancer's concurrency, under every interleaving; a build of its own.
 RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \

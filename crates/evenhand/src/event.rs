@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use crate::member::Member;
 
 /// How many events a reader may lag behind before the oldest are lost to it.
 pub(crate) const CAPACITY: usize = 1024;
@@ -21,6 +24,8 @@ pub struct Event {
     pub peer: Arc<str>,
     /// What happened.
     pub kind: EventKind,
+    /// When it happened. A reader may come to it later.
+    pub at: Instant,
 }
 
 /// What happened to a peer.
@@ -93,6 +98,14 @@ impl fmt::Display for Event {
 }
 
 impl Event {
+    pub(crate) fn now<P>(member: &Member<P>, kind: EventKind) -> Self {
+        Self {
+            peer: member.name.clone(),
+            kind,
+            at: Instant::now(),
+        }
+    }
+
     /// One line a transition: what an operator must see at `WARN`, good news at `INFO`, the rest
     /// at `DEBUG`.
     pub(crate) fn trace(&self) {

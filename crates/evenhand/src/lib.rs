@@ -113,17 +113,23 @@
 mod accrual;
 mod attempt;
 pub mod classify;
+#[cfg(feature = "discover")]
+pub mod discover;
 mod eject;
 mod error;
 mod event;
 mod future;
+mod guard;
 mod health;
 mod in_flight;
 mod layer;
 mod member;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(test)]
 #[cfg(evenhand_loom)]
 mod models;
+mod observe;
 mod peer;
 mod peers;
 mod per_peer;
@@ -133,6 +139,8 @@ mod policy;
 mod probe;
 mod random;
 mod replay;
+#[cfg(feature = "serde")]
+mod serialize;
 mod service;
 mod set;
 mod status;
@@ -144,7 +152,9 @@ pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RE
 pub use error::{Cause, Error, Tried};
 pub use event::{Event, EventKind, Events, Lagged};
 pub use future::ResponseFuture;
+pub use guard::TaskGuard;
 pub use layer::{AllDown, BalanceLayer};
+pub use observe::Observer;
 pub use peer::Peer;
 pub use peers::Peers;
 pub use per_peer::{PerPeer, PerPeerFuture};

@@ -272,13 +272,14 @@ impl<P> Set<P> {
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(PeersError::Duplicate(twice[0].clone()));
         }
-        let mut told = Vec::new();
+        // Keeps what was given for those that leave, whose drop is not ours, until the book is free.
+        let mut changed = Vec::new();
         book.entries.retain(|Entry { member, .. }| {
             let gone = remove(member);
             if gone {
                 // Whoever still holds it takes it for drained: nothing new, nothing to learn.
                 member.health.drain();
-                told.push((member.clone(), EventKind::Removed));
+                changed.push((member.clone(), EventKind::Removed));
             }
             !gone
         });
@@ -286,34 +287,32 @@ impl<P> Set<P> {
             let id = book.next_id;
             book.next_id = id.wrapping_add(1);
             let member = Arc::new(Member::new(id, name, data, Arc::downgrade(self)));
-            told.push((member.clone(), EventKind::Added));
+            changed.push((member.clone(), EventKind::Added));
             book.entries.push(Entry {
                 member,
                 record: None,
             });
         }
         self.view.store(Arc::new(View::new(&book)));
-        for (member, kind) in &told {
-            self.send(member, *kind);
-        }
+        let told: Vec<Event> = changed
+            .iter()
+            .map(|(m, kind)| Event::now(m, *kind))
+            .collect();
+        told.iter().for_each(|event| self.send(event));
         drop(book);
         self.available.notify_waiters();
-        for (member, kind) in told {
-            Event {
-                peer: member.name.clone(),
-                kind,
-            }
-            .trace();
-        }
+        told.iter().for_each(Event::trace);
         Ok(())
     }
 
     /// Lets readers see a change that was made, lets go of the book, and tells whom it concerns.
     fn publish(&self, book: MutexGuard<'_, Book<P>>, member: &Member<P>, change: Change) {
         self.view.store(Arc::new(View::new(&book)));
-        if let Change::Told(kind) = change {
-            self.send(member, kind);
-        }
+        let told = match change {
+            Change::Told(kind) => Some(Event::now(member, kind)),
+            Change::Due | Change::Untimed | Change::Quiet => None,
+        };
+        told.iter().for_each(|event| self.send(event));
         drop(book);
 
         match change {
@@ -323,22 +322,13 @@ impl<P> Set<P> {
             Change::Told(EventKind::ProbeStarted) | Change::Untimed => {}
             Change::Told(_) | Change::Due | Change::Quiet => self.available.notify_waiters(),
         }
-        if let Change::Told(kind) = change {
-            Event {
-                peer: member.name.clone(),
-                kind,
-            }
-            .trace();
-        }
+        told.iter().for_each(Event::trace);
     }
 
-    fn send(&self, member: &Member<P>, kind: EventKind) {
+    fn send(&self, event: &Event) {
         if self.events.receiver_count() > 0 {
             // Fails only if the last reader has just gone.
-            let _ = self.events.send(Event {
-                peer: member.name.clone(),
-                kind,
-            });
+            let _ = self.events.send(event.clone());
         }
     }
 

@@ -285,3 +285,20 @@ fn a_peer_whose_timer_died_with_its_runtime_recovers() {
         }
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_tells_when_it_happened_however_late_it_is_read() {
+    let (peers, stage, balance) = balance(&["a", "b"]);
+    let mut events = peers.subscribe();
+    let start = Instant::now();
+    eject_a(&peers, &stage, &balance).await;
+    stage.tell("a", Does::Answer);
+    advance(INTERVAL).await;
+    send(&balance).await.unwrap();
+    advance(INTERVAL).await;
+    let mut told = Vec::new();
+    while let Some(event) = events.try_next().unwrap() {
+        told.push(event.at - start);
+    }
+    assert_eq!(told, [Duration::ZERO, INTERVAL, INTERVAL]);
+}

@@ -1,0 +1,218 @@
+//! Peers that come from service discovery. Needs the feature `discover`.
+//!
+//! [`Peers::follow`] applies the changes of a [`Discover`], which any stream of
+//! `Result<Change<K, P>, E>` is, in a task of its own. So changes apply as they come, also while no
+//! request runs (a balancer that polls its discovery within requests learns of a peer's end from
+//! the request that hits it), and a request sees a whole set, never one that is being changed.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::consume_budget;
+use tokio::time::sleep;
+pub use tower::discover::{Change, Discover};
+
+use crate::event::Events;
+use crate::guard::TaskGuard;
+use crate::peers::Peers;
+use crate::set::Set;
+
+/// The pause after an error; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many changes are applied in one go at most, so that an endless source gets them applied.
+const BATCH: usize = 1024;
+
+impl<P: Send + Sync + 'static> Peers<P> {
+    /// Keeps this set as `discover` says, by a task that runs until the guard is dropped, the set
+    /// is gone (the task does not keep it), or `discover` ends, which leaves the peers as they are.
+    ///
+    /// A peer's name is its key as text, so two keys must not read the same.
+    ///
+    /// - `Insert` of a new name adds a peer, up.
+    /// - `Insert` of a name that is there: if what is given for it is equal, the peer stays as it
+    ///   is, with its state. Otherwise it is replaced by a new peer, up and of weight 1; attempts
+    ///   under way on the old one go on, and what they learn is of no more account.
+    /// - `Remove` removes the peer, whoever added it. If it is not there, nothing happens.
+    /// - Changes that come together (up to 1024) are applied together, and the last one of a name
+    ///   counts. Peers of other names stay.
+    /// - An error changes no peer. It is traced at `WARN`, and `discover` is asked again after a
+    ///   pause of 1 s, which doubles with each further error up to 30 s and starts anew with the
+    ///   next change.
+    ///
+    /// To follow services and other things that cannot be compared, see
+    /// [`follow_by`](Self::follow_by).
+    ///
+    /// # Panics
+    ///
+    /// If it is called outside a tokio runtime, or in one without time.
+    ///
+    /// ```
+    /// use evenhand::Peers;
+    /// use evenhand::discover::Change;
+    /// use futures_util::stream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let peers = Peers::new([("db0", "10.0.0.1:3306")])?;
+    /// let changes = stream::iter([
+    ///     Ok(Change::Insert("db1", "10.0.0.2:3306")),
+    ///     Err("the registry is not reachable"),
+    ///     Ok(Change::Remove("db0")),
+    /// ]);
+    /// let following = peers.follow(changes);
+    /// # tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    /// // After a second's pause:
+    /// assert_eq!(peers.iter().map(|peer| *peer).collect::<Vec<_>>(), ["10.0.0.2:3306"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn follow<D>(&self, discover: D) -> TaskGuard
+    where
+        P: PartialEq,
+        D: Discover<Service = P> + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+    {
+        self.follow_by(discover, P::eq)
+    }
+
+    /// As [`follow`](Self::follow), for peers that cannot be compared, such as services: `same`
+    /// says whether what is there for a name is what is now given for it. `|_, _| false` makes
+    /// every `Insert` a new peer.
+    ///
+    /// `same` runs in the task, outside every lock.
+    ///
+    /// # Panics
+    ///
+    /// As [`follow`](Self::follow).
+    pub fn follow_by<D, F>(&self, discover: D, same: F) -> TaskGuard
+    where
+        D: Discover<Service = P> + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+        F: Fn(&P, &P) -> bool + Send + 'static,
+    {
+        let events = self.subscribe();
+        let set = Arc::downgrade(&self.set);
+        TaskGuard::spawn(async move {
+            let (mut end, mut following) = (pin!(end(events)), pin!(follow(set, discover, same)));
+            // The set may end while `discover` is silent, or fails and is left in peace.
+            poll_fn(|cx| match end.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => following.as_mut().poll(cx),
+            })
+            .await;
+        })
+    }
+}
+
+/// Resolves once the set is gone: its events end with it.
+async fn end(mut events: Events) {
+    while !matches!(events.next().await, Ok(None)) {}
+}
+
+/// Peers by name, as they are to be: `None` is to be removed.
+type Batch<P> = Vec<(Arc<str>, Option<P>)>;
+
+/// What a source says after a batch.
+enum Then {
+    More,
+    Failed(String),
+    Ended,
+}
+
+async fn follow<P, D, F>(set: Weak<Set<P>>, discover: D, same: F)
+where
+    D: Discover<Service = P>,
+    D::Key: ToString,
+    D::Error: fmt::Display,
+    F: Fn(&P, &P) -> bool,
+{
+    let mut discover = pin!(discover);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut batch = Vec::new();
+        let then = poll_fn(|cx| poll_batch(discover.as_mut(), cx, &mut batch)).await;
+        if !batch.is_empty() {
+            pause = FIRST_PAUSE;
+            let Some(set) = set.upgrade() else { return };
+            apply(&set, batch, &same);
+        }
+        match then {
+            // A source that always has something must not keep its thread from others.
+            Then::More => consume_budget().await,
+            Then::Failed(error) => {
+                tracing::warn!(error, ?pause, "peer discovery failed");
+                sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PAUSE);
+            }
+            Then::Ended => {
+                tracing::debug!("peer discovery ended");
+                return;
+            }
+        }
+    }
+}
+
+/// Takes what is there.
+fn poll_batch<D: Discover>(
+    mut discover: Pin<&mut D>,
+    cx: &mut Context<'_>,
+    batch: &mut Batch<D::Service>,
+) -> Poll<Then>
+where
+    D::Key: ToString,
+    D::Error: fmt::Display,
+{
+    while batch.len() < BATCH {
+        match discover.as_mut().poll_discover(cx) {
+            Poll::Ready(Some(Ok(Change::Insert(key, data)))) => {
+                batch.push((key.to_string().into(), Some(data)));
+            }
+            Poll::Ready(Some(Ok(Change::Remove(key)))) => {
+                batch.push((key.to_string().into(), None));
+            }
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Then::Failed(error.to_string())),
+            Poll::Ready(None) => return Poll::Ready(Then::Ended),
+            Poll::Pending if batch.is_empty() => return Poll::Pending,
+            Poll::Pending => break,
+        }
+    }
+    Poll::Ready(Then::More)
+}
+
+fn apply<P>(set: &Arc<Set<P>>, mut batch: Batch<P>, same: &impl Fn(&P, &P) -> bool) {
+    // The last of each name, in the order they came.
+    let mut seen = HashSet::new();
+    batch.reverse();
+    batch.retain(|(name, _)| seen.insert(name.clone()));
+    batch.reverse();
+
+    let members = set.members();
+    let present: HashMap<&str, _> = members.iter().map(|m| (&*m.name, m)).collect();
+    let (mut leave, mut join) = (HashSet::new(), Vec::new());
+    for (name, data) in batch {
+        let member = present.get(&*name);
+        if let (Some(member), Some(data)) = (member, &data)
+            && same(&member.data, data)
+        {
+            continue;
+        }
+        if member.is_some() || data.is_some() {
+            leave.insert(name.clone());
+        }
+        join.extend(data.map(|data| (name, data)));
+    }
+    if leave.is_empty() {
+        return;
+    }
+    // Never `Duplicate`: each name is there once, and whoever had it leaves.
+    let _ = set.edit(|member| leave.contains(&member.name), join);
+}

@@ -1,0 +1,47 @@
+//! A task that works for a peer set beside its requests, and how long it may.
+//!
+//! Such a task ends with the set, but whoever started it may want it to end before: a set outlives
+//! the source of its peers, say. So starting one gives a guard.
+
+use std::fmt;
+
+use tokio::task::AbortHandle;
+
+/// A task that works for a peer set until this is dropped, the set is gone, or the runtime ends.
+///
+/// Dropping it stops the task where it waits next: what it is about at that moment, it finishes.
+#[must_use = "the task stops when this is dropped; `detach` lets it run until the set is gone"]
+pub struct TaskGuard(Option<AbortHandle>);
+
+impl TaskGuard {
+    /// Runs `work` on the runtime that this is called in; panics where there is none.
+    pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(tokio::spawn(work).abort_handle()))
+    }
+
+    /// Lets the task run until the peer set is gone or the runtime ends.
+    pub fn detach(mut self) {
+        self.0 = None;
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.0.as_ref().is_none_or(AbortHandle::is_finished)
+    }
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for TaskGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGuard")
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
