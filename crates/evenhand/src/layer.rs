@@ -8,6 +8,7 @@ use tower_service::Service;
 
 use crate::classify::AnyErrorIsDown;
 use crate::eject::Eject;
+use crate::hedge::HedgeLayer;
 use crate::peer::Peer;
 use crate::peers::Peers;
 use crate::pick::Uniform;
@@ -171,6 +172,13 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     {
         self.probe = Some(BackgroundProbe::new(service, limit));
         self
+    }
+
+    /// Sends a request that has no outcome `after` this time to a second peer as well, and takes
+    /// the first answer: see [`HedgeLayer`] for what that is good for and what it costs. To be set
+    /// last.
+    pub fn hedge_after(self, after: Duration) -> HedgeLayer<P, C, Y, K> {
+        HedgeLayer::new(self, after)
     }
 
     /// Draws picks and jitter from a generator that starts from `seed`, for tests that must come

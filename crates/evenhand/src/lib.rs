@@ -8,8 +8,13 @@ mod error;
 mod event;
 mod future;
 mod health;
+mod hedge;
+mod hedge_future;
+mod history;
 mod in_flight;
 mod layer;
+mod leg;
+mod loser;
 mod member;
 #[cfg(test)]
 #[cfg(evenhand_loom)]
@@ -34,7 +39,10 @@ pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RE
 pub use error::{Cause, Error, Tried};
 pub use event::{Event, EventKind, Events, Lagged};
 pub use future::ResponseFuture;
+pub use hedge::{Hedge, HedgeLayer};
+pub use hedge_future::HedgeFuture;
 pub use layer::{AllDown, BalanceLayer};
+pub use loser::{DropLoser, HandLoser, Loser, LoserLeg, OnLoser};
 pub use peer::Peer;
 pub use peers::Peers;
 pub use per_peer::{PerPeer, PerPeerFuture};

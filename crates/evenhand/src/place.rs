@@ -72,6 +72,31 @@ impl<P> Place<P> {
         {
             return Some(place);
         }
+        if let Some(place) = Self::pick_of(view, set, pick, random, excluded) {
+            return Some(place);
+        }
+        set.ripen_overdue(true);
+        Self::probe_due(&set.view(), pick, random, excluded)
+    }
+
+    /// Picks a peer that is up and not in `excluded`.
+    pub(crate) fn pick_up<K: Pick>(
+        set: &Set<P>,
+        pick: &K,
+        random: &Random,
+        excluded: &[u32],
+    ) -> Option<Self> {
+        Self::pick_of(set.view(), set, pick, random, excluded)
+    }
+
+    #[inline]
+    fn pick_of<K: Pick>(
+        mut view: arc_swap::Guard<Arc<View<P>>>,
+        set: &Set<P>,
+        pick: &K,
+        random: &Random,
+        excluded: &[u32],
+    ) -> Option<Self> {
         while let Some(chosen) = choose(pick, random, &view.up, &view.weights, excluded) {
             // Counted before its word is read: see `InFlight`.
             let member = Occupied::new(Peer(chosen.into_member()));
@@ -82,8 +107,7 @@ impl<P> Place<P> {
             // It is taken out this moment; the view that says so is about to be published.
             view = set.settled_view();
         }
-        set.ripen_overdue(true);
-        Self::probe_due(&set.view(), pick, random, excluded)
+        None
     }
 
     /// The place of a probe on one of the due peers.
