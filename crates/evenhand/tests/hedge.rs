@@ -135,22 +135,42 @@ async fn a_request_that_is_not_idempotent_or_cannot_be_copied_is_not_hedged() {
     is_not_hedged(<Cloned>::default()).await;
     is_not_hedged(Cloned::idempotent_if(|request: &&str| request.is_empty())).await;
     is_not_hedged(Once).await;
-    is_not_hedged(OneCopy::default()).await;
+    is_not_hedged(Copies::of(1)).await;
 }
 
-/// Gives one copy, so there is none for a second leg.
-#[derive(Clone, Default)]
-struct OneCopy(Arc<Mutex<bool>>);
+/// Gives so many copies and no more.
+#[derive(Clone)]
+struct Copies(Arc<Mutex<u32>>);
 
-impl Replay<&'static str> for OneCopy {
+impl Copies {
+    fn of(n: u32) -> Self {
+        Self(Arc::new(Mutex::new(n)))
+    }
+}
+
+impl Replay<&'static str> for Copies {
     fn copy(&self, request: &&'static str) -> Option<&'static str> {
-        let copied = std::mem::replace(&mut *self.0.lock().unwrap(), true);
-        (!copied).then_some(*request)
+        let mut left = self.0.lock().unwrap();
+        *left = left.checked_sub(1)?;
+        Some(*request)
     }
 
     fn is_idempotent(&self, _: &&'static str) -> bool {
         true
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_leg_that_fails_with_its_only_copy_leaves_it_to_the_first() {
+    let (peers, stage) = (peers(&["a", "b", "c"]), Stage::new());
+    let layer = layer(&peers).replay(Copies::of(2)).hedge_after(D);
+    let hedge: Hedged<Copies> = layer.layer(stage.clone());
+    stage.script([Does::AnswerAfter(D * 3), REFUSE]);
+    let (answer, _) = send(&hedge).await;
+    let attempts = stage.attempts();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(answer.unwrap(), attempts[0]);
+    nothing_is_left(&peers, &stage);
 }
 
 #[tokio::test(start_paused = true)]
