@@ -2,6 +2,7 @@
 //! placeholder
 mod accrual;
 mod attempt;
+mod check;
 pub mod classify;
 mod eject;
 mod error;
@@ -34,6 +35,7 @@ mod status;
 
 pub use accrual::Accrual;
 pub use attempt::{Attempt, Ticket};
+pub use check::{DEFAULT_FALL, DEFAULT_RISE};
 pub use classify::{AnyErrorIsDown, Classify, NothingIsDown, PeerVerdict, Retry, Verdict};
 pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, Eject};
 pub use error::{Cause, Error, Tried};

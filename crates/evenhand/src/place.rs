@@ -204,7 +204,10 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
     }
     match (verdict.peer, probing) {
         (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return false,
-        (PeerVerdict::Healthy, false) => policy.eject.note_healthy(member, generation),
+        (PeerVerdict::Healthy, false) => {
+            member.note_proved();
+            policy.eject.note_healthy(member, generation);
+        }
         (PeerVerdict::Healthy, true) => recover(member, generation),
         (PeerVerdict::Degraded | PeerVerdict::Down, false) => {
             if policy.eject.note_failed(member, generation, verdict) {
@@ -221,6 +224,7 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
 fn recover<P>(member: &Member<P>, generation: u32) {
     member.change(|record, _| {
         member.health.recover(generation)?;
+        member.note_proved();
         member.forget();
         *record = Record::default();
         Some(Change::Told(EventKind::Recovered))
@@ -258,6 +262,16 @@ fn take_out<P: Send + Sync + 'static>(
     if let Some((generation, due)) = alarm {
         Alarm::set(member, generation, due, Some(policy));
     }
+}
+
+/// Ejects a peer that was up and whose checks failed, unless too few would be left.
+pub(crate) fn eject_checked<P: Send + Sync + 'static>(
+    member: &Arc<Member<P>>,
+    generation: u32,
+    verdict: &Verdict,
+    policy: &Arc<Policy<P>>,
+) {
+    take_out(member, |health| health.eject(generation), verdict, policy);
 }
 
 /// Ejects a peer by an operator's hand, whatever its state.
