@@ -8,17 +8,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::attempt::Attempt;
 use crate::classify::{Classify, PeerVerdict, Retry, Verdict};
 use crate::error::{Cause, Error, Tried};
+use crate::history::{History, Role, Wait, listen};
 use crate::layer::AllDown;
 use crate::pick::Pick;
 use crate::place::Place;
@@ -35,19 +33,19 @@ pin_project! {
     where
         S: Service<Attempt<P, R>>,
     {
-        shared: Arc<Shared<P, C, Y, K>>,
-        connector: S,
+        pub(crate) shared: Arc<Shared<P, C, Y, K>>,
+        pub(crate) connector: S,
         // What the next attempt sends. Gone while the only copy is under way.
-        request: Option<R>,
-        history: Option<Box<History<P, S::Response, S::Error>>>,
+        pub(crate) request: Option<R>,
+        pub(crate) history: Option<Box<History<P, S::Response, S::Error>>>,
         #[pin]
-        step: Step<S::Future, P>,
+        pub(crate) step: Step<S::Future, P>,
     }
 }
 
 pin_project! {
     #[project = StepProj]
-    enum Step<F, P> {
+    pub(crate) enum Step<F, P> {
         Pick,
         Call {
             #[pin]
@@ -55,61 +53,10 @@ pin_project! {
             place: Option<Place<P>>,
         },
         Wait,
+        // One of two legs of a hedged request, and the other is to decide.
+        Yielded,
         Done,
     }
-}
-
-/// What only a request whose first attempt did not settle it needs to remember.
-struct History<P, T, E> {
-    tried: Vec<Tried<E>>,
-    /// Members that this request does not go to again.
-    excluded: Vec<u32>,
-    /// A peer that another one's outcome will clear or convict.
-    suspect: Option<Place<P>>,
-    /// The latest outcome, if it was a response that the classifier turned down: better than none.
-    rejected: Option<T>,
-    wait: Option<Wait>,
-    /// The last-resort attempt was made.
-    last_resort: bool,
-}
-
-impl<P, T, E> Default for History<P, T, E> {
-    fn default() -> Self {
-        Self {
-            tried: Vec::new(),
-            excluded: Vec::new(),
-            suspect: None,
-            rejected: None,
-            wait: None,
-            last_resort: false,
-        }
-    }
-}
-
-/// Until a peer is available again, or the caller's patience ends.
-struct Wait {
-    available: Pin<Box<OwnedNotified>>,
-    deadline: Pin<Box<Sleep>>,
-}
-
-impl Wait {
-    fn new(available: &Arc<Notify>, patience: Duration) -> Self {
-        let now = Instant::now();
-        // A deadline that cannot be told is as good as none: a year.
-        let year = Duration::from_secs(365 * 24 * 3600);
-        let deadline = now + patience.min(year);
-        Self {
-            available: listen(available),
-            deadline: Box::pin(sleep_until(deadline)),
-        }
-    }
-}
-
-/// A listener that misses nothing from now on, even before its first poll.
-fn listen(notify: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
-    let mut notified = Box::pin(notify.clone().notified_owned());
-    notified.as_mut().enable();
-    notified
 }
 
 impl<S, P, R, C, Y, K> ResponseFuture<S, P, R, C, Y, K>
@@ -160,6 +107,10 @@ where
             match this.step.as_mut().project() {
                 StepProj::Pick => {
                     if let Err(error) = ready!(this.connector.poll_ready(cx)) {
+                        if is_leg(this.history) {
+                            this.step.set(Step::Yielded);
+                            continue;
+                        }
                         this.step.set(Step::Done);
                         *this.history = None;
                         return Poll::Ready(Err(Error::NotReady(error)));
@@ -182,6 +133,7 @@ where
                             *this.connector = this.connector.clone();
                             this.step.set(Step::Wait);
                         }
+                        Err(NoneLeft::Yield) => this.step.set(Step::Yielded),
                         Err(NoneLeft::End) => {
                             this.step.set(Step::Done);
                             return Poll::Ready(give_up(shared, this.history.take()));
@@ -201,6 +153,7 @@ where
                             *this.history = None;
                             return Poll::Ready(outcome);
                         }
+                        None if this.request.is_none() => this.step.set(Step::Yielded),
                         None => this.step.set(Step::Pick),
                     }
                 }
@@ -217,6 +170,7 @@ where
                     }
                     this.step.set(Step::Pick);
                 }
+                StepProj::Yielded => return Poll::Pending,
                 StepProj::Done => polled_too_often(),
             }
         }
@@ -233,7 +187,13 @@ fn polled_too_often() -> ! {
 
 enum NoneLeft {
     Wait,
+    Yield,
     End,
+}
+
+/// Whether another leg of the same request is under way.
+fn is_leg<P, T, E>(history: &Option<Box<History<P, T, E>>>) -> bool {
+    history.as_deref().is_some_and(|h| h.role != Role::Alone)
 }
 
 /// The next peer, or what to do without one.
@@ -246,10 +206,15 @@ fn pick<P, C, Y, K: Pick, T, E>(
     let excluded = history
         .as_deref()
         .map_or(&[][..], |history| &history.excluded);
+    let role = history.as_deref().map_or(Role::Alone, |h| h.role);
+    if role == Role::Hedge {
+        return Place::pick_up(set, &shared.pick, random, excluded).ok_or(NoneLeft::Yield);
+    }
     if let Some(place) = Place::pick(set, &shared.pick, random, excluded) {
         return Ok(place);
     }
     match shared.all_down {
+        _ if role == Role::First => Err(NoneLeft::Yield),
         // A peer that is suspected is up, and a response that was turned down is better than none.
         _ if history
             .as_deref()
@@ -333,11 +298,15 @@ where
     }
 
     let may_retry = !agreed
-        && request.as_ref().is_some_and(|request| match verdict.retry {
-            Retry::Never => false,
-            Retry::Safe => true,
-            Retry::IfIdempotent => shared.replay.is_idempotent(request),
-        });
+        && match request {
+            Some(request) => match verdict.retry {
+                Retry::Never => false,
+                Retry::Safe => true,
+                Retry::IfIdempotent => shared.replay.is_idempotent(request),
+            },
+            // The other leg is on another peer already.
+            None => history.role != Role::Alone && verdict.retry != Retry::Never,
+        };
     history.excluded.push(index);
     let (cause, rejected) = match outcome {
         Ok(response) if !may_retry => return Some(Ok(response)),

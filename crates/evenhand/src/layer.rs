@@ -6,8 +6,10 @@ use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::check::{Checker, Checks};
 use crate::classify::{AnyErrorIsDown, Verdict};
 use crate::eject::Eject;
+use crate::hedge::HedgeLayer;
 use crate::peer::Peer;
 use crate::peers::Peers;
 use crate::pick::Uniform;
@@ -43,6 +45,8 @@ pub enum AllDown {
 /// | [`eject`](Self::eject) | [`Eject::on_first`]: at the first `Down` or 5 `Degraded` in a row; rechecked after 1 s, doubling up to 30 s |
 /// | [`all_down`](Self::all_down) | [`AllDown::Fail`] |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe |
+/// | [`check_every`](Self::check_every) | never: peers that are up are judged by callers' attempts alone |
+/// | [`fall`](Self::fall), [`rise`](Self::rise) | 3 failed checks, 1 successful probe |
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
 pub struct BalanceLayer<P, C = AnyErrorIsDown, Y = Cloned, K = Uniform> {
@@ -52,6 +56,7 @@ pub struct BalanceLayer<P, C = AnyErrorIsDown, Y = Cloned, K = Uniform> {
     pick: K,
     eject: Eject,
     probe: Option<BackgroundProbe<P>>,
+    checks: Checks,
     all_down: AllDown,
     seed: Option<u64>,
 }
@@ -66,6 +71,7 @@ impl<P> BalanceLayer<P> {
             pick: Uniform,
             eject: Eject::default(),
             probe: None,
+            checks: Checks::default(),
             all_down: AllDown::default(),
             seed: None,
         }
@@ -82,6 +88,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
             pick,
             eject,
             probe,
+            checks,
             all_down,
             seed,
         } = self;
@@ -92,6 +99,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
             pick,
             eject,
             probe,
+            checks,
             all_down,
             seed,
         }
@@ -106,6 +114,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
             pick,
             eject,
             probe,
+            checks,
             all_down,
             seed,
         } = self;
@@ -116,6 +125,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
             pick,
             eject,
             probe,
+            checks,
             all_down,
             seed,
         }
@@ -130,6 +140,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
             pick: _,
             eject,
             probe,
+            checks,
             all_down,
             seed,
         } = self;
@@ -140,6 +151,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
             pick,
             eject,
             probe,
+            checks,
             all_down,
             seed,
         }
@@ -176,6 +188,63 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
         self
     }
 
+    /// Checks each peer that is up once in `interval`, strayed by up to a tenth, with the service
+    /// that was given to [`probe`](Self::probe); without that, this does nothing. A peer that did
+    /// its job for a caller since the last round is not checked. So busy peers see no checks, and
+    /// an idle one that is lost is found before a caller finds it.
+    ///
+    /// [`fall`](Self::fall) failed checks in a row eject. At most one check of a peer is out at a
+    /// time, so an interval shorter than the probe's limit may be stretched to it. While it is out it
+    /// counts as in flight. A check that succeeds brings the peer no credit with
+    /// [`Eject`](crate::Eject).
+    ///
+    /// The checks run in a task of their own, on the tokio runtime of the first request, and in
+    /// another's if that one ends. They end with the last clone of the balancer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use evenhand::{BalanceLayer, Peer, Peers};
+    /// use tower::service_fn;
+    ///
+    /// let peers = Peers::new([("db0", "10.0.0.1:3306"), ("db1", "10.0.0.2:3306")])?;
+    /// # async fn ping(_: &str) -> std::io::Result<()> { Ok(()) }
+    /// let ping = service_fn(|peer: Peer<&'static str>| async move { ping(*peer).await });
+    /// let layer = BalanceLayer::new(peers)
+    ///     .probe(ping, Duration::from_secs(1))
+    ///     .check_every(Duration::from_secs(5))
+    ///     .fall(2);
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    pub fn check_every(mut self, interval: Duration) -> Self {
+        self.checks.every = Some(interval);
+        self
+    }
+
+    /// So many failed checks in a row eject a peer that is up; nought counts as one. Default:
+    /// [`DEFAULT_FALL`](crate::DEFAULT_FALL). Callers' attempts count apart: they go by
+    /// [`eject`](Self::eject).
+    pub fn fall(mut self, checks: u32) -> Self {
+        self.checks.fall = checks.max(1);
+        self
+    }
+
+    /// So many successful background probes in a row, an interval of
+    /// [`check_every`](Self::check_every) apart, bring an ejected peer back; nought counts as one.
+    /// Default: [`DEFAULT_RISE`](crate::DEFAULT_RISE). One that fails starts the ejection's next
+    /// interval. Without `check_every`, or where a caller's attempt is the probe, one success is
+    /// enough.
+    pub fn rise(mut self, probes: u32) -> Self {
+        self.checks.rise = probes.max(1);
+        self
+    }
+
+    /// Sends a request that has no outcome `after` this time to a second peer as well, and takes
+    /// the first answer: see [`HedgeLayer`] for what that is good for and what it costs. To be set
+    /// last.
+    pub fn hedge_after(self, after: Duration) -> HedgeLayer<P, C, Y, K> {
+        HedgeLayer::new(self, after)
+    }
+
     /// Draws picks and jitter from a generator that starts from `seed`, for tests that must come
     /// out the same each time. Each service that this layer makes starts anew.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -192,6 +261,7 @@ impl<P, C: Clone, Y: Clone, K: Clone, S> Layer<S> for BalanceLayer<P, C, Y, K> {
         let policy = Arc::new(Policy {
             eject: self.eject.clone(),
             probe: self.probe.clone(),
+            checks: self.checks,
             random,
         });
         // An operator's ejection goes by the first balancer's policy.
@@ -201,6 +271,7 @@ impl<P, C: Clone, Y: Clone, K: Clone, S> Layer<S> for BalanceLayer<P, C, Y, K> {
             classify: self.classify.clone(),
             replay: self.replay.clone(),
             pick: self.pick.clone(),
+            checker: Checker::new(&self.peers.set, &policy),
             policy,
             all_down: self.all_down,
         };
@@ -217,6 +288,7 @@ impl<P, C: Clone, Y: Clone, K: Clone> Clone for BalanceLayer<P, C, Y, K> {
             pick: self.pick.clone(),
             eject: self.eject.clone(),
             probe: self.probe.clone(),
+            checks: self.checks,
             all_down: self.all_down,
             seed: self.seed,
         }

@@ -112,6 +112,7 @@
 
 mod accrual;
 mod attempt;
+mod check;
 pub mod classify;
 #[cfg(feature = "discover")]
 pub mod discover;
@@ -121,8 +122,13 @@ mod event;
 mod future;
 mod guard;
 mod health;
+mod hedge;
+mod hedge_future;
+mod history;
 mod in_flight;
 mod layer;
+mod leg;
+mod loser;
 mod member;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -147,13 +153,17 @@ mod status;
 
 pub use accrual::Accrual;
 pub use attempt::{Attempt, Ticket};
+pub use check::{DEFAULT_FALL, DEFAULT_RISE};
 pub use classify::{AnyErrorIsDown, Classify, NothingIsDown, PeerVerdict, Retry, Verdict};
 pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, Eject};
 pub use error::{Cause, Error, Tried};
 pub use event::{Event, EventKind, Events, Lagged};
 pub use future::ResponseFuture;
 pub use guard::TaskGuard;
+pub use hedge::{Hedge, HedgeLayer};
+pub use hedge_future::HedgeFuture;
 pub use layer::{AllDown, BalanceLayer};
+pub use loser::{DropLoser, HandLoser, Loser, LoserLeg, OnLoser};
 pub use observe::Observer;
 pub use peer::Peer;
 pub use peers::Peers;

@@ -1,6 +1,6 @@
 //! A peer as the set holds it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::sync::Notify;
@@ -27,6 +27,10 @@ pub(crate) struct Member<P> {
     pub(crate) in_flight: InFlight,
     weight: AtomicU32,
     failures: AtomicU32,
+    /// It did its job since the last round of checks, if there are any.
+    proved: AtomicBool,
+    /// A check is out.
+    checked: AtomicBool,
     /// What only some peers need, made when one does.
     extras: OnceLock<Box<Extras>>,
     set: Weak<Set<P>>,
@@ -49,6 +53,8 @@ impl<P> Member<P> {
             in_flight: InFlight::new(),
             weight: AtomicU32::new(1),
             failures: AtomicU32::new(0),
+            proved: AtomicBool::new(true),
+            checked: AtomicBool::new(false),
             extras: OnceLock::new(),
             set,
         }
@@ -120,6 +126,31 @@ impl<P> Member<P> {
         let _ = self
             .failures
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+    }
+
+    /// It did its job. Without checks, and between two rounds, this is a load.
+    pub(crate) fn note_proved(&self) {
+        if !self.is_proved() {
+            self.proved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_proved(&self) -> bool {
+        self.proved.load(Ordering::Relaxed)
+    }
+
+    /// Whether it did its job since last asked.
+    pub(crate) fn take_proof(&self) -> bool {
+        self.proved.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a check may go out now: none is.
+    pub(crate) fn begin_check(&self) -> bool {
+        !self.checked.swap(true, Ordering::Acquire)
+    }
+
+    pub(crate) fn end_check(&self) {
+        self.checked.store(false, Ordering::Release);
     }
 
     pub(crate) fn note_passed_over(&self) {

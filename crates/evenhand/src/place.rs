@@ -72,6 +72,31 @@ impl<P> Place<P> {
         {
             return Some(place);
         }
+        if let Some(place) = Self::pick_of(view, set, pick, random, excluded) {
+            return Some(place);
+        }
+        set.ripen_overdue(true);
+        Self::probe_due(&set.view(), pick, random, excluded)
+    }
+
+    /// Picks a peer that is up and not in `excluded`.
+    pub(crate) fn pick_up<K: Pick>(
+        set: &Set<P>,
+        pick: &K,
+        random: &Random,
+        excluded: &[u32],
+    ) -> Option<Self> {
+        Self::pick_of(set.view(), set, pick, random, excluded)
+    }
+
+    #[inline]
+    fn pick_of<K: Pick>(
+        mut view: arc_swap::Guard<Arc<View<P>>>,
+        set: &Set<P>,
+        pick: &K,
+        random: &Random,
+        excluded: &[u32],
+    ) -> Option<Self> {
         while let Some(chosen) = choose(pick, random, &view.up, &view.weights, excluded) {
             // Counted before its word is read: see `InFlight`.
             let member = Occupied::new(Peer(chosen.into_member()));
@@ -82,8 +107,7 @@ impl<P> Place<P> {
             // It is taken out this moment; the view that says so is about to be published.
             view = set.settled_view();
         }
-        set.ripen_overdue(true);
-        Self::probe_due(&set.view(), pick, random, excluded)
+        None
     }
 
     /// The place of a probe on one of the due peers.
@@ -181,7 +205,10 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
     }
     match (verdict.peer, probing) {
         (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return false,
-        (PeerVerdict::Healthy, false) => policy.eject.note_healthy(member, generation),
+        (PeerVerdict::Healthy, false) => {
+            member.note_proved();
+            policy.eject.note_healthy(member, generation);
+        }
         (PeerVerdict::Healthy, true) => recover(member, generation),
         (PeerVerdict::Degraded | PeerVerdict::Down, false) => {
             if policy.eject.note_failed(member, generation, verdict) {
@@ -198,6 +225,7 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
 fn recover<P>(member: &Member<P>, generation: u32) {
     member.change(|record, _| {
         member.health.recover(generation)?;
+        member.note_proved();
         member.forget();
         *record = Record::default();
         Some(Change::Told(EventKind::Recovered))
@@ -235,6 +263,16 @@ fn take_out<P: Send + Sync + 'static>(
     if let Some((generation, due)) = alarm {
         Alarm::set(member, generation, due, Some(policy));
     }
+}
+
+/// Ejects a peer that was up and whose checks failed, unless too few would be left.
+pub(crate) fn eject_checked<P: Send + Sync + 'static>(
+    member: &Arc<Member<P>>,
+    generation: u32,
+    verdict: &Verdict,
+    policy: &Arc<Policy<P>>,
+) {
+    take_out(member, |health| health.eject(generation), verdict, policy);
 }
 
 /// Ejects a peer by an operator's hand, whatever its state.

@@ -1,5 +1,6 @@
 //! How the peers of one balancer are ejected and brought back.
 
+use crate::check::Checks;
 use crate::eject::Eject;
 use crate::probe::BackgroundProbe;
 use crate::random::Random;
@@ -8,5 +9,6 @@ use crate::random::Random;
 pub(crate) struct Policy<P> {
     pub(crate) eject: Eject,
     pub(crate) probe: Option<BackgroundProbe<P>>,
+    pub(crate) checks: Checks,
     pub(crate) random: Random,
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
 
 use crate::classify::{PeerVerdict, Verdict};
@@ -34,6 +34,11 @@ impl<P> Clone for BackgroundProbe<P> {
 }
 
 impl<P: Send + Sync + 'static> BackgroundProbe<P> {
+    /// One probe, within its limit.
+    pub(crate) fn run(&self, peer: Peer<P>) -> ProbeFuture {
+        (self.0)(peer)
+    }
+
     pub(crate) fn new<V>(service: V, limit: Duration) -> Self
     where
         V: Service<Peer<P>> + Clone + Send + Sync + 'static,
@@ -132,7 +137,19 @@ impl<P: Send + Sync + 'static> Alarm<P> {
         });
         if let Some(now) = claimed {
             let place = Place::on(Occupied::new(Peer(member.clone())), now, true);
-            let verdict = (probe.0)(Peer(member)).await;
+            let (mut left, pause) = policy.checks.rise(&policy.random);
+            let verdict = loop {
+                let verdict = probe.run(Peer(member.clone())).await;
+                left -= 1;
+                if left == 0 || verdict.peer != PeerVerdict::Healthy {
+                    break verdict;
+                }
+                sleep(pause).await;
+                if member.health.read().generation != now.generation {
+                    // An operator has decided.
+                    return;
+                }
+            };
             place.settle(&verdict, policy);
         }
     }

@@ -8,8 +8,9 @@ pub trait Replay<R> {
     /// A copy for the next attempt, made before the request is sent, or `None` if it has only one.
     fn copy(&self, request: &R) -> Option<R>;
 
-    /// Whether the request may be executed twice. Asked only after an outcome whose verdict is
-    /// [`Retry::IfIdempotent`](crate::Retry::IfIdempotent).
+    /// Whether the request may be executed twice. Asked after an outcome whose verdict is
+    /// [`Retry::IfIdempotent`](crate::Retry::IfIdempotent), and before a request is
+    /// [hedged](crate::HedgeLayer).
     fn is_idempotent(&self, request: &R) -> bool;
 }
 

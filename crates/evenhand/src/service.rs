@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use crate::attempt::Attempt;
+use crate::check::Checker;
 use crate::classify::Classify;
 use crate::error::Error;
 use crate::future::ResponseFuture;
@@ -24,6 +25,7 @@ pub(crate) struct Shared<P, C, Y, K> {
     pub(crate) pick: K,
     pub(crate) policy: Arc<Policy<P>>,
     pub(crate) all_down: AllDown,
+    pub(crate) checker: Option<Arc<Checker<P>>>,
 }
 
 /// Sends each request to a peer of the set, and to another where the first one failed and the
@@ -69,6 +71,9 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
+        if let Some(checker) = &self.shared.checker {
+            checker.keep_running();
+        }
         ResponseFuture::new(self.shared.clone(), self.connector.clone(), request)
     }
 }

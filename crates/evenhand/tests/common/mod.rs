@@ -34,6 +34,10 @@ pub enum Does {
     Fail(Verdict),
     /// Answers with a response that the classifier is to judge so.
     AnswerBadly(Verdict),
+    /// Answers with its own name after some time.
+    AnswerAfter(Duration),
+    /// Fails after some time.
+    FailAfter(Duration, Verdict),
     /// Never answers.
     Hang,
 }
@@ -161,6 +165,15 @@ impl<R> Service<Attempt<(), R>> for Stage {
                 }),
                 Does::AnswerBadly(verdict) => Ok(Answer { peer, verdict }),
                 Does::Fail(verdict) => Err(Failure(verdict)),
+                Does::AnswerAfter(time) => {
+                    tokio::time::sleep(time).await;
+                    let verdict = Verdict::healthy();
+                    Ok(Answer { peer, verdict })
+                }
+                Does::FailAfter(time, verdict) => {
+                    tokio::time::sleep(time).await;
+                    Err(Failure(verdict))
+                }
                 Does::Hang => std::future::pending().await,
             }
         })

@@ -1,0 +1,105 @@
+//! What a request remembers once its first attempt did not settle it, or once it is hedged.
+//!
+//! Boxed, and absent from most requests, so that those which their first peer answers stay small.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::error::Tried;
+use crate::place::Place;
+
+/// What a request is to another that serves the same caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// There is no other.
+    #[default]
+    Alone,
+    /// The first leg of a hedged request. Where it finds no peer it leaves it to the other leg.
+    First,
+    /// The second leg. It neither probes nor waits either.
+    Hedge,
+}
+
+/// What only a request whose first attempt did not settle it needs to remember.
+pub(crate) struct History<P, T, E> {
+    pub(crate) tried: Vec<Tried<E>>,
+    /// Members that this request does not go to again.
+    pub(crate) excluded: Vec<u32>,
+    /// A peer that another one's outcome will clear or convict.
+    pub(crate) suspect: Option<Place<P>>,
+    /// The latest outcome, if it was a response that the classifier turned down: better than none.
+    pub(crate) rejected: Option<T>,
+    pub(crate) wait: Option<Wait>,
+    /// The last-resort attempt was made.
+    pub(crate) last_resort: bool,
+    pub(crate) role: Role,
+}
+
+impl<P, T, E> Default for History<P, T, E> {
+    fn default() -> Self {
+        Self {
+            tried: Vec::new(),
+            excluded: Vec::new(),
+            suspect: None,
+            rejected: None,
+            wait: None,
+            last_resort: false,
+            role: Role::Alone,
+        }
+    }
+}
+
+impl<P, T, E> History<P, T, E> {
+    /// Goes on alone, with what the other leg, which has ended, had learnt.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        if !other.tried.is_empty() {
+            self.rejected = other.rejected;
+        }
+        self.tried.extend(other.tried);
+        self.avoid(other.excluded);
+        self.suspect = self.suspect.take().or(other.suspect);
+        self.wait = self.wait.take().or(other.wait);
+        self.last_resort |= other.last_resort;
+        self.role = Role::Alone;
+    }
+
+    /// Does not go to these members.
+    pub(crate) fn avoid(&mut self, ids: impl IntoIterator<Item = u32>) {
+        for id in ids {
+            if !self.excluded.contains(&id) {
+                self.excluded.push(id);
+            }
+        }
+    }
+}
+
+/// Until a peer is available again, or the caller's patience ends.
+pub(crate) struct Wait {
+    pub(crate) available: Pin<Box<OwnedNotified>>,
+    pub(crate) deadline: Pin<Box<Sleep>>,
+}
+
+impl Wait {
+    pub(crate) fn new(available: &Arc<Notify>, patience: Duration) -> Self {
+        let now = Instant::now();
+        // A deadline that cannot be told is as good as none: a year.
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let deadline = now + patience.min(year);
+        Self {
+            available: listen(available),
+            deadline: Box::pin(sleep_until(deadline)),
+        }
+    }
+}
+
+/// A listener that misses nothing from now on, even before its first poll.
+pub(crate) fn listen(notify: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
+    let mut notified = Box::pin(notify.clone().notified_owned());
+    notified.as_mut().enable();
+    notified
+}
