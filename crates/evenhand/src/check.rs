@@ -93,8 +93,10 @@ impl<P> Checker<P> {
 }
 
 impl<P: Send + Sync + 'static> Checker<P> {
-    /// Starts the task unless it runs. On a request's path: a load, as a rule.
-    #[inline]
+    /// Starts the task unless it runs. A call and a load, kept out of line for those balancers that
+    /// have no checks.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn keep_running(self: &Arc<Self>) {
         if !self.running.load(Ordering::Relaxed) {
             self.start();
