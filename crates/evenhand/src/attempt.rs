@@ -84,7 +84,8 @@ impl<P> Ticket<P> {
             // Listens before it looks, so that no ejection falls between the two.
             notified.as_mut().enable();
             let now = self.member.health.read();
-            if self.is_of_the_past(now) || matches!(now.phase, Phase::Ejected | Phase::Due) {
+            let out = matches!(now.phase, Phase::Ejected | Phase::Due);
+            if out || (self.is_of_the_past(now) && now.phase != Phase::Draining) {
                 return;
             }
             notified.await;

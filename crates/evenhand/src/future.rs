@@ -16,6 +16,7 @@ use tower_service::Service;
 use crate::attempt::Attempt;
 use crate::classify::{Classify, PeerVerdict, Retry, Verdict};
 use crate::error::{Cause, Error, Tried};
+use crate::health::Phase;
 use crate::history::{History, Role, Wait, listen};
 use crate::layer::AllDown;
 use crate::pick::Pick;
@@ -158,16 +159,20 @@ where
                     }
                 }
                 StepProj::Wait => {
-                    let Some(wait) = this.history.as_mut().and_then(|h| h.wait.as_mut()) else {
+                    let Some(history) = this.history.as_mut() else {
                         polled_too_often()
                     };
-                    if wait.available.as_mut().poll(cx).is_ready() {
-                        wait.available = listen(&shared.peers.set.available);
-                    } else {
+                    let Some(wait) = &mut history.wait else {
+                        polled_too_often()
+                    };
+                    if wait.available.as_mut().poll(cx).is_pending() {
                         ready!(wait.deadline.as_mut().poll(cx));
                         this.step.set(Step::Done);
                         return Poll::Ready(give_up(shared, this.history.take()));
                     }
+                    // Whoever comes back may be one that this request has tried.
+                    history.excluded.clear();
+                    history.spared.clear();
                     this.step.set(Step::Pick);
                 }
                 StepProj::Yielded => return Poll::Pending,
@@ -237,19 +242,18 @@ fn pick<P, C, Y, K: Pick, T, E>(
                 return Err(NoneLeft::End);
             }
             let history = history.get_or_insert_default();
-            if let Some(wait) = &history.wait
-                && wait.deadline.deadline() <= Instant::now()
-            {
-                return Err(NoneLeft::End);
-            }
-            // Whoever comes back may be one that this request has tried.
-            history.excluded.clear();
-            if history.wait.is_none() {
-                // It listens from here on; what came just before is found by looking once more.
-                history.wait = Some(Wait::new(&set.available, patience));
-                if let Some(place) = Place::pick(set, &shared.pick, random, &[]) {
-                    return Ok(place);
+            match &mut history.wait {
+                None => history.wait = Some(Wait::new(&set.available, patience)),
+                Some(wait) if wait.deadline.deadline() <= Instant::now() => {
+                    return Err(NoneLeft::End);
                 }
+                Some(wait) => wait.available = listen(&set.available),
+            }
+            // It listens from here on, not to what its own attempts brought about. What came just
+            // before is found by looking once more: a peer that was tried and is out may be back.
+            history.excluded.clone_from(&history.spared);
+            if let Some(place) = Place::pick(set, &shared.pick, random, &history.excluded) {
+                return Ok(place);
             }
             Err(NoneLeft::Wait)
         }
@@ -279,7 +283,7 @@ where
         outcome => outcome,
     };
 
-    let (name, index) = (place.member().name.clone(), place.member().id);
+    let member = place.member().clone();
     let history = history.get_or_insert_default();
     let mut agreed = false;
     match (verdict.peer, history.suspect.take()) {
@@ -307,14 +311,20 @@ where
             // The other leg is on another peer already.
             None => history.role != Role::Alone && verdict.retry != Retry::Never,
         };
-    history.excluded.push(index);
+    history.excluded.push(member.id);
+    if matches!(member.health.read().phase, Phase::Up | Phase::Due) {
+        history.spared.push(member.id);
+    }
     let (cause, rejected) = match outcome {
         Ok(response) if !may_retry => return Some(Ok(response)),
         Ok(response) => (Cause::Rejected(verdict.reason), Some(response)),
         Err(error) => (Cause::Error(error), None),
     };
     history.rejected = rejected;
-    history.tried.push(Tried { peer: name, cause });
+    history.tried.push(Tried {
+        peer: member.name.clone(),
+        cause,
+    });
     if may_retry {
         return None;
     }

@@ -30,6 +30,8 @@ pub(crate) struct History<P, T, E> {
     pub(crate) tried: Vec<Tried<E>>,
     /// Members that this request does not go to again.
     pub(crate) excluded: Vec<u32>,
+    /// Those of them that their attempt did not take out: to try them again needs a reason.
+    pub(crate) spared: Vec<u32>,
     /// A peer that another one's outcome will clear or convict.
     pub(crate) suspect: Option<Place<P>>,
     /// The latest outcome, if it was a response that the classifier turned down: better than none.
@@ -45,6 +47,7 @@ impl<P, T, E> Default for History<P, T, E> {
         Self {
             tried: Vec::new(),
             excluded: Vec::new(),
+            spared: Vec::new(),
             suspect: None,
             rejected: None,
             wait: None,
@@ -62,6 +65,7 @@ impl<P, T, E> History<P, T, E> {
         }
         self.tried.extend(other.tried);
         self.avoid(other.excluded);
+        self.spared.extend(other.spared);
         self.suspect = self.suspect.take().or(other.suspect);
         self.wait = self.wait.take().or(other.wait);
         self.last_resort |= other.last_resort;

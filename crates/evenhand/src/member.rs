@@ -65,11 +65,11 @@ impl<P> Member<P> {
         self.set.upgrade().is_some_and(|set| set.change(self, step))
     }
 
-    /// Claims the probe's place, `early` also before the peer's time.
+    /// Claims the probe's place, `early` also before the peer's time, unless an operator ejected it.
     pub(crate) fn claim(&self, early: bool) -> Option<Reading> {
         let mut claimed = None;
-        self.change(|_, _| {
-            claimed = self.health.claim(early);
+        self.change(|record, _| {
+            claimed = self.health.claim(early && !record.by_hand);
             claimed.map(|_| Change::Told(EventKind::ProbeStarted))
         });
         claimed

@@ -119,6 +119,11 @@ impl<P> Peers<P> {
         let same = |member: &Member<P>, (name, data): &(Arc<str>, P)| {
             member.name == *name && member.data == *data
         };
+        let mut names: Vec<&Arc<str>> = wanted.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(PeersError::Duplicate(twice[0].clone()));
+        }
         let present = self.set.members();
         let (stay, add): (Vec<_>, Vec<_>) = wanted
             .into_iter()

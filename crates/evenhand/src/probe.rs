@@ -130,13 +130,15 @@ impl<P: Send + Sync + 'static> Alarm<P> {
             return;
         };
         let mut claimed = None;
+        // Counted before it is claimed, so that a drain in between waits for it.
+        let occupied = Occupied::new(Peer(member.clone()));
         member.change(|_, _| {
             health.ripen(self.generation)?;
             claimed = health.claim(false);
             claimed.map(|_| Change::Told(EventKind::ProbeStarted))
         });
         if let Some(now) = claimed {
-            let place = Place::on(Occupied::new(Peer(member.clone())), now, true);
+            let place = Place::on(occupied, now, true);
             let (mut left, pause) = policy.checks.rise(&policy.random);
             let verdict = loop {
                 let verdict = probe.run(Peer(member.clone())).await;

@@ -217,11 +217,11 @@ impl<P> Set<P> {
             .collect();
         for member in ripe {
             let reading = member.health.read();
-            if reading.phase == Phase::Ejected {
-                self.change(&member, |_, _| {
-                    member.health.ripen(reading.generation).map(|_| Change::Due)
-                });
-            }
+            self.change(&member, |record, _| {
+                // It may have been ejected anew since it was listed.
+                record.due.filter(|due| *due <= now)?;
+                member.health.ripen(reading.generation).map(|_| Change::Due)
+            });
         }
     }
 
@@ -283,6 +283,10 @@ impl<P> Set<P> {
             }
             !gone
         });
+        // A set is mostly made whole: then no room is kept for peers that never come.
+        if book.entries.is_empty() {
+            book.entries.reserve_exact(add.len());
+        }
         for (name, data) in add {
             let id = book.next_id;
             book.next_id = id.wrapping_add(1);
@@ -320,6 +324,11 @@ impl<P> Set<P> {
                 member.wake();
             }
             Change::Told(EventKind::ProbeStarted) | Change::Untimed => {}
+            Change::Told(EventKind::ProbeAbandoned) => {
+                // Out still, and no longer by this probe: whoever holds its tickets must know.
+                member.wake();
+                self.available.notify_waiters();
+            }
             Change::Told(_) | Change::Due | Change::Quiet => self.available.notify_waiters(),
         }
         told.iter().for_each(Event::trace);

@@ -172,3 +172,13 @@ async fn the_last_resort_is_one_attempt_on_the_peer_that_is_due_soonest() {
         "and if it succeeds the peer is back"
     );
 }
+
+/// Its own failed attempts must not wake it: it would ask the same peer without pause.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_says_nothing_does_not_wake_its_own_request() {
+    let (_, stage, balance) = both_down(AllDown::WaitUpTo(INTERVAL + Duration::from_secs(5))).await;
+    stage.tell_all(&["a", "b"], Does::Fail(Verdict::neutral().safe()));
+    send(&balance).await.unwrap_err();
+    let attempts = stage.attempts().len();
+    assert!((2..=6).contains(&attempts), "{attempts} attempts");
+}

@@ -53,8 +53,10 @@ async fn replacing_all_keeps_the_state_of_what_stays() {
     for _ in 0..10 {
         assert_eq!(send(&balance).await.unwrap(), "d");
     }
-    let twice = peers.replace_all([("x", ()), ("x", ())]).unwrap_err();
-    assert_eq!(twice, PeersError::Duplicate("x".into()));
+    for name in ["x", "a"] {
+        let twice = peers.replace_all([(name, ()), (name, ())]).unwrap_err();
+        assert_eq!(twice, PeersError::Duplicate(name.into()));
+    }
     assert_eq!(
         peers.len(),
         2,

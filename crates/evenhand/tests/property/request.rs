@@ -38,6 +38,8 @@ pub(crate) struct Asked {
     name: String,
     /// Peers that it does not go to again.
     excluded: Vec<u32>,
+    /// Those of them that their attempt did not take out.
+    spared: Vec<u32>,
     tried: Vec<Tried>,
     suspect: Option<usize>,
     /// The latest outcome, if it was a response that was turned down.
@@ -63,6 +65,7 @@ impl Asked {
             phase: Phase::Begins,
             name: String::new(),
             excluded: Vec::new(),
+            spared: Vec::new(),
             tried: Vec::new(),
             suspect: None,
             rejected: None,
@@ -128,6 +131,11 @@ impl Asked {
             }
             return self.waits(r, seen);
         }
+        if matches!(self.phase, Phase::Waits(_)) {
+            // Something woke it, so whoever it has tried may be back.
+            self.excluded.clear();
+            self.spared.clear();
+        }
         let mut allowed = r.allowed(&self.excluded);
         if allowed == Allowed::Nobody {
             let all_up = !r.peers.is_empty() && r.up() == r.peers.len();
@@ -138,16 +146,12 @@ impl Asked {
                     allowed = r.last_resort(&self.excluded);
                 }
                 NoneLeft::Wait(patience) if !ends && !all_up && !late => {
-                    let begins = self.patience.is_none();
                     let until = *self.patience.get_or_insert(Instant::now() + patience);
                     self.phase = Phase::Waits(until);
-                    self.excluded.clear();
                     self.passed_over = r.candidates();
-                    // One look after it began to listen is at all peers; later ones, too, if
-                    // anything changed during its last attempt, be it by that attempt.
-                    if begins || seen.started.is_some() {
-                        allowed = r.allowed(&[]);
-                    }
+                    // One more look once it listens: those that it took out may be back.
+                    self.excluded.clone_from(&self.spared);
+                    allowed = r.allowed(&self.excluded);
                     if allowed == Allowed::Nobody {
                         return self.waits(r, seen);
                     }
@@ -232,7 +236,11 @@ impl Asked {
                 r.close(serial);
             }
         }
-        self.excluded.push(r.instance_of(serial));
+        let instance = r.instance_of(serial);
+        self.excluded.push(instance);
+        if r.candidates().iter().any(|(id, _)| *id == instance) {
+            self.spared.push(instance);
+        }
         let again = match verdict.retry {
             Retry::Never => false,
             Retry::Safe => true,
