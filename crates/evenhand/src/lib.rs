@@ -42,6 +42,9 @@
 //! - [`Pick`]: which of the peers that are up: [`Uniform`], [`Weighted`], [`LeastInFlight`], or your
 //!   own.
 //! - [`Ticket`]: for outcomes that come later than the response.
+//! - [`Hedge`]: a balancer that asks a second peer where the first takes its time
+//!   ([`BalanceLayer::hedge_after`]).
+//! - [`Observer`] and [`Events`]: what happens to peers, told outside every lock.
 //!
 //! # A peer's states
 //!
@@ -59,7 +62,8 @@
 //! ```
 //!
 //! Only a peer that is up is picked. At most one attempt is out to find whether an ejected peer is
-//! back: the *probe*. By default it is the next caller's attempt, which goes on to another peer like
+//! back: the *probe*. Peers that are up and idle can be checked as well
+//! ([`BalanceLayer::check_every`]). By default the probe is the next caller's attempt, which goes on to another peer like
 //! any other if it fails; with [`BalanceLayer::probe`] it is a service of its own, off every
 //! caller's path. An outcome counts only for the state under which its peer was picked: a slow
 //! failure from before a recovery ejects nobody, and a slow success revives nobody.
@@ -77,6 +81,7 @@
 //! | all down | fail at once | [`AllDown::Fail`] |
 //! | pick | uniform | [`Uniform`] |
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
+//! | active checks, hedging | none | [`BalanceLayer::check_every`], [`BalanceLayer::hedge_after`] |
 //!
 //! # How to stack it
 //!
@@ -102,6 +107,16 @@
 //! request is tried once; a service that fails in `poll_ready` is dropped; and it must be shared
 //! through a `Buffer`. Choose this crate where peers are equal and fail, restart and are drained,
 //! and where a request that failed on one should be served by another.
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! | --- | --- |
+//! | `discover` | `Peers::follow`: peers that come from a `tower::discover::Discover` |
+//! | `metrics` | `Peers::record_metrics`: counters and gauges through the `metrics` facade |
+//! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`] and [`EventKind`] |
+//!
+//! None is on by default.
 //!
 //! # What it costs
 //!
