@@ -50,10 +50,15 @@ pub enum AllDown {
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
 pub struct BalanceLayer<P, C = AnyErrorIsDown, Y = Cloned, K = Uniform> {
-    peers: Peers<P>,
+    settings: Settings<P>,
     classify: C,
     replay: Y,
     pick: K,
+}
+
+/// What a layer is told that changes no type.
+struct Settings<P> {
+    peers: Peers<P>,
     eject: Eject,
     probe: Option<BackgroundProbe<P>>,
     checks: Checks,
@@ -61,19 +66,33 @@ pub struct BalanceLayer<P, C = AnyErrorIsDown, Y = Cloned, K = Uniform> {
     seed: Option<u64>,
 }
 
+impl<P> Clone for Settings<P> {
+    fn clone(&self) -> Self {
+        Self {
+            peers: self.peers.clone(),
+            eject: self.eject.clone(),
+            probe: self.probe.clone(),
+            ..*self
+        }
+    }
+}
+
 impl<P> BalanceLayer<P> {
     /// Balances over `peers`, with the defaults.
     pub fn new(peers: Peers<P>) -> Self {
-        Self {
+        let settings = Settings {
             peers,
-            classify: AnyErrorIsDown::default(),
-            replay: Cloned::default(),
-            pick: Uniform,
             eject: Eject::default(),
             probe: None,
             checks: Checks::default(),
             all_down: AllDown::default(),
             seed: None,
+        };
+        Self {
+            settings,
+            classify: AnyErrorIsDown::default(),
+            replay: Cloned::default(),
+            pick: Uniform,
         }
     }
 }
@@ -81,91 +100,43 @@ impl<P> BalanceLayer<P> {
 impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     /// Judges outcomes with `classify`: a [`Classify`](crate::Classify), which a closure can be.
     pub fn classify<D>(self, classify: D) -> BalanceLayer<P, D, Y, K> {
-        let Self {
-            peers,
-            classify: _,
-            replay,
-            pick,
-            eject,
-            probe,
-            checks,
-            all_down,
-            seed,
-        } = self;
         BalanceLayer {
-            peers,
+            settings: self.settings,
             classify,
-            replay,
-            pick,
-            eject,
-            probe,
-            checks,
-            all_down,
-            seed,
+            replay: self.replay,
+            pick: self.pick,
         }
     }
 
     /// Keeps requests for another attempt with `replay`: a [`Replay`](crate::Replay).
     pub fn replay<Z>(self, replay: Z) -> BalanceLayer<P, C, Z, K> {
-        let Self {
-            peers,
-            classify,
-            replay: _,
-            pick,
-            eject,
-            probe,
-            checks,
-            all_down,
-            seed,
-        } = self;
         BalanceLayer {
-            peers,
-            classify,
+            settings: self.settings,
+            classify: self.classify,
             replay,
-            pick,
-            eject,
-            probe,
-            checks,
-            all_down,
-            seed,
+            pick: self.pick,
         }
     }
 
     /// Chooses among the peers that are up with `pick`: a [`Pick`](crate::Pick).
     pub fn pick<L>(self, pick: L) -> BalanceLayer<P, C, Y, L> {
-        let Self {
-            peers,
-            classify,
-            replay,
-            pick: _,
-            eject,
-            probe,
-            checks,
-            all_down,
-            seed,
-        } = self;
         BalanceLayer {
-            peers,
-            classify,
-            replay,
+            settings: self.settings,
+            classify: self.classify,
+            replay: self.replay,
             pick,
-            eject,
-            probe,
-            checks,
-            all_down,
-            seed,
         }
     }
 
     /// When to eject and when to recheck.
     pub fn eject(mut self, eject: Eject) -> Self {
-        self.eject = eject;
+        self.settings.eject = eject;
         self
     }
 
     /// What to do when no peer is left to try.
     pub fn all_down(mut self, all_down: AllDown) -> Self {
-        self.all_down = all_down;
+        self.settings.all_down = all_down;
         self
     }
 
@@ -184,7 +155,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
         V::Response: Into<Verdict>,
         V::Future: Send,
     {
-        self.probe = Some(BackgroundProbe::new(service, limit));
+        self.settings.probe = Some(BackgroundProbe::new(service, limit));
         self
     }
 
@@ -216,7 +187,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     /// # Ok::<(), evenhand::PeersError>(())
     /// ```
     pub fn check_every(mut self, interval: Duration) -> Self {
-        self.checks.every = Some(interval);
+        self.settings.checks.every = Some(interval);
         self
     }
 
@@ -224,7 +195,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     /// [`DEFAULT_FALL`](crate::DEFAULT_FALL). Callers' attempts count apart: they go by
     /// [`eject`](Self::eject).
     pub fn fall(mut self, checks: u32) -> Self {
-        self.checks.fall = checks.max(1);
+        self.settings.checks.fall = checks.max(1);
         self
     }
 
@@ -234,7 +205,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     /// interval. Without `check_every`, or where a caller's attempt is the probe, one success is
     /// enough.
     pub fn rise(mut self, probes: u32) -> Self {
-        self.checks.rise = probes.max(1);
+        self.settings.checks.rise = probes.max(1);
         self
     }
 
@@ -248,7 +219,7 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
     /// Draws picks and jitter from a generator that starts from `seed`, for tests that must come
     /// out the same each time. Each service that this layer makes starts anew.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.settings.seed = Some(seed);
         self
     }
 }
@@ -257,23 +228,23 @@ impl<P, C: Clone, Y: Clone, K: Clone, S> Layer<S> for BalanceLayer<P, C, Y, K> {
     type Service = Balance<S, P, C, Y, K>;
 
     fn layer(&self, connector: S) -> Self::Service {
-        let random = self.seed.map_or(Random::PerThread, Random::seeded);
+        let settings = &self.settings;
         let policy = Arc::new(Policy {
-            eject: self.eject.clone(),
-            probe: self.probe.clone(),
-            checks: self.checks,
-            random,
+            eject: settings.eject.clone(),
+            probe: settings.probe.clone(),
+            checks: settings.checks,
+            random: settings.seed.map_or(Random::PerThread, Random::seeded),
         });
         // An operator's ejection goes by the first balancer's policy.
-        self.peers.set.policy.get_or_init(|| policy.clone());
+        settings.peers.set.policy.get_or_init(|| policy.clone());
         let shared = Shared {
-            peers: self.peers.clone(),
+            peers: settings.peers.clone(),
             classify: self.classify.clone(),
             replay: self.replay.clone(),
             pick: self.pick.clone(),
-            checker: Checker::new(&self.peers.set, &policy),
+            checker: Checker::new(&settings.peers.set, &policy),
             policy,
-            all_down: self.all_down,
+            all_down: settings.all_down,
         };
         Balance::new(connector, shared)
     }
@@ -282,15 +253,10 @@ impl<P, C: Clone, Y: Clone, K: Clone, S> Layer<S> for BalanceLayer<P, C, Y, K> {
 impl<P, C: Clone, Y: Clone, K: Clone> Clone for BalanceLayer<P, C, Y, K> {
     fn clone(&self) -> Self {
         Self {
-            peers: self.peers.clone(),
+            settings: self.settings.clone(),
             classify: self.classify.clone(),
             replay: self.replay.clone(),
             pick: self.pick.clone(),
-            eject: self.eject.clone(),
-            probe: self.probe.clone(),
-            checks: self.checks,
-            all_down: self.all_down,
-            seed: self.seed,
         }
     }
 }
@@ -298,9 +264,10 @@ impl<P, C: Clone, Y: Clone, K: Clone> Clone for BalanceLayer<P, C, Y, K> {
 impl<P, C, Y, K> std::fmt::Debug for BalanceLayer<P, C, Y, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BalanceLayer")
-            .field("peers", &self.peers)
-            .field("eject", &self.eject)
-            .field("all_down", &self.all_down)
+            .field("peers", &self.settings.peers)
+            .field("eject", &self.settings.eject)
+            .field("checks", &self.settings.checks)
+            .field("all_down", &self.settings.all_down)
             .finish_non_exhaustive()
     }
 }
