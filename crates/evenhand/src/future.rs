@@ -116,7 +116,18 @@ where
                         *this.history = None;
                         return Poll::Ready(Err(Error::NotReady(error)));
                     }
-                    match pick(shared, this.history) {
+                    let at_once = match this.history {
+                        None => {
+                            let set = &shared.peers.set;
+                            Place::pick_at_once(set, &shared.pick, &shared.policy.random)
+                        }
+                        Some(_) => None,
+                    };
+                    let picked = match at_once {
+                        Some(place) => Ok(place),
+                        None => pick(shared, this.history),
+                    };
+                    match picked {
                         Ok(place) => {
                             let Some(request) = this.request.take() else {
                                 polled_too_often()
@@ -143,10 +154,26 @@ where
                 }
                 StepProj::Call { future, place } => {
                     let outcome = ready!(future.poll(cx));
+                    let verdict = shared.classify.classify(outcome.as_ref());
+                    let settled =
+                        verdict.peer == PeerVerdict::Healthy && verdict.retry == Retry::Never;
+                    let outcome = match outcome {
+                        Ok(response)
+                            if settled
+                                && this.history.is_none()
+                                && place
+                                    .as_ref()
+                                    .is_some_and(|p| p.settle_healthy(&shared.policy)) =>
+                        {
+                            this.step.set(Step::Done);
+                            return Poll::Ready(Ok(response));
+                        }
+                        outcome => outcome,
+                    };
                     let Some(place) = place.take() else {
                         polled_too_often()
                     };
-                    let next = judge(shared, place, outcome, this.request, this.history);
+                    let next = judge(shared, place, &verdict, outcome, this.request, this.history);
                     match next {
                         Some(outcome) => {
                             this.step.set(Step::Done);
@@ -201,7 +228,8 @@ fn is_leg<P, T, E>(history: &Option<Box<History<P, T, E>>>) -> bool {
     history.as_deref().is_some_and(|h| h.role != Role::Alone)
 }
 
-/// The next peer, or what to do without one.
+/// The next peer, or what to do without one, where that needs thought.
+#[cold]
 fn pick<P, C, Y, K: Pick, T, E>(
     shared: &Shared<P, C, Y, K>,
     history: &mut Option<Box<History<P, T, E>>>,
@@ -260,29 +288,21 @@ fn pick<P, C, Y, K: Pick, T, E>(
     }
 }
 
-/// Learns from an outcome. Gives the request's outcome, or `None` if another peer is to be tried.
+/// Learns from an outcome that does not settle the request by itself. Gives the request's outcome,
+/// or `None` if another peer is to be tried.
+#[cold]
 fn judge<P, C, Y, K, R, T, E>(
     shared: &Shared<P, C, Y, K>,
     place: Place<P>,
+    verdict: &Verdict,
     outcome: Result<T, E>,
     request: &Option<R>,
     history: &mut Option<Box<History<P, T, E>>>,
 ) -> Option<Result<T, Error<E>>>
 where
     P: Send + Sync + 'static,
-    C: Classify<T, E>,
     Y: Replay<R>,
 {
-    let verdict = shared.classify.classify(outcome.as_ref());
-    let settled = verdict.peer == PeerVerdict::Healthy && verdict.retry == Retry::Never;
-    let outcome = match outcome {
-        Ok(response) if settled && history.is_none() => {
-            place.settle(&verdict, &shared.policy);
-            return Some(Ok(response));
-        }
-        outcome => outcome,
-    };
-
     let member = place.member().clone();
     let history = history.get_or_insert_default();
     let mut agreed = false;
@@ -293,11 +313,11 @@ where
         (PeerVerdict::Healthy, Some(suspect)) => {
             let convicted = Verdict::down().because("another peer did what this one refused");
             suspect.settle(&convicted, &shared.policy);
-            place.settle(&verdict, &shared.policy);
+            place.settle(verdict, &shared.policy);
         }
         (_, suspect) => {
             history.suspect = suspect;
-            place.settle(&verdict, &shared.policy);
+            place.settle(verdict, &shared.policy);
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    #[inline]
     fn unpack(word: u64) -> Self {
         let phase = match word & STATE_MASK {
             0 => Phase::Up,
@@ -129,6 +130,7 @@ impl Health {
     }
 
     /// Sequentially consistent, as draining needs it: see [`InFlight`](crate::in_flight).
+    #[inline]
     pub(crate) fn read(&self) -> Reading {
         Reading::unpack(self.0.load(Ordering::SeqCst))
     }
@@ -136,8 +138,16 @@ impl Health {
     /// A `Healthy` outcome while `Up`: the `Degraded` outcomes before it no longer count.
     ///
     /// On the healthy path the count is nought and this is one load.
+    #[inline]
     pub(crate) fn absolve(&self, generation: u32) {
-        let mut word = self.0.load(Ordering::Relaxed);
+        let word = self.0.load(Ordering::Relaxed);
+        if Reading::unpack(word).count != 0 {
+            self.absolve_from(word, generation);
+        }
+    }
+
+    #[cold]
+    fn absolve_from(&self, mut word: u64, generation: u32) {
         loop {
             let now = Reading::unpack(word);
             if now.count == 0 || now.phase != Phase::Up || now.generation != generation {

@@ -85,10 +85,17 @@ impl<P> Clone for Occupied<P> {
 }
 
 impl<P> Drop for Occupied<P> {
+    #[inline]
     fn drop(&mut self) {
         let member = self.member();
         if member.in_flight.leave() && member.health.read().phase == Phase::Draining {
-            member.wake();
+            wake(member);
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn wake<P>(member: &Member<P>) {
+    member.wake();
 }

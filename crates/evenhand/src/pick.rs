@@ -54,6 +54,7 @@ pub struct Candidates<'a, P> {
 
 impl<P> Candidates<'_, P> {
     /// How many there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.members.len()
     }
@@ -92,6 +93,7 @@ impl<P> Candidates<'_, P> {
     }
 
     /// A uniform draw from `0..n`; nought if `n` is nought.
+    #[inline]
     pub fn below(&self, n: usize) -> usize {
         self.random.below(n)
     }
@@ -102,6 +104,7 @@ impl<P> Candidates<'_, P> {
 pub struct Uniform;
 
 impl Pick for Uniform {
+    #[inline]
     fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
         Some(candidates.below(candidates.len()))
     }
@@ -154,6 +157,25 @@ impl Pick for LeastInFlight {
         candidates.members[worse].note_passed_over();
         Some(better)
     }
+}
+
+/// The pick's choice from those of `up`.
+#[inline]
+pub(crate) fn choose_any<'a, P, K: Pick>(
+    pick: &K,
+    random: &Random,
+    up: &'a [Arc<Member<P>>],
+    weights: &[u64],
+) -> Option<&'a Arc<Member<P>>> {
+    if up.is_empty() {
+        return None;
+    }
+    let all = Candidates {
+        members: up,
+        weights,
+        random,
+    };
+    up.get(pick.pick(&all)?)
 }
 
 /// The pick's choice from those of `up` that are not `excluded`.

@@ -13,7 +13,7 @@ use crate::event::EventKind;
 use crate::health::{Health, Phase, Reading};
 use crate::member::Member;
 use crate::peer::{Occupied, Peer};
-use crate::pick::{Pick, choose, running_weights};
+use crate::pick::{Pick, choose, choose_any, running_weights};
 use crate::policy::Policy;
 use crate::probe::Alarm;
 use crate::random::Random;
@@ -47,12 +47,53 @@ impl Standing {
 /// Held by an attempt from its pick to its verdict.
 pub(crate) struct Place<P> {
     member: Occupied<P>,
-    standing: Standing,
-    /// No verdict was given yet.
-    open: bool,
+    generation: u32,
+    stage: Stage,
+}
+
+/// Four bytes, so that a place has no padding: a copy of padding comes in odd pieces, which the
+/// processor cannot forward from a store to the load that follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Stage {
+    /// Not a probe's.
+    Plain,
+    /// A probe's, and no verdict was given yet.
+    OpenProbe,
+    /// A probe's, with its verdict.
+    Probed,
 }
 
 impl<P> Place<P> {
+    /// A request's first pick where nothing is due: the healthy path. `None` if it needs thought.
+    #[inline]
+    pub(crate) fn pick_at_once<K: Pick>(set: &Set<P>, pick: &K, random: &Random) -> Option<Self> {
+        let view = set.view();
+        if view.untimed || !view.due.is_empty() {
+            return None;
+        }
+        let member = choose_any(pick, random, &view.up, &view.weights)?;
+        // Counted before its word is read: see `InFlight`.
+        let member = Occupied::new(Peer(member.clone()));
+        let now = member.health.read();
+        // Otherwise it is taken out this moment.
+        (now.phase == Phase::Up).then(|| Self::on(member, now, false))
+    }
+
+    /// Tells of a `Healthy` outcome, unless the place is a probe's: the healthy path. Says whether
+    /// it did.
+    #[inline]
+    pub(crate) fn settle_healthy(&self, policy: &Policy<P>) -> bool {
+        if self.stage != Stage::Plain {
+            return false;
+        }
+        self.member.note_proved();
+        policy
+            .eject
+            .note_healthy(self.member.member(), self.generation);
+        true
+    }
+
     /// Picks a peer that is not in `excluded`: a due one to probe if this is the request's first
     /// attempt, else one that is up, else a due one.
     pub(crate) fn pick<K: Pick>(
@@ -142,15 +183,17 @@ impl<P> Place<P> {
         Some(Self::on(member, now, true))
     }
 
+    #[inline]
     pub(crate) fn on(member: Occupied<P>, now: Reading, probing: bool) -> Self {
-        let standing = Standing {
-            generation: now.generation,
-            probing,
+        let stage = if probing {
+            Stage::OpenProbe
+        } else {
+            Stage::Plain
         };
         Self {
             member,
-            standing,
-            open: true,
+            generation: now.generation,
+            stage,
         }
     }
 
@@ -163,30 +206,39 @@ impl<P> Place<P> {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        self.standing
+        Standing {
+            generation: self.generation,
+            probing: self.stage != Stage::Plain,
+        }
     }
 }
 
 impl<P: Send + Sync + 'static> Place<P> {
     /// Gives the place back with what was learnt of the peer.
     pub(crate) fn settle(mut self, verdict: &Verdict, policy: &Arc<Policy<P>>) {
-        let standing = self.standing.since(self.member.health.read());
-        self.open = !settle(self.member.member(), standing, verdict, policy);
+        let standing = self.standing().since(self.member.health.read());
+        let told = settle(self.member.member(), standing, verdict, policy);
+        if told && self.stage == Stage::OpenProbe {
+            self.stage = Stage::Probed;
+        }
     }
 }
 
 impl<P> Drop for Place<P> {
+    #[inline]
     fn drop(&mut self) {
-        if self.open && self.standing.probing {
-            let Standing { generation, .. } = self.standing;
-            let health = &self.member.health;
-            self.member.change(|_, _| {
-                health
-                    .release(generation)
-                    .map(|_| Change::Told(EventKind::ProbeAbandoned))
-            });
+        if self.stage == Stage::OpenProbe {
+            release(&self.member, self.generation);
         }
     }
+}
+
+#[cold]
+fn release<P>(member: &Member<P>, generation: u32) {
+    member.change(|_, _| {
+        let released = member.health.release(generation);
+        released.map(|_| Change::Told(EventKind::ProbeAbandoned))
+    });
 }
 
 /// Applies a verdict, if it is not stale. Says whether it told anything of the peer.
