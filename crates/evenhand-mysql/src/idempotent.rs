@@ -45,7 +45,8 @@ impl Pool {
     /// # Errors
     ///
     /// The work's own error; [`Error::Work`], converted into the work's error type, if there was
-    /// no connection or not enough time, at the latest when the work's time limit is up.
+    /// no connection or not enough time, at the latest when the work's time limit is up;
+    /// [`Error::Disconnected`] after [`disconnect`](Pool::disconnect).
     ///
     /// If it is dropped, so is the try that is under way, and its connection is closed.
     pub async fn run_idempotent<T, E, F, W>(&self, work: F) -> Result<T, E>
@@ -65,6 +66,9 @@ impl Pool {
             let avoid: Arc<[Arc<str>]> = failed.map(|failed| failed.peer.clone()).collect();
             let conn = match self.checkout(Checkout { deadline, avoid }).await {
                 Ok(conn) => conn,
+                Err(error) if matches!(error.cause(), Some(AttemptError::Disconnected)) => {
+                    return Err(Error::Disconnected.into());
+                }
                 Err(error) => {
                     let error = WorkError::new(start.elapsed(), tries, Some(error));
                     return Err(Error::from(error).into());
