@@ -1,0 +1,69 @@
+//! A second peer is asked where the first takes its time.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test states what it takes for granted"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod legs;
+mod losers;
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use common::{Answer, AsTold, Does, Failure, INTERVAL, REFUSE, Stage, layer, peers};
+use evenhand::{
+    AllDown, Cause, Cloned, Error, Hedge, HedgeLayer, Loser, Once, Peers, Replay, State, Verdict,
+};
+use tokio::time::{Instant, advance, timeout};
+use tower::{Layer, Service};
+
+const D: Duration = Duration::from_millis(100);
+const LONG: Duration = Duration::from_secs(3600);
+const REFUSED: Verdict = Verdict::down().safe().because("refused");
+
+type Hedged<Y = Cloned> = Hedge<Stage, (), AsTold, Y>;
+
+fn hedging(peers: &Peers<()>) -> HedgeLayer<(), AsTold> {
+    layer(peers).replay(Cloned::idempotent()).hedge_after(D)
+}
+
+fn hedge(names: &[&str]) -> (Peers<()>, Stage, Hedged) {
+    let (peers, stage) = (peers(names), Stage::new());
+    let hedge = hedging(&peers).layer(stage.clone());
+    (peers, stage, hedge)
+}
+
+/// Sends one request and says which peer answered, and after what time.
+async fn send<H>(hedge: &H) -> (Result<String, Error<Failure>>, Duration)
+where
+    H: Service<&'static str, Response = Answer, Error = Error<Failure>> + Clone,
+{
+    let start = Instant::now();
+    let answer = hedge.clone().call("request").await;
+    (answer.map(|answer| answer.peer), start.elapsed())
+}
+
+fn state_of(peers: &Peers<()>, name: &str) -> State {
+    let peer = peers.iter().find(|peer| peer.name() == name);
+    peer.unwrap().state()
+}
+
+/// No attempt is under way, and no probe's place is taken.
+#[track_caller]
+fn nothing_is_left(peers: &Peers<()>, stage: &Stage) {
+    drop(stage.tickets());
+    for status in peers.statuses() {
+        assert_eq!(status.in_flight, 0, "{status:?}");
+        assert_ne!(status.state, State::Probing, "{status:?}");
+    }
+}
+
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
