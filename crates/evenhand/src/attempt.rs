@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::classify::Verdict;
 use crate::health::{Phase, Reading};
 use crate::peer::{Occupied, Peer};
-use crate::place::{Place, Standing, settle};
-use crate::policy::Policy;
+use crate::place::{Standing, settle};
+use crate::policy::{Policy, PolicyId};
 
 /// What the connector is called with: a request, and the peer it is for.
 #[non_exhaustive]
@@ -18,16 +18,17 @@ pub struct Attempt<P, R> {
     /// The caller's request.
     pub request: R,
     standing: Standing,
-    policy: Arc<Policy<P>>,
+    policy: PolicyId,
 }
 
 impl<P, R> Attempt<P, R> {
-    pub(crate) fn new(place: &Place<P>, request: R, policy: &Arc<Policy<P>>) -> Self {
+    #[inline]
+    pub(crate) fn new(peer: Peer<P>, standing: Standing, request: R, policy: PolicyId) -> Self {
         Self {
-            peer: place.peer().clone(),
+            peer,
             request,
-            standing: place.standing(),
-            policy: policy.clone(),
+            standing,
+            policy,
         }
     }
 
@@ -37,7 +38,7 @@ impl<P, R> Attempt<P, R> {
         Ticket {
             member: Occupied::new(self.peer.clone()),
             standing: self.standing,
-            policy: self.policy.clone(),
+            policy: self.peer.0.policy(self.policy),
         }
     }
 
@@ -64,7 +65,8 @@ impl<P, R: fmt::Debug> fmt::Debug for Attempt<P, R> {
 pub struct Ticket<P> {
     member: Occupied<P>,
     standing: Standing,
-    policy: Arc<Policy<P>>,
+    /// `None` if the peer set was gone already.
+    policy: Option<Arc<Policy<P>>>,
 }
 
 impl<P> Ticket<P> {
@@ -109,8 +111,10 @@ impl<P: Send + Sync + 'static> Ticket<P> {
     /// Tells what was learnt of the peer. `Neutral` and `Suspect` tell nothing here, as no other
     /// peer can be asked any more, and the verdict's `retry` is not looked at.
     pub fn report(&self, verdict: Verdict) {
-        let standing = self.standing.since(self.member.health.read());
-        settle(self.member.member(), standing, &verdict, &self.policy);
+        if let Some(policy) = &self.policy {
+            let standing = self.standing.since(self.member.health.read());
+            settle(self.member.member(), standing, &verdict, policy);
+        }
     }
 }
 

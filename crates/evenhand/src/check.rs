@@ -93,10 +93,7 @@ impl<P> Checker<P> {
 }
 
 impl<P: Send + Sync + 'static> Checker<P> {
-    /// Starts the task unless it runs. A call and a load, kept out of line for those balancers that
-    /// have no checks.
-    #[cold]
-    #[inline(never)]
+    /// Starts the task unless it runs.
     pub(crate) fn keep_running(self: &Arc<Self>) {
         if !self.running.load(Ordering::Relaxed) {
             self.start();
@@ -153,9 +150,9 @@ impl<P: Send + Sync + 'static> Task<P> {
             let next = Instant::now() + stray(checker.every, &policy.random);
             let view = set.view();
             self.failed
-                .retain(|id, _| view.up.iter().any(|member| member.id == *id));
+                .retain(|id, _| view.up().any(|member| member.id == *id));
             let mut checks = JoinSet::new();
-            for member in &view.up {
+            for member in view.up() {
                 if member.take_proof() {
                     self.failed.remove(&member.id);
                 } else if let Some(check) = Check::begin(member) {

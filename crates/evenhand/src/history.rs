@@ -2,6 +2,7 @@
 //!
 //! Boxed, and absent from most requests, so that those which their first peer answers stay small.
 
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,59 @@ pub(crate) struct History<P, T, E> {
     /// The last-resort attempt was made.
     pub(crate) last_resort: bool,
     pub(crate) role: Role,
+}
+
+/// A history, if there is one yet. Its drop is one test where there is none, as for most requests.
+pub(crate) struct Past<P, T, E>(Option<Box<History<P, T, E>>>);
+
+impl<P, T, E> Past<P, T, E> {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn of(history: History<P, T, E>) -> Self {
+        Self(Some(Box::new(history)))
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.0.as_ref().map_or(Role::Alone, |history| history.role)
+    }
+
+    /// Members that the request does not go to again.
+    pub(crate) fn excluded(&self) -> &[u32] {
+        self.0.as_ref().map_or(&[], |history| &history.excluded)
+    }
+}
+
+impl<P, T, E> Deref for Past<P, T, E> {
+    type Target = Option<Box<History<P, T, E>>>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<P, T, E> DerefMut for Past<P, T, E> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<P, T, E> Drop for Past<P, T, E> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(history) = self.0.take() {
+            forget(history);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forget<P, T, E>(history: Box<History<P, T, E>>) {
+    drop(history);
 }
 
 impl<P, T, E> Default for History<P, T, E> {

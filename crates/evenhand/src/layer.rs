@@ -235,9 +235,8 @@ impl<P, C: Clone, Y: Clone, K: Clone, S> Layer<S> for BalanceLayer<P, C, Y, K> {
             checks: settings.checks,
             random: settings.seed.map_or(Random::PerThread, Random::seeded),
         });
-        // An operator's ejection goes by the first balancer's policy.
-        settings.peers.set.policy.get_or_init(|| policy.clone());
         let shared = Shared {
+            policy_id: settings.peers.set.policies.add(&policy),
             peers: settings.peers.clone(),
             classify: self.classify.clone(),
             replay: self.replay.clone(),

@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::attempt::Attempt;
 use crate::classify::Classify;
 use crate::future::{ResponseFuture, Step};
-use crate::history::{History, Role};
+use crate::history::{History, Past, Role};
 use crate::pick::Pick;
 use crate::replay::Replay;
 
@@ -36,12 +36,11 @@ where
     /// The members that it is on, has tried, or was told to avoid.
     fn engaged(&self) -> impl Iterator<Item = u32> {
         let on = match &self.step {
-            Step::Call { place, .. } => place.as_ref().map(|place| place.member().id),
+            Step::Call { held, .. } => held.as_ref().and_then(|h| h.member(&self.handle.roster)),
             _ => None,
         };
-        let history = self.history.as_deref();
-        let tried = history.map_or(&[][..], |history| &history.excluded);
-        tried.iter().copied().chain(on)
+        let tried = self.history.excluded();
+        tried.iter().copied().chain(on.map(|member| member.id))
     }
 
     /// Goes to no peer of the other leg.
@@ -51,7 +50,8 @@ where
     }
 
     /// Ends the leg, with or without an attempt under way, and gives what it had learnt.
-    pub(crate) fn surrender(self: Pin<&mut Self>) -> History<P, S::Response, S::Error> {
+    pub(crate) fn surrender(mut self: Pin<&mut Self>) -> History<P, S::Response, S::Error> {
+        self.as_mut().end_attempt();
         let mut this = self.project();
         this.step.set(Step::Done);
         this.history.take().map_or_else(History::default, |h| *h)
@@ -80,7 +80,7 @@ where
     /// Whether the request may be sent a second time while the first is under way.
     pub(crate) fn may_be_hedged(&self) -> bool {
         let request = self.request.as_ref();
-        request.is_some_and(|request| self.shared.replay.is_idempotent(request))
+        request.is_some_and(|request| self.handle.shared.replay.is_idempotent(request))
     }
 
     /// The second leg, if an attempt is out, the request can be copied, and a peer is up that this
@@ -94,15 +94,15 @@ where
             ..History::default()
         };
         hedge.avoid(self.engaged());
-        let view = self.shared.peers.set.view();
-        if view.up.iter().all(|up| hedge.excluded.contains(&up.id)) {
+        let view = self.handle.shared.peers.set.view();
+        if view.up().all(|up| hedge.excluded.contains(&up.id)) {
             return None;
         }
-        let request = self.shared.replay.copy(self.request.as_ref()?)?;
+        let request = self.handle.shared.replay.copy(self.request.as_ref()?)?;
         let this = self.project();
         this.history.get_or_insert_default().role = Role::First;
-        let mut leg = Self::new(this.shared.clone(), this.connector.clone(), request);
-        leg.history = Some(Box::new(hedge));
+        let mut leg = Self::new(this.handle.clone(), this.connector.clone(), request);
+        leg.history = Past::of(hedge);
         Some(leg)
     }
 }

@@ -1,6 +1,6 @@
 //! A peer as the set holds it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::sync::Notify;
@@ -9,6 +9,7 @@ use crate::accrual::Accrual;
 use crate::event::EventKind;
 use crate::health::{Health, Reading};
 use crate::in_flight::InFlight;
+use crate::policy::{Policy, PolicyId};
 use crate::set::{Change, Counts, Record, Set};
 
 /// How much one failure weighs against a peer that is compared by its attempts in flight.
@@ -16,7 +17,7 @@ use crate::set::{Change, Counts, Record, Set};
 /// A peer that fails at once never has anything in flight, so by that count alone it would look
 /// idle and draw most of the traffic. Each failure adds this much to its load, and each comparison
 /// that it loses takes one away. If it always fails, it wins at most one comparison in five.
-const FAILURE_WEIGHT: u32 = 4;
+const FAILURE_WEIGHT: u16 = 4;
 
 pub(crate) struct Member<P> {
     pub(crate) name: Arc<str>,
@@ -26,7 +27,7 @@ pub(crate) struct Member<P> {
     pub(crate) health: Health,
     pub(crate) in_flight: InFlight,
     weight: AtomicU32,
-    failures: AtomicU32,
+    failures: AtomicU16,
     /// It did its job since the last round of checks, if there are any.
     proved: AtomicBool,
     /// A check is out.
@@ -52,12 +53,17 @@ impl<P> Member<P> {
             health: Health::new(),
             in_flight: InFlight::new(),
             weight: AtomicU32::new(1),
-            failures: AtomicU32::new(0),
+            failures: AtomicU16::new(0),
             proved: AtomicBool::new(true),
             checked: AtomicBool::new(false),
             extras: OnceLock::new(),
             set,
         }
+    }
+
+    /// The policy of this number, if the set is still there.
+    pub(crate) fn policy(&self, id: PolicyId) -> Option<Arc<Policy<P>>> {
+        self.set.upgrade()?.policies.get(id)
     }
 
     /// Takes one transition of this member, unless it was removed or its set is gone.
@@ -113,13 +119,13 @@ impl<P> Member<P> {
     pub(crate) fn load(&self) -> u32 {
         self.in_flight
             .count()
-            .saturating_add(self.failures.load(Ordering::Relaxed))
+            .saturating_add(u32::from(self.failures.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn note_failure(&self) {
         // A bound, so that a peer that failed for long is not shunned for as long after.
-        const MOST: u32 = 64 * FAILURE_WEIGHT;
-        let grown = |failures: u32| {
+        const MOST: u16 = 64 * FAILURE_WEIGHT;
+        let grown = |failures: u16| {
             let more = failures.saturating_add(FAILURE_WEIGHT).min(MOST);
             (more != failures).then_some(more)
         };
@@ -155,7 +161,7 @@ impl<P> Member<P> {
 
     pub(crate) fn note_passed_over(&self) {
         if self.failures.load(Ordering::Relaxed) > 0 {
-            let less = |failures: u32| failures.checked_sub(1);
+            let less = |failures: u16| failures.checked_sub(1);
             let _ = self
                 .failures
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);

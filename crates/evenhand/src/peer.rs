@@ -61,6 +61,11 @@ impl<P> Occupied<P> {
         Self(peer)
     }
 
+    /// For an attempt that is counted already.
+    pub(crate) fn counted(peer: Peer<P>) -> Self {
+        Self(peer)
+    }
+
     pub(crate) fn peer(&self) -> &Peer<P> {
         &self.0
     }
@@ -87,10 +92,15 @@ impl<P> Clone for Occupied<P> {
 impl<P> Drop for Occupied<P> {
     #[inline]
     fn drop(&mut self) {
-        let member = self.member();
-        if member.in_flight.leave() && member.health.read().phase == Phase::Draining {
-            wake(member);
-        }
+        leave(self.member());
+    }
+}
+
+/// One attempt fewer is under way on the member; a drain may have waited for it.
+#[inline]
+pub(crate) fn leave<P>(member: &Member<P>) {
+    if member.in_flight.leave() && member.health.read().phase == Phase::Draining {
+        wake(member);
     }
 }
 

@@ -50,7 +50,7 @@ impl<P> Peers<P> {
 
     /// How many peers there are, whatever their state.
     pub fn len(&self) -> usize {
-        self.set.view().members
+        self.set.view().members()
     }
 
     /// Whether there is no peer at all.
@@ -205,7 +205,7 @@ impl<P: Send + Sync + 'static> Peers<P> {
     /// [`PeersError::Unknown`] if there is none of that name.
     pub fn eject(&self, name: &str, time: Duration) -> Result<(), PeersError> {
         let member = self.set.member(name)?;
-        hold(&member, time, self.set.policy.get());
+        hold(&member, time, self.set.policies.first().as_ref());
         Ok(())
     }
 }

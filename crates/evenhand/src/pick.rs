@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::member::Member;
 use crate::random::Random;
+use crate::roster::Roster;
 
 /// How often a draw may hit a peer that was tried before the rest are listed instead.
 const REDRAWS: usize = 4;
@@ -43,25 +44,30 @@ pub trait Pick {
     /// chooses a peer that the request has tried it is asked again, and after some times with only
     /// those that it has not.
     fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize>;
+
+    /// Whether each candidate is as good as any other, so that a uniform draw may stand for
+    /// [`pick`](Self::pick), which then is not asked for most requests. No, unless a pick says so.
+    const UNIFORM: bool = false;
 }
 
 /// Peers to choose from.
 pub struct Candidates<'a, P> {
-    members: &'a [Arc<Member<P>>],
+    roster: &'a Roster<P>,
+    indexes: &'a [u32],
     weights: &'a [u64],
     random: &'a Random,
 }
 
-impl<P> Candidates<'_, P> {
+impl<'a, P> Candidates<'a, P> {
     /// How many there are.
     #[inline]
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.indexes.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.indexes.is_empty()
     }
 
     /// The name of one.
@@ -70,7 +76,7 @@ impl<P> Candidates<'_, P> {
     ///
     /// If there is no such candidate.
     pub fn name(&self, index: usize) -> &str {
-        &self.members[index].name
+        &self.member(index).name
     }
 
     /// What was given for it.
@@ -79,7 +85,7 @@ impl<P> Candidates<'_, P> {
     ///
     /// If there is no such candidate.
     pub fn data(&self, index: usize) -> &P {
-        &self.members[index].data
+        &self.member(index).data
     }
 
     /// How busy it is: its attempts in flight, and its recent failures, each of which weighs as
@@ -89,13 +95,24 @@ impl<P> Candidates<'_, P> {
     ///
     /// If there is no such candidate.
     pub fn load(&self, index: usize) -> u32 {
-        self.members[index].load()
+        self.member(index).load()
     }
 
     /// A uniform draw from `0..n`; nought if `n` is nought.
     #[inline]
     pub fn below(&self, n: usize) -> usize {
         self.random.below(n)
+    }
+
+    #[inline]
+    fn member(&self, index: usize) -> &'a Arc<Member<P>> {
+        &self.roster.members()[self.indexes[index] as usize]
+    }
+
+    #[inline]
+    fn ask(&self, pick: &impl Pick) -> Option<&'a Arc<Member<P>>> {
+        let index = pick.pick(self)?;
+        (index < self.len()).then(|| self.member(index))
     }
 }
 
@@ -104,6 +121,8 @@ impl<P> Candidates<'_, P> {
 pub struct Uniform;
 
 impl Pick for Uniform {
+    const UNIFORM: bool = true;
+
     #[inline]
     fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
         Some(candidates.below(candidates.len()))
@@ -154,94 +173,82 @@ impl Pick for LeastInFlight {
         } else {
             (first, second)
         };
-        candidates.members[worse].note_passed_over();
+        candidates.member(worse).note_passed_over();
         Some(better)
     }
 }
 
-/// The pick's choice from those of `up`.
-#[inline]
-pub(crate) fn choose_any<'a, P, K: Pick>(
-    pick: &K,
-    random: &Random,
-    up: &'a [Arc<Member<P>>],
-    weights: &[u64],
+/// The pick's choice from those of `indexes`.
+pub(crate) fn choose_any<'a, P>(
+    pick: &impl Pick,
+    random: &'a Random,
+    roster: &'a Roster<P>,
+    indexes: &'a [u32],
+    weights: &'a [u64],
 ) -> Option<&'a Arc<Member<P>>> {
-    if up.is_empty() {
+    if indexes.is_empty() {
         return None;
     }
     let all = Candidates {
-        members: up,
+        roster,
+        indexes,
         weights,
         random,
     };
-    up.get(pick.pick(&all)?)
+    all.ask(pick)
 }
 
-/// The pick's choice from those of `up` that are not `excluded`.
-pub(crate) fn choose<'a, P, K: Pick>(
-    pick: &K,
+/// The pick's choice from those of `indexes` that are not `excluded`.
+pub(crate) fn choose<P>(
+    pick: &impl Pick,
     random: &Random,
-    up: &'a [Arc<Member<P>>],
+    roster: &Roster<P>,
+    indexes: &[u32],
     weights: &[u64],
     excluded: &[u32],
-) -> Option<Chosen<'a, P>> {
+) -> Option<Arc<Member<P>>> {
+    if indexes.is_empty() {
+        return None;
+    }
     let all = Candidates {
-        members: up,
+        roster,
+        indexes,
         weights,
         random,
     };
-    if up.is_empty() {
-        return None;
-    }
     for _ in 0..REDRAWS {
-        let member = up.get(pick.pick(&all)?)?;
+        let member = all.ask(pick)?;
         if excluded.is_empty() || !excluded.contains(&member.id) {
-            return Some(Chosen::Seen(member));
+            return Some(member.clone());
         }
     }
-    let left = |member: &&Arc<Member<P>>| !excluded.contains(&member.id);
-    let members: Vec<_> = up.iter().filter(left).cloned().collect();
+    let left = |&index: &u32| roster.at(&[index]).all(|m| !excluded.contains(&m.id));
+    let indexes: Vec<u32> = indexes.iter().copied().filter(left).collect();
+    if indexes.is_empty() {
+        return None;
+    }
     let weights = if weights.is_empty() {
         Vec::new()
     } else {
-        running_weights(&members)
+        running_weights(roster, &indexes)
     };
-    if members.is_empty() {
-        return None;
-    }
     let rest = Candidates {
-        members: &members,
+        roster,
+        indexes: &indexes,
         weights: &weights,
         random,
     };
-    let index = pick.pick(&rest)?;
-    members.into_iter().nth(index).map(Chosen::Listed)
+    rest.ask(pick).cloned()
 }
 
-/// A member that was chosen, without a count of its own where the view's will do.
-pub(crate) enum Chosen<'a, P> {
-    Seen(&'a Arc<Member<P>>),
-    Listed(Arc<Member<P>>),
-}
-
-impl<P> Chosen<'_, P> {
-    pub(crate) fn into_member(self) -> Arc<Member<P>> {
-        match self {
-            Self::Seen(member) => member.clone(),
-            Self::Listed(member) => member,
-        }
-    }
-}
-
-/// Running totals of the members' weights.
-pub(crate) fn running_weights<P>(members: &[Arc<Member<P>>]) -> Vec<u64> {
+/// Running totals of the weights of the members at these indexes.
+pub(crate) fn running_weights<P>(roster: &Roster<P>, indexes: &[u32]) -> Vec<u64> {
     let mut total = 0;
     let weigh = |member: &Arc<Member<P>>| {
         total += u64::from(member.weight());
         total
     };
-    members.iter().map(weigh).collect()
+    roster.at(indexes).map(weigh).collect()
 }
 
 #[cfg(test)]
@@ -251,9 +258,10 @@ mod tests {
 
     const DRAWS: u32 = 1_000_000;
 
-    fn members(n: u32) -> Vec<Arc<Member<()>>> {
+    /// A roster, and the indexes of all that are in it.
+    fn all(n: u32) -> (Arc<Roster<()>>, Vec<u32>) {
         let member = |id: u32| Arc::new(Member::new(id, id.to_string().into(), (), Weak::new()));
-        (0..n).map(member).collect()
+        (Roster::new((0..n).map(member).collect()), (0..n).collect())
     }
 
     /// The 99.9th percentile of chi-squared for `k` degrees of freedom (Wilson and Hilferty).
@@ -264,16 +272,16 @@ mod tests {
     /// Shares of a million seeded picks, against what each member should get.
     fn assert_shares(
         pick: &impl Pick,
-        members: &[Arc<Member<()>>],
+        (roster, indexes): &(Arc<Roster<()>>, Vec<u32>),
         excluded: &[u32],
         fair: &[f64],
     ) {
-        let weights = running_weights(members);
-        let random = Random::seeded(members.len() as u64);
-        let mut picks = vec![0_u32; members.len()];
+        let weights = running_weights(roster, indexes);
+        let random = Random::seeded(indexes.len() as u64);
+        let mut picks = vec![0_u32; indexes.len()];
         for _ in 0..DRAWS {
-            let chosen = choose(pick, &random, members, &weights, excluded).unwrap();
-            picks[chosen.into_member().id as usize] += 1;
+            let chosen = choose(pick, &random, roster, indexes, &weights, excluded).unwrap();
+            picks[chosen.id as usize] += 1;
         }
         let total: f64 = fair.iter().sum();
         let mut chi = 0.0;
@@ -289,14 +297,14 @@ mod tests {
         }
         if some > 1 {
             let limit = chi_squared_limit(f64::from(some - 1));
-            assert!(chi < limit, "{} peers: {chi} of {limit}", members.len());
+            assert!(chi < limit, "{} peers: {chi} of {limit}", indexes.len());
         }
     }
 
     #[test]
     fn picks_are_uniform_with_none_one_a_third_and_all_but_one_excluded() {
         for n in [2, 3, 10, 100] {
-            let members = members(n);
+            let members = all(n);
             let sets: [Vec<u32>; 4] = [vec![], vec![0], (0..n / 3).collect(), (1..n).collect()];
             for excluded in sets {
                 let fair: Vec<f64> = (0..n)
@@ -309,8 +317,8 @@ mod tests {
 
     #[test]
     fn weighted_picks_are_in_proportion_and_nothing_weighs_nothing() {
-        let members = members(4);
-        for (member, weight) in members.iter().zip([1, 0, 3, 6]) {
+        let members = all(4);
+        for (member, weight) in members.0.members().iter().zip([1, 0, 3, 6]) {
             member.set_weight(weight);
         }
         assert_shares(&Weighted, &members, &[], &[1.0, 0.0, 3.0, 6.0]);
@@ -319,43 +327,42 @@ mod tests {
 
     #[test]
     fn where_all_weigh_nothing_none_is_picked() {
-        let members = members(3);
-        members.iter().for_each(|member| member.set_weight(0));
-        let weights = running_weights(&members);
+        let (roster, indexes) = all(3);
+        let none = |member: &Arc<Member<()>>| member.set_weight(0);
+        roster.members().iter().for_each(none);
+        let weights = running_weights(&roster, &indexes);
         let random = Random::seeded(1);
-        assert!(choose(&Weighted, &random, &members, &weights, &[]).is_none());
+        assert!(choose(&Weighted, &random, &roster, &indexes, &weights, &[]).is_none());
     }
 
     #[test]
     fn idle_peers_share_evenly_under_least_in_flight() {
         for n in [2, 3, 10] {
-            assert_shares(&LeastInFlight, &members(n), &[], &vec![1.0; n as usize]);
+            assert_shares(&LeastInFlight, &all(n), &[], &vec![1.0; n as usize]);
         }
     }
 
     #[test]
     fn the_busier_of_two_is_passed_over() {
-        let members = members(2);
-        members[0].in_flight.enter();
+        let (roster, indexes) = all(2);
+        roster.members()[0].in_flight.enter();
         let random = Random::seeded(1);
         for _ in 0..100 {
-            let chosen = choose(&LeastInFlight, &random, &members, &[], &[]).unwrap();
-            assert_eq!(chosen.into_member().id, 1);
+            let chosen = choose(&LeastInFlight, &random, &roster, &indexes, &[], &[]).unwrap();
+            assert_eq!(chosen.id, 1);
         }
     }
 
     #[test]
     fn failing_fast_attracts_no_traffic() {
-        let members = members(3);
+        let (roster, indexes) = all(3);
         // The good ones always have some work in flight; the bad one never has.
-        members[1].in_flight.enter();
-        members[2].in_flight.enter();
+        roster.members()[1].in_flight.enter();
+        roster.members()[2].in_flight.enter();
         let random = Random::seeded(5);
         let mut on_bad = 0;
         for _ in 0..30_000 {
-            let member = choose(&LeastInFlight, &random, &members, &[], &[])
-                .unwrap()
-                .into_member();
+            let member = choose(&LeastInFlight, &random, &roster, &indexes, &[], &[]).unwrap();
             if member.id == 0 {
                 on_bad += 1;
                 member.note_failure();
@@ -370,8 +377,8 @@ mod tests {
     #[test]
     fn nothing_is_picked_from_nothing() {
         let random = Random::seeded(0);
-        let members = members(2);
-        assert!(choose::<(), _>(&Uniform, &random, &[], &[], &[]).is_none());
-        assert!(choose(&Uniform, &random, &members, &[], &[0, 1]).is_none());
+        let (roster, indexes) = all(2);
+        assert!(choose(&Uniform, &random, &roster, &[], &[], &[]).is_none());
+        assert!(choose(&Uniform, &random, &roster, &indexes, &[], &[0, 1]).is_none());
     }
 }

@@ -17,6 +17,7 @@ use crate::pick::{Pick, choose, choose_any, running_weights};
 use crate::policy::Policy;
 use crate::probe::Alarm;
 use crate::random::Random;
+use crate::roster::Entered;
 use crate::set::{Change, Record, Set, View};
 
 /// What a peer was when it was picked.
@@ -27,6 +28,14 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    #[inline]
+    pub(crate) fn of_a_peer_that_is_up(generation: u32) -> Self {
+        Self {
+            generation,
+            probing: false,
+        }
+    }
+
     /// The standing that an outcome counts under now: a probe that brought its peer back belongs
     /// to the state that it brought about.
     pub(crate) fn since(self, now: Reading) -> Self {
@@ -51,10 +60,7 @@ pub(crate) struct Place<P> {
     stage: Stage,
 }
 
-/// Four bytes, so that a place has no padding: a copy of padding comes in odd pieces, which the
-/// processor cannot forward from a store to the load that follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 enum Stage {
     /// Not a probe's.
     Plain,
@@ -65,33 +71,41 @@ enum Stage {
 }
 
 impl<P> Place<P> {
-    /// A request's first pick where nothing is due: the healthy path. `None` if it needs thought.
+    /// Of an attempt that is counted already, and is no probe.
+    pub(crate) fn counted(member: Arc<Member<P>>, generation: u32) -> Self {
+        Self {
+            member: Occupied::counted(Peer(member)),
+            generation,
+            stage: Stage::Plain,
+        }
+    }
+
+    /// Tells of a `Healthy` outcome, unless the place is a probe's. Says whether it did.
     #[inline]
+    pub(crate) fn settle_healthy(&self, policy: &Policy<P>) -> bool {
+        let plain = self.stage == Stage::Plain;
+        if plain {
+            note_healthy(&self.member, self.generation, policy);
+        }
+        plain
+    }
+
+    /// A request's first pick where nothing is due, of a peer that is up. `None` if it needs more
+    /// thought.
     pub(crate) fn pick_at_once<K: Pick>(set: &Set<P>, pick: &K, random: &Random) -> Option<Self> {
         let view = set.view();
+        if K::UNIFORM {
+            return view.roster.enter(random).map(Entered::into_place);
+        }
         if view.untimed || !view.due.is_empty() {
             return None;
         }
-        let member = choose_any(pick, random, &view.up, &view.weights)?;
+        let member = choose_any(pick, random, &view.roster, &view.up, &view.weights)?;
         // Counted before its word is read: see `InFlight`.
         let member = Occupied::new(Peer(member.clone()));
         let now = member.health.read();
         // Otherwise it is taken out this moment.
         (now.phase == Phase::Up).then(|| Self::on(member, now, false))
-    }
-
-    /// Tells of a `Healthy` outcome, unless the place is a probe's: the healthy path. Says whether
-    /// it did.
-    #[inline]
-    pub(crate) fn settle_healthy(&self, policy: &Policy<P>) -> bool {
-        if self.stage != Stage::Plain {
-            return false;
-        }
-        self.member.note_proved();
-        policy
-            .eject
-            .note_healthy(self.member.member(), self.generation);
-        true
     }
 
     /// Picks a peer that is not in `excluded`: a due one to probe if this is the request's first
@@ -130,7 +144,6 @@ impl<P> Place<P> {
         Self::pick_of(set.view(), set, pick, random, excluded)
     }
 
-    #[inline]
     fn pick_of<K: Pick>(
         mut view: arc_swap::Guard<Arc<View<P>>>,
         set: &Set<P>,
@@ -138,9 +151,16 @@ impl<P> Place<P> {
         random: &Random,
         excluded: &[u32],
     ) -> Option<Self> {
-        while let Some(chosen) = choose(pick, random, &view.up, &view.weights, excluded) {
+        while let Some(member) = choose(
+            pick,
+            random,
+            &view.roster,
+            &view.up,
+            &view.weights,
+            excluded,
+        ) {
             // Counted before its word is read: see `InFlight`.
-            let member = Occupied::new(Peer(chosen.into_member()));
+            let member = Occupied::new(Peer(member));
             let now = member.health.read();
             if now.phase == Phase::Up {
                 return Some(Self::on(member, now, false));
@@ -158,13 +178,14 @@ impl<P> Place<P> {
         random: &Random,
         excluded: &[u32],
     ) -> Option<Self> {
-        if view.due.is_empty() {
+        let View { roster, due, .. } = view;
+        if due.is_empty() {
             return None;
         }
-        let weights = running_weights(&view.due);
+        let weights = running_weights(roster, due);
         let mut passed = excluded.to_vec();
-        while let Some(chosen) = choose(pick, random, &view.due, &weights, &passed) {
-            let member = Occupied::new(Peer(chosen.into_member()));
+        while let Some(member) = choose(pick, random, roster, due, &weights, &passed) {
+            let member = Occupied::new(Peer(member));
             // Others see the same view: look before taking the lock.
             if member.health.read().phase == Phase::Due
                 && let Some(now) = member.claim(false)
@@ -183,7 +204,6 @@ impl<P> Place<P> {
         Some(Self::on(member, now, true))
     }
 
-    #[inline]
     pub(crate) fn on(member: Occupied<P>, now: Reading, probing: bool) -> Self {
         let stage = if probing {
             Stage::OpenProbe
@@ -241,6 +261,13 @@ fn release<P>(member: &Member<P>, generation: u32) {
     });
 }
 
+/// A `Healthy` outcome of an attempt that was no probe.
+#[inline]
+pub(crate) fn note_healthy<P>(member: &Member<P>, generation: u32, policy: &Policy<P>) {
+    member.note_proved();
+    policy.eject.note_healthy(member, generation);
+}
+
 /// Applies a verdict, if it is not stale. Says whether it told anything of the peer.
 pub(crate) fn settle<P: Send + Sync + 'static>(
     member: &Arc<Member<P>>,
@@ -257,10 +284,7 @@ pub(crate) fn settle<P: Send + Sync + 'static>(
     }
     match (verdict.peer, probing) {
         (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return false,
-        (PeerVerdict::Healthy, false) => {
-            member.note_proved();
-            policy.eject.note_healthy(member, generation);
-        }
+        (PeerVerdict::Healthy, false) => note_healthy(member, generation, policy),
         (PeerVerdict::Healthy, true) => recover(member, generation),
         (PeerVerdict::Degraded | PeerVerdict::Down, false) => {
             if policy.eject.note_failed(member, generation, verdict) {

@@ -1,26 +1,37 @@
 //! Where the balancer's randomness comes from.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
-
-/// A generator that many tasks share without a lock.
+/// A generator that many tasks share without a lock: wyrand (Wang Yi, Diego Barrios Romero: "Modern
+/// non-cryptographic hash function and pseudorandom number generator", 2020), a counter whose
+/// values are mixed by one multiplication.
 #[derive(Debug)]
 pub(crate) enum Random {
-    /// One generator a thread, seeded by the system: no sharing, so no contention.
+    /// One counter a thread, started by the system's randomness: no sharing, so no contention.
     PerThread,
-    /// SplitMix64 over a shared counter (Steele, Lea, Flood: "Fast splittable pseudorandom number
-    /// generators", OOPSLA 2014): the same seed gives the same draws in the same order.
+    /// One counter in all: the same seed gives the same draws in the same order.
     Seeded(AtomicU64),
 }
 
 thread_local! {
-    // The standard library's hasher keys are the system's randomness, got without a panic path.
-    static GENERATOR: RefCell<SmallRng> =
-        RefCell::new(SmallRng::seed_from_u64(RandomState::new().build_hasher().finish()));
+    // Nought until it is started.
+    static COUNTER: Cell<u64> = const { Cell::new(0) };
+}
+
+const STEP: u64 = 0x2d35_8dcc_aa6c_78a5;
+
+#[inline]
+fn mix(counter: u64) -> u64 {
+    let product = u128::from(counter) * u128::from(counter ^ 0x8bb8_4b93_962e_acc9);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// The standard library's hasher keys are the system's randomness, got without a panic path.
+#[cold]
+fn start() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 impl Random {
@@ -28,17 +39,21 @@ impl Random {
         Self::Seeded(AtomicU64::new(seed))
     }
 
+    #[inline]
     fn next(&self) -> u64 {
         match self {
-            Self::PerThread => GENERATOR.with_borrow_mut(Rng::next_u64),
+            Self::PerThread => COUNTER.with(|counter| {
+                let now = match counter.get() {
+                    0 => start(),
+                    now => now,
+                };
+                let now = now.wrapping_add(STEP);
+                counter.set(now);
+                mix(now)
+            }),
             Self::Seeded(counter) => {
-                const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-                let mut z = counter
-                    .fetch_add(STEP, Ordering::Relaxed)
-                    .wrapping_add(STEP);
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                z ^ (z >> 31)
+                let before = counter.fetch_add(STEP, Ordering::Relaxed);
+                mix(before.wrapping_add(STEP))
             }
         }
     }
@@ -47,6 +62,7 @@ impl Random {
     ///
     /// Multiply and shift (Lemire: "Fast random integer generation in an interval", 2019) without
     /// its rejection step: for `n` below 2^32 the bias is below 2^-32.
+    #[inline]
     pub(crate) fn below(&self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }

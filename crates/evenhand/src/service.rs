@@ -14,8 +14,9 @@ use crate::future::ResponseFuture;
 use crate::layer::AllDown;
 use crate::peers::Peers;
 use crate::pick::{Pick, Uniform};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyId};
 use crate::replay::Replay;
+use crate::roster::Roster;
 
 /// What the clones of one balancer share.
 pub(crate) struct Shared<P, C, Y, K> {
@@ -24,8 +25,22 @@ pub(crate) struct Shared<P, C, Y, K> {
     pub(crate) replay: Y,
     pub(crate) pick: K,
     pub(crate) policy: Arc<Policy<P>>,
+    pub(crate) policy_id: PolicyId,
     pub(crate) all_down: AllDown,
     pub(crate) checker: Option<Arc<Checker<P>>>,
+}
+
+impl<P, C, Y, K> Drop for Shared<P, C, Y, K> {
+    fn drop(&mut self) {
+        self.peers.set.policies.remove(self.policy_id);
+    }
+}
+
+/// What the requests of one clone share, so that they count references where no other clone's do.
+pub(crate) struct Handle<P, C, Y, K> {
+    pub(crate) shared: Arc<Shared<P, C, Y, K>>,
+    /// Empty until the clone is known to be used more than once.
+    pub(crate) roster: Arc<Roster<P>>,
 }
 
 /// Sends each request to a peer of the set, and to another where the first one failed and the
@@ -37,20 +52,38 @@ pub(crate) struct Shared<P, C, Y, K> {
 /// `LoadShed` above it.
 pub struct Balance<S, P, C, Y, K = Uniform> {
     connector: S,
-    shared: Arc<Shared<P, C, Y, K>>,
+    handle: Arc<Handle<P, C, Y, K>>,
+    stage: Stage,
+}
+
+/// How far a clone has come. A clone that serves one request, as many do, shares the handle of the
+/// one that it was cloned from; one that serves another makes its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    Used,
+    /// Has a handle of its own, and the checks to keep running.
+    Checking,
+    /// Has a handle of its own.
+    Settled,
 }
 
 impl<S, P, C, Y, K> Balance<S, P, C, Y, K> {
     pub(crate) fn new(connector: S, shared: Shared<P, C, Y, K>) -> Self {
+        let handle = Handle {
+            shared: Arc::new(shared),
+            roster: Roster::new(Vec::new()),
+        };
         Self {
             connector,
-            shared: Arc::new(shared),
+            handle: Arc::new(handle),
+            stage: Stage::New,
         }
     }
 
     /// The peers it balances over.
     pub fn peers(&self) -> &Peers<P> {
-        &self.shared.peers
+        &self.handle.shared.peers
     }
 }
 
@@ -71,10 +104,36 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        if let Some(checker) = &self.shared.checker {
+        if self.stage != Stage::Settled || self.handle.roster.is_replaced() {
+            self.settle();
+        }
+        ResponseFuture::new(self.handle.clone(), self.connector.clone(), request)
+    }
+}
+
+impl<S, P, C, Y, K> Balance<S, P, C, Y, K> {
+    /// Comes one stage further; at last, to the present roster.
+    #[cold]
+    fn settle(&mut self)
+    where
+        P: Send + Sync + 'static,
+    {
+        if let Some(checker) = &self.handle.shared.checker {
             checker.keep_running();
         }
-        ResponseFuture::new(self.shared.clone(), self.connector.clone(), request)
+        match self.stage {
+            Stage::New => self.stage = Stage::Used,
+            Stage::Checking if !self.handle.roster.is_replaced() => {}
+            Stage::Used | Stage::Checking | Stage::Settled => {
+                let shared = self.handle.shared.clone();
+                let roster = shared.peers.set.view().roster.clone();
+                self.stage = match shared.checker {
+                    Some(_) => Stage::Checking,
+                    None => Stage::Settled,
+                };
+                self.handle = Arc::new(Handle { shared, roster });
+            }
+        }
     }
 }
 
@@ -82,7 +141,8 @@ impl<S: Clone, P, C, Y, K> Clone for Balance<S, P, C, Y, K> {
     fn clone(&self) -> Self {
         Self {
             connector: self.connector.clone(),
-            shared: self.shared.clone(),
+            handle: self.handle.clone(),
+            stage: Stage::New,
         }
     }
 }

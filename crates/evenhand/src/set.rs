@@ -1,13 +1,14 @@
 //! The peer set's shared state: who is up (read by every pick) and who is due when (written by the
 //! few transitions).
 //!
-//! Picks read an immutable [`View`] that is swapped whole, so they take no lock and cost the same
-//! whatever the number of peers. Transitions are rare: each takes the book's lock, changes the
-//! peer's [`Health`](crate::health) word, publishes a new view and queues its event, in that order.
-//! So views and events agree with the words, and no reader waits.
+//! Picks read an immutable [`View`] that is swapped whole, or where a draw is all they need its
+//! [`Roster`], so they take no lock and cost the same whatever the number of peers. Transitions are
+//! rare: each takes the book's lock, changes the peer's [`Health`](crate::health) word, publishes a
+//! new view and queues its event, in that order. So views and events agree with the words, and no
+//! reader waits.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,19 +20,20 @@ use crate::event::{CAPACITY, Event, EventKind};
 use crate::health::Phase;
 use crate::member::Member;
 use crate::pick::running_weights;
-use crate::policy::Policy;
+use crate::policy::Policies;
+use crate::roster::Roster;
 use crate::status::{State, Status};
 
 /// What picks see.
 pub(crate) struct View<P> {
-    /// The members that are up.
-    pub(crate) up: Box<[Arc<Member<P>>]>,
-    /// The members that wait for an attempt to probe them.
-    pub(crate) due: Box<[Arc<Member<P>>]>,
+    /// The members, whatever their state.
+    pub(crate) roster: Arc<Roster<P>>,
+    /// The members that are up, by their indexes in the roster.
+    pub(crate) up: Box<[u32]>,
+    /// The members that wait for an attempt to probe them, likewise.
+    pub(crate) due: Box<[u32]>,
     /// Running totals of the weights of `up`; empty while all weigh the same.
     pub(crate) weights: Box<[u64]>,
-    /// How many members there are, whatever their state.
-    pub(crate) members: usize,
     /// Some member is ejected and no timer will tell when it is due, so picks must look.
     pub(crate) untimed: bool,
 }
@@ -86,15 +88,18 @@ pub(crate) enum Change {
     Quiet,
 }
 
-struct Entry<P> {
-    member: Arc<Member<P>>,
-    /// Boxed, as few members are ejected at a time.
-    record: Option<Box<Record>>,
+struct Book<P> {
+    roster: Arc<Roster<P>>,
+    /// One for each member. Boxed, as few members are ejected at a time.
+    records: Vec<Option<Box<Record>>>,
+    next_id: u32,
 }
 
-struct Book<P> {
-    entries: Vec<Entry<P>>,
-    next_id: u32,
+impl<P> Book<P> {
+    fn entries(&self) -> impl Iterator<Item = (&Arc<Member<P>>, Option<&Record>)> {
+        let records = self.records.iter().map(Option::as_deref);
+        self.roster.members().iter().zip(records)
+    }
 }
 
 pub(crate) struct Set<P> {
@@ -103,14 +108,14 @@ pub(crate) struct Set<P> {
     events: broadcast::Sender<Event>,
     /// Woken when a peer turns `Due` or `Up`, and when peers are added or removed.
     pub(crate) available: Arc<Notify>,
-    /// The policy of the first balancer over this set: what an operator's ejection goes by.
-    pub(crate) policy: OnceLock<Arc<Policy<P>>>,
+    pub(crate) policies: Policies<P>,
 }
 
 impl<P> Set<P> {
     pub(crate) fn new() -> Arc<Self> {
         let book = Book {
-            entries: Vec::new(),
+            roster: Roster::new(Vec::new()),
+            records: Vec::new(),
             next_id: 0,
         };
         Arc::new(Self {
@@ -118,7 +123,7 @@ impl<P> Set<P> {
             book: Mutex::new(book),
             events: broadcast::Sender::new(CAPACITY),
             available: Arc::default(),
-            policy: OnceLock::new(),
+            policies: Policies::default(),
         })
     }
 
@@ -139,28 +144,21 @@ impl<P> Set<P> {
 
     /// The members, in the order they were added.
     pub(crate) fn members(&self) -> Vec<Arc<Member<P>>> {
-        self.book()
-            .entries
-            .iter()
-            .map(|entry| entry.member.clone())
-            .collect()
+        self.view().roster.members().to_vec()
     }
 
     pub(crate) fn member(&self, name: &str) -> Result<Arc<Member<P>>, PeersError> {
-        let book = self.book();
-        let entry = book
-            .entries
-            .iter()
-            .find(|entry| *entry.member.name == *name);
-        entry
-            .map(|entry| entry.member.clone())
+        let view = self.view();
+        let member = view.roster.members().iter().find(|m| *m.name == *name);
+        member
+            .cloned()
             .ok_or_else(|| PeersError::Unknown(name.into()))
     }
 
     pub(crate) fn statuses(&self) -> Vec<Status> {
-        let status = |Entry { member, record }: &Entry<P>| {
+        let status = |(member, record): (&Arc<Member<P>>, Option<&Record>)| {
             let state = State::from(member.health.read().phase);
-            let due = record.as_ref().and_then(|record| record.due);
+            let due = record.and_then(|record| record.due);
             Status {
                 peer: member.name.clone(),
                 state,
@@ -169,7 +167,7 @@ impl<P> Set<P> {
                 weight: member.weight(),
             }
         };
-        self.book().entries.iter().map(status).collect()
+        self.book().entries().map(status).collect()
     }
 
     /// When the next ejected peer is due, if any is ejected.
@@ -183,17 +181,13 @@ impl<P> Set<P> {
     /// The ejected member that is due soonest, of those that no operator has ejected.
     pub(crate) fn due_soonest(&self, excluded: &[u32]) -> Option<Arc<Member<P>>> {
         let book = self.book();
-        let due = |Entry { member, record }: &Entry<P>| {
-            let record = record.as_ref().filter(|record| !record.by_hand)?;
+        let due = |(member, record): (&Arc<Member<P>>, Option<&Record>)| {
+            let record = record.filter(|record| !record.by_hand)?;
             let out = member.health.read().phase == Phase::Ejected;
             let free = out && !excluded.contains(&member.id);
             record.due.filter(|_| free).map(|due| (due, member.clone()))
         };
-        let soonest = book
-            .entries
-            .iter()
-            .filter_map(due)
-            .min_by_key(|(due, _)| *due);
+        let soonest = book.entries().filter_map(due).min_by_key(|(due, _)| *due);
         soonest.map(|(_, member)| member)
     }
 
@@ -201,19 +195,14 @@ impl<P> Set<P> {
     /// whose timer is late: it cannot fire while the runtime does not turn.
     pub(crate) fn ripen_overdue(&self, all: bool) {
         let now = Instant::now();
-        let overdue = |entry: &&Entry<P>| {
-            entry.record.as_ref().is_some_and(|record| {
-                !record.background
-                    && (all || !record.timed)
-                    && record.due.is_some_and(|due| due <= now)
-            })
+        let overdue = |record: &Record| {
+            !record.background && (all || !record.timed) && record.due.is_some_and(|due| due <= now)
         };
         let ripe: Vec<Arc<Member<P>>> = self
             .book()
-            .entries
-            .iter()
-            .filter(overdue)
-            .map(|e| e.member.clone())
+            .entries()
+            .filter(|(_, record)| record.is_some_and(overdue))
+            .map(|(member, _)| member.clone())
             .collect();
         for member in ripe {
             let reading = member.health.read();
@@ -234,21 +223,16 @@ impl<P> Set<P> {
         let mut book = self.book();
         let counts = Counts {
             up: self.view.load().up.len(),
-            members: book.entries.len(),
+            members: book.records.len(),
         };
-        let Some(entry) = book
-            .entries
-            .iter_mut()
-            .find(|entry| entry.member.id == member.id)
-        else {
+        let members = book.roster.members();
+        let Some(index) = members.iter().position(|m| m.id == member.id) else {
             return false;
         };
-        let mut record = entry
-            .record
-            .take()
-            .map_or_else(Record::default, |record| *record);
-        let change = step(&mut record, counts);
-        entry.record = (record.due.is_some()).then(|| Box::new(record));
+        let record = &mut book.records[index];
+        let mut new = record.as_deref().copied().unwrap_or_default();
+        let change = step(&mut new, counts);
+        *record = new.due.is_some().then(|| Box::new(new));
         let Some(change) = change else { return false };
         self.publish(book, member, change);
         true
@@ -262,42 +246,41 @@ impl<P> Set<P> {
     ) -> Result<(), PeersError> {
         let mut book = self.book();
         let mut names: Vec<&Arc<str>> = add.iter().map(|(name, _)| name).collect();
-        let stay = book
-            .entries
-            .iter()
-            .map(|entry| &entry.member)
-            .filter(|member| !remove(member));
-        names.extend(stay.map(|member| &member.name));
+        let present = book.roster.members().iter();
+        names.extend(present.filter(|m| !remove(m)).map(|member| &member.name));
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(PeersError::Duplicate(twice[0].clone()));
         }
         // Keeps what was given for those that leave, whose drop is not ours, until the book is free.
         let mut changed = Vec::new();
-        book.entries.retain(|Entry { member, .. }| {
-            let gone = remove(member);
+        // Not ours either, so it is asked before the book is touched.
+        let gone: Vec<bool> = book.roster.members().iter().map(|m| remove(m)).collect();
+        let mut members = Vec::with_capacity(names.len());
+        let mut records = Vec::with_capacity(names.len());
+        let old = std::mem::take(&mut book.records);
+        for ((member, record), gone) in book.roster.members().iter().zip(old).zip(gone) {
             if gone {
                 // Whoever still holds it takes it for drained: nothing new, nothing to learn.
                 member.health.drain();
                 changed.push((member.clone(), EventKind::Removed));
+            } else {
+                members.push(member.clone());
+                records.push(record);
             }
-            !gone
-        });
-        // A set is mostly made whole: then no room is kept for peers that never come.
-        if book.entries.is_empty() {
-            book.entries.reserve_exact(add.len());
         }
         for (name, data) in add {
             let id = book.next_id;
             book.next_id = id.wrapping_add(1);
             let member = Arc::new(Member::new(id, name, data, Arc::downgrade(self)));
             changed.push((member.clone(), EventKind::Added));
-            book.entries.push(Entry {
-                member,
-                record: None,
-            });
+            members.push(member);
+            records.push(None);
         }
+        book.records = records;
+        let replaced = std::mem::replace(&mut book.roster, Roster::new(members));
         self.view.store(Arc::new(View::new(&book)));
+        replaced.replace();
         let told: Vec<Event> = changed
             .iter()
             .map(|(m, kind)| Event::now(m, *kind))
@@ -349,33 +332,50 @@ impl<P> Set<P> {
 
 impl<P> View<P> {
     fn new(book: &Book<P>) -> Self {
-        let mut up = Vec::with_capacity(book.entries.len());
+        let mut up = Vec::with_capacity(book.records.len());
         let mut due = Vec::new();
         let mut untimed = false;
-        for Entry { member, record } in &book.entries {
+        for (index, (member, record)) in (0..).zip(book.entries()) {
             match member.health.read().phase {
-                Phase::Up => up.push(member.clone()),
-                Phase::Due => due.push(member.clone()),
-                Phase::Ejected => untimed |= record.as_ref().is_none_or(|record| !record.timed),
+                Phase::Up => up.push(index),
+                Phase::Due => due.push(index),
+                Phase::Ejected => untimed |= record.is_none_or(|record| !record.timed),
                 Phase::Probing | Phase::Draining => {}
             }
         }
-        let equal = up
-            .windows(2)
-            .all(|pair| pair[0].weight() == pair[1].weight())
-            && up.first().is_none_or(|first| first.weight() > 0);
+        let roster = book.roster.clone();
+        let equal = {
+            let mut all = roster.at(&up).map(|member| member.weight());
+            let first = all.next().unwrap_or(1);
+            first > 0 && all.all(|weight| weight == first)
+        };
         let weights = if equal {
             Vec::new()
         } else {
-            running_weights(&up)
+            running_weights(&roster, &up)
         };
+        if untimed || !due.is_empty() {
+            roster.hide();
+        } else {
+            roster.show(&up);
+        }
         Self {
+            roster,
             up: up.into(),
             due: due.into(),
             weights: weights.into(),
-            members: book.entries.len(),
             untimed,
         }
+    }
+
+    /// How many members there are, whatever their state.
+    pub(crate) fn members(&self) -> usize {
+        self.roster.members().len()
+    }
+
+    /// The peers that are up.
+    pub(crate) fn up(&self) -> impl Iterator<Item = &Arc<Member<P>>> {
+        self.roster.at(&self.up)
     }
 }
 
