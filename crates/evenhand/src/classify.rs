@@ -30,6 +30,9 @@
 //! # Ok::<(), evenhand::PeersError>(())
 //! ```
 //!
+//! Where responses tell nothing of the peer, [`on_error`] judges errors alone, and
+//! [`Classify::unless`] adds exceptions to any classifier.
+//!
 //! Ask of each outcome: would the same request have failed on a healthy peer? Then it is
 //! [`Healthy`](PeerVerdict::Healthy) (the peer answered) or [`Neutral`](PeerVerdict::Neutral) (it
 //! never had a chance to). A classifier that blames the peer for the caller's mistake lets one bad
@@ -44,6 +47,36 @@ use std::time::Duration;
 pub trait Classify<T, E> {
     /// Judges one outcome. Runs once an attempt, on the caller's task: keep it short.
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
+
+    /// This classifier, but for the outcomes that `rule` has a verdict for.
+    ///
+    /// ```
+    /// use std::io;
+    /// use evenhand::{BalanceLayer, Classify, Peers, Verdict, on_error};
+    ///
+    /// struct Response { status: u16 }
+    ///
+    /// let classify = on_error(|_: &io::Error| Verdict::down().if_idempotent())
+    ///     // A proxy that has no backend answers, and did nothing.
+    ///     .unless(|outcome: Result<&Response, &io::Error>| match outcome {
+    ///         Ok(response) if response.status == 503 => Some(Verdict::degraded().safe()),
+    ///         _ => None,
+    ///     });
+    /// # let verdict = classify.classify(Ok(&Response { status: 503 }));
+    /// # assert_eq!(verdict, Verdict::degraded().safe());
+    /// let layer = BalanceLayer::new(Peers::new([("a", 1), ("b", 2)])?).classify(classify);
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    fn unless<F>(self, rule: F) -> Unless<Self, F>
+    where
+        Self: Sized,
+        F: Fn(Result<&T, &E>) -> Option<Verdict>,
+    {
+        Unless {
+            otherwise: self,
+            rule,
+        }
+    }
 }
 
 impl<F, T, E> Classify<T, E> for F
@@ -206,9 +239,78 @@ impl<T, E> Classify<T, E> for NothingIsDown {
     }
 }
 
+/// A classifier for which every response is healthy, and which judges errors by `judge`: all that
+/// a connector needs whose responses tell nothing of the peer.
+pub const fn on_error<E, F>(judge: F) -> OnError<F>
+where
+    F: Fn(&E) -> Verdict,
+{
+    OnError(judge)
+}
+
+/// Judges errors alone; made by [`on_error`].
+#[derive(Clone, Copy, Debug)]
+pub struct OnError<F>(F);
+
+impl<T, E, F> Classify<T, E> for OnError<F>
+where
+    F: Fn(&E) -> Verdict,
+{
+    #[inline]
+    fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
+        outcome.map_or_else(&self.0, |_| Verdict::healthy())
+    }
+}
+
+/// A classifier with exceptions; made by [`Classify::unless`].
+#[derive(Clone, Copy, Debug)]
+pub struct Unless<C, F> {
+    otherwise: C,
+    rule: F,
+}
+
+impl<T, E, C, F> Classify<T, E> for Unless<C, F>
+where
+    C: Classify<T, E>,
+    F: Fn(Result<&T, &E>) -> Option<Verdict>,
+{
+    #[inline]
+    fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
+        let exception = (self.rule)(outcome);
+        exception.unwrap_or_else(|| self.otherwise.classify(outcome))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_can_be_judged_alone() {
+        let classify = on_error(|error: &u8| match error {
+            0 => Verdict::neutral(),
+            _ => Verdict::down().safe(),
+        });
+        let judge = |outcome: Result<(), u8>| classify.classify(outcome.as_ref());
+        assert_eq!(judge(Ok(())), Verdict::healthy());
+        assert_eq!(judge(Err(0)), Verdict::neutral());
+        assert_eq!(judge(Err(1)), Verdict::down().safe());
+    }
+
+    #[test]
+    fn an_exception_goes_before_the_rule_and_the_last_before_the_first() {
+        let is = |number: u8, verdict: Verdict| {
+            move |outcome: Result<&u8, &u8>| (outcome == Ok(&number)).then_some(verdict)
+        };
+        let classify = NothingIsDown
+            .unless(is(1, Verdict::neutral()))
+            .unless(is(1, Verdict::degraded()))
+            .unless(is(2, Verdict::down()));
+        assert_eq!(classify.classify(Ok(&0)), Verdict::healthy());
+        assert_eq!(classify.classify(Ok(&1)), Verdict::degraded());
+        assert_eq!(classify.classify(Ok(&2)), Verdict::down());
+        assert_eq!(classify.classify(Err(&1)), Verdict::healthy());
+    }
 
     #[test]
     fn any_error_is_down_retries_only_what_it_may() {

@@ -18,6 +18,7 @@ use crate::history::{History, Past, Role, Wait, listen};
 use crate::layer::AllDown;
 use crate::pick::Pick;
 use crate::place::Place;
+use crate::probe::Alarm;
 use crate::replay::Replay;
 use crate::service::{Handle, Shared};
 
@@ -165,11 +166,18 @@ enum NoneLeft {
 
 /// The next peer, or what to do without one, where that needs thought.
 #[cold]
-fn pick<P, C, Y, K: Pick, T, E>(
+fn pick<P, C, Y, K, T, E>(
     shared: &Shared<P, C, Y, K>,
     history: &mut Past<P, T, E>,
-) -> Result<Place<P>, NoneLeft> {
+) -> Result<Place<P>, NoneLeft>
+where
+    P: Send + Sync + 'static,
+    K: Pick,
+{
     let set = &*shared.peers.set;
+    if set.view().untimed {
+        Alarm::adopt(set, &shared.policy);
+    }
     let random = &shared.policy.random;
     let excluded = history.excluded();
     let role = history.role();

@@ -172,7 +172,9 @@ mod status;
 pub use accrual::Accrual;
 pub use attempt::{Attempt, Ticket};
 pub use check::{DEFAULT_FALL, DEFAULT_RISE};
-pub use classify::{AnyErrorIsDown, Classify, NothingIsDown, PeerVerdict, Retry, Verdict};
+pub use classify::{
+    AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,
+};
 pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, Eject};
 pub use error::{Cause, Error, Tried};
 pub use event::{Event, EventKind, Events, Lagged};

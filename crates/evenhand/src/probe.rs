@@ -20,7 +20,7 @@ use crate::member::Member;
 use crate::peer::{Occupied, Peer};
 use crate::place::Place;
 use crate::policy::Policy;
-use crate::set::Change;
+use crate::set::{Change, Set};
 
 type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
@@ -116,6 +116,18 @@ impl<P: Send + Sync + 'static> Alarm<P> {
                 reach(due).await;
                 alarm.ring().await;
             });
+        }
+    }
+
+    /// Sets the timers of those ejected peers that have none, as they were ejected outside every
+    /// runtime, or in one that has ended. Does nothing outside a runtime.
+    #[cold]
+    pub(crate) fn adopt(set: &Set<P>, policy: &Arc<Policy<P>>) {
+        if Handle::try_current().is_ok() {
+            let adopted = set.adopt_untimed(TIMER_GRAIN, policy.probe.is_some());
+            for (member, generation, due) in adopted {
+                Self::set(&member, generation, due, Some(policy));
+            }
         }
     }
 

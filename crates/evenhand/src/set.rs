@@ -214,6 +214,37 @@ impl<P> Set<P> {
         }
     }
 
+    /// Those ejected members whose time no timer will tell and is more than `margin` away. From now
+    /// on it is the caller's timers that do, so picks need not look.
+    pub(crate) fn adopt_untimed(
+        &self,
+        margin: Duration,
+        background: bool,
+    ) -> Vec<(Arc<Member<P>>, u32, Instant)> {
+        let mut book = self.book();
+        let soon = Instant::now() + margin;
+        let Book {
+            roster, records, ..
+        } = &mut *book;
+        let mut adopted = Vec::new();
+        for (member, record) in roster.members().iter().zip(records) {
+            let now = member.health.read();
+            if let Some(record) = record
+                && now.phase == Phase::Ejected
+                && !record.timed
+                && let Some(due) = record.due.filter(|due| *due > soon)
+            {
+                record.timed = true;
+                record.background = background;
+                adopted.push((member.clone(), now.generation, due));
+            }
+        }
+        if !adopted.is_empty() {
+            self.view.store(Arc::new(View::new(&book)));
+        }
+        adopted
+    }
+
     /// Takes one transition of one member: `step` changes the word and the record, or declines.
     pub(crate) fn change(
         &self,
@@ -405,3 +436,43 @@ impl fmt::Display for PeersError {
 }
 
 impl std::error::Error for PeersError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+    use std::thread;
+
+    use tower::{Layer, Service, service_fn};
+
+    use crate::attempt::Attempt;
+    use crate::layer::BalanceLayer;
+    use crate::peers::Peers;
+    use crate::pick::{LeastInFlight, Pick};
+
+    /// Whether three requests are answered while somebody has the lock.
+    fn is_served(peers: &Peers<u32>, pick: impl Pick + Clone + Send + Sync + 'static) -> bool {
+        let layer = BalanceLayer::new(peers.clone()).pick(pick);
+        let connector = |attempt: Attempt<u32, ()>| ready(Ok::<u32, ()>(*attempt.peer));
+        let mut balance = layer.layer(service_fn(connector));
+        let _locked = peers.set.book();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut served = || matches!(pin!(balance.call(())).poll(&mut cx), Poll::Ready(Ok(_)));
+            let all = served() && served() && served();
+            tell.send(all)
+        });
+        told.recv_timeout(Duration::from_secs(5)).unwrap_or(false)
+    }
+
+    #[test]
+    fn a_request_that_its_first_peer_settles_takes_no_lock() {
+        let peers = Peers::new([("a", 1), ("b", 2), ("c", 3)]).unwrap();
+        assert!(is_served(&peers, crate::pick::Uniform));
+        assert!(is_served(&peers, LeastInFlight));
+    }
+}

@@ -60,6 +60,29 @@ async fn queued_callers_are_served_as_soon_as_a_peer_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_also_wait_for_a_peer_that_was_ejected_outside_every_runtime() {
+    let (peers, stage) = (peers(&["a"]), Stage::new());
+    let waits = AllDown::WaitUpTo(3 * INTERVAL);
+    let balance = layer(&peers).all_down(waits).layer(stage);
+    let operator = peers.clone();
+    std::thread::spawn(move || operator.eject("a", INTERVAL))
+        .join()
+        .unwrap()
+        .unwrap();
+    let start = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let balance = balance.clone();
+        callers.spawn(async move { send(&balance).await });
+    }
+    for served in callers.join_all().await {
+        assert_eq!(served.unwrap(), "a");
+    }
+    // The operator's clock is not the paused one.
+    assert!(start.elapsed() < 2 * INTERVAL, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_ends_by_its_deadline() {
     let (_, stage, balance) = both_down(AllDown::WaitUpTo(Duration::from_secs(5))).await;
     stage.tell_all(&["a", "b"], REFUSE);

@@ -216,7 +216,9 @@ async fn end_everywhere(
                     kept = Some(boxed);
                 }
             }
-            println!("{end:?} (warm: {warm}) after {polls} polls, {attempts} attempts, probing: {probing:?}");
+            println!(
+                "{end:?} (warm: {warm}) after {polls} polls, {attempts} attempts, probing: {probing:?}"
+            );
             // What lives on holds its connector and the request's copy, and no place.
             let held = kept.as_ref().map_or(0, |_| {
                 let now = Token::strong_count(&situation.token);

@@ -1,0 +1,105 @@
+//! What a request that its first peer settles does not do: allocate, read a clock, start a task.
+//! (That it takes no lock is shown beside the lock, in the balancer's own tests.)
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test states what it takes for granted"
+)]
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use evenhand::{Balance, BalanceLayer, LeastInFlight, PerPeer, Pick, Uniform, Weighted};
+use evenhand_benches::answer::Answer;
+use evenhand_benches::counting::{Counting, count};
+use evenhand_benches::ejected::eject_half;
+use evenhand_benches::one_task::peers;
+use tower::{Layer, Service};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static CLOCK_READS: AtomicU64 = AtomicU64::new(0);
+
+/// Stands before the C library's function, by which the standard library reads its clocks.
+///
+/// # Safety
+///
+/// As the C library's.
+#[allow(
+    unsafe_code,
+    reason = "there is no safe way to see that a clock is read"
+)]
+// SAFETY: it has the signature of the function that it stands for, and does what that does.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> i32 {
+    CLOCK_READS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the caller keeps the contract of `clock_gettime`, which is the system call's.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as i32 }
+}
+
+fn clock_reads() -> u64 {
+    CLOCK_READS.load(Ordering::Relaxed)
+}
+
+/// Sends a request to its end in one poll, outside every runtime: where it started a task it would
+/// panic.
+fn send<C, Y, K>(balance: &mut Balance<PerPeer, Answer, C, Y, K>, request: u64)
+where
+    Balance<PerPeer, Answer, C, Y, K>: Service<u64, Response = u64>,
+{
+    let mut cx = Context::from_waker(Waker::noop());
+    match pin!(balance.call(request)).poll(&mut cx) {
+        Poll::Ready(Ok(_)) => {}
+        _ => panic!("the request was not settled at once"),
+    }
+}
+
+fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime can be made");
+    let peers = peers(n);
+    if half_out {
+        runtime.block_on(eject_half(&peers));
+    }
+    let mut balance = BalanceLayer::new(peers).pick(pick).layer(PerPeer);
+    // A clone that is used for the second time gets a handle of its own, once.
+    (0..2).for_each(|request| send(&mut balance, request));
+    let reads = clock_reads();
+    let ((), counted) = count(|| {
+        for request in 0..10_000 {
+            if clone_each {
+                send(&mut balance.clone(), request);
+            } else {
+                send(&mut balance, request);
+            }
+        }
+    });
+    let what = format!("{n} peers, half out: {half_out}, a clone each: {clone_each}");
+    assert_eq!(counted.allocations, 0, "{what}");
+    assert_eq!(clock_reads(), reads, "{what}: a clock was read");
+}
+
+// One test, as allocations are counted over all threads.
+#[test]
+fn a_request_that_its_first_peer_settles_allocates_nothing_and_reads_no_clock() {
+    let reads = clock_reads();
+    let _ = Instant::now();
+    assert!(clock_reads() > reads, "it is seen when a clock is read");
+
+    for n in [2, 3, 10, 1000] {
+        for half_out in [false, true] {
+            for clone_each in [false, true] {
+                assert_spares(Uniform, n, half_out, clone_each);
+                assert_spares(Weighted, n, half_out, clone_each);
+                assert_spares(LeastInFlight, n, half_out, clone_each);
+            }
+        }
+    }
+}
