@@ -13,7 +13,6 @@ use crate::classify::{Classify, PeerVerdict, Retry, Verdict};
 use crate::error::{Cause, Error, Tried};
 use crate::future::{ResponseFuture, Step, StepProj, attempt, polled_too_often};
 use crate::health::Phase;
-use crate::held::Held;
 use crate::history::{History, Past, Role, Wait, listen};
 use crate::layer::AllDown;
 use crate::pick::Pick;
@@ -39,9 +38,9 @@ where
     ) -> Poll<Result<S::Response, Error<S::Error>>> {
         loop {
             let mut this = self.as_mut().project();
-            let Handle { shared, roster } = &**this.handle;
+            let Handle { shared, .. } = &**this.handle;
             match this.step.as_mut().project() {
-                StepProj::Pick => {
+                StepProj::Start | StepProj::Pick => {
                     if !std::mem::take(&mut ready)
                         && let Err(error) = ready!(this.connector.poll_ready(cx))
                     {
@@ -63,8 +62,8 @@ where
                             let (peer, standing) = (place.peer().clone(), place.standing());
                             let attempt = attempt(shared, peer, standing, this.request);
                             let future = this.connector.call(attempt);
-                            let held = Some(Held::Full(place));
-                            this.step.set(Step::Call { future, held });
+                            let place = Some(place);
+                            this.step.set(Step::Call { future, place });
                         }
                         Err(NoneLeft::Wait) => {
                             // Readiness may be a permit that others need while this one waits.
@@ -78,9 +77,9 @@ where
                         }
                     }
                 }
-                StepProj::Call { future, held } => {
+                StepProj::Call { future, place } => {
                     let outcome = ready!(future.poll(cx));
-                    let Some(place) = held.take().and_then(|held| held.into_place(roster)) else {
+                    let Some(place) = place.take() else {
                         polled_too_often()
                     };
                     let verdict = shared.classify.classify(outcome.as_ref());
@@ -119,7 +118,8 @@ where
                     this.step.set(Step::Pick);
                 }
                 StepProj::Yielded => return Poll::Pending,
-                StepProj::Done => polled_too_often(),
+                // What was drawn is never polled here.
+                StepProj::Drawn { .. } | StepProj::Done => polled_too_often(),
             }
         }
     }

@@ -17,11 +17,10 @@ use tower_service::Service;
 use crate::attempt::Attempt;
 use crate::classify::{Classify, PeerVerdict, Retry};
 use crate::error::Error;
-use crate::held::Held;
 use crate::history::Past;
 use crate::peer::Peer;
 use crate::pick::Pick;
-use crate::place::{Standing, note_healthy};
+use crate::place::{Place, Standing, note_healthy};
 use crate::replay::Replay;
 use crate::roster::{Entered, Entry};
 use crate::service::{Handle, Shared};
@@ -50,13 +49,8 @@ pin_project! {
         S: Service<Attempt<P, R>>,
     {
         fn drop(this: Pin<&mut Self>) {
-            // A place that is full gives itself back.
-            if let Step::Call {
-                held: Some(Held::Light(_)),
-                ..
-            } = this.step
-            {
-                this.end_attempt();
+            if let Step::Drawn { .. } = this.step {
+                this.end_drawn();
             }
         }
     }
@@ -65,11 +59,21 @@ pin_project! {
 pin_project! {
     #[project = StepProj]
     pub(crate) enum Step<F, P> {
+        // No peer was picked yet, and the request has no history.
+        Start,
+        // An attempt on a peer that was drawn, the first. The entry is no guard: only the request
+        // has the roster that it is of, and gives it back, also on drop.
+        Drawn {
+            #[pin]
+            future: F,
+            entry: Entry,
+        },
         Pick,
+        // Any other attempt.
         Call {
             #[pin]
             future: F,
-            held: Option<Held<P>>,
+            place: Option<Place<P>>,
         },
         Wait,
         // One of two legs of a hedged request, and the other is to decide.
@@ -88,14 +92,14 @@ where
             connector,
             request: Some(request),
             history: Past::none(),
-            step: Step::Pick,
+            step: Step::Start,
         }
     }
 
     /// Ends the request here, as dropping it would, and tells what was tried so far: for a caller
     /// whose own time limit has passed. Not to be polled afterwards.
     pub fn abandon(mut self: Pin<&mut Self>) -> Error<S::Error> {
-        self.as_mut().end_attempt();
+        self.as_mut().end_drawn();
         let mut this = self.project();
         this.step.set(Step::Done);
         let tried = this
@@ -114,14 +118,14 @@ impl<S, P, R, C, Y, K> ResponseFuture<S, P, R, C, Y, K>
 where
     S: Service<Attempt<P, R>>,
 {
-    /// Drops the attempt, if one is under way, and then gives back what is held of its peer.
+    /// Drops an attempt on a peer that was drawn, if one is under way, and then leaves the peer.
     #[cold]
     #[inline(never)]
-    pub(crate) fn end_attempt(self: Pin<&mut Self>) {
+    pub(crate) fn end_drawn(self: Pin<&mut Self>) {
         let mut this = self.project();
-        if let StepProj::Call { held, .. } = this.step.as_mut().project() {
-            let held = held.take();
-            let _given_back = held.and_then(|held| held.into_place(&this.handle.roster));
+        if let StepProj::Drawn { entry, .. } = this.step.as_mut().project() {
+            let member = this.handle.roster.member(*entry);
+            let _entered = member.map(|member| Entered::resume(member, *entry));
             this.step.set(Step::Done);
         }
     }
@@ -138,27 +142,21 @@ where
     type Output = Result<S::Response, Error<S::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut ready = false;
-        let sent = match self.step {
-            _ if !K::UNIFORM || self.history.is_some() => None,
-            Step::Pick => {
+        let entry = match self.step {
+            Step::Start if K::UNIFORM => {
                 let this = self.as_mut().project();
                 if let Err(error) = ready!(this.connector.poll_ready(cx)) {
                     return Poll::Ready(Err(self.unready(error)));
                 }
-                ready = true;
-                self.as_mut().send()
+                match self.as_mut().send() {
+                    Some(entry) => entry,
+                    None => return self.fail_over(true, cx),
+                }
             }
-            Step::Call {
-                held: Some(Held::Light(entry)),
-                ..
-            } => Some(entry),
-            _ => None,
+            Step::Drawn { entry, .. } => entry,
+            _ => return self.fail_over(false, cx),
         };
-        match sent {
-            Some(entry) => self.receive(entry, cx),
-            None => self.fail_over(ready, cx),
-        }
+        self.receive(entry, cx)
     }
 }
 
@@ -181,8 +179,7 @@ where
         let attempt = attempt(shared, peer, standing, this.request);
         let future = this.connector.call(attempt);
         let entry = entered.keep();
-        let held = Some(Held::Light(entry));
-        this.step.set(Step::Call { future, held });
+        this.step.set(Step::Drawn { future, entry });
         Some(entry)
     }
 
@@ -195,25 +192,27 @@ where
     ) -> Poll<Result<S::Response, Error<S::Error>>> {
         let mut this = self.as_mut().project();
         let Handle { shared, roster } = &**this.handle;
-        let StepProj::Call { future, held } = this.step.as_mut().project() else {
+        let StepProj::Drawn { future, .. } = this.step.as_mut().project() else {
             polled_too_often()
         };
         let outcome = ready!(future.poll(cx));
         let verdict = shared.classify.classify(outcome.as_ref());
         let settles = verdict.peer == PeerVerdict::Healthy && verdict.retry == Retry::Never;
+        let Some(member) = roster.member(entry) else {
+            polled_too_often()
+        };
         match outcome {
-            Ok(response) if settles && let Some(member) = roster.member(entry) => {
+            Ok(response) if settles && this.history.is_none() => {
                 note_healthy(member, entry.generation, &shared.policy);
-                // Given back after the attempt is dropped, as a drain waits for it; and not by this
+                // Left after the attempt is dropped, as a drain waits for it; and not by this
                 // future's own drop, whatever the attempt's does.
                 let _entered = Entered::resume(member, entry);
                 this.step.set(Step::Done);
                 Poll::Ready(Ok(response))
             }
             outcome => {
-                let Some(place) = held.take().and_then(|held| held.into_place(roster)) else {
-                    polled_too_often()
-                };
+                let place = Entered::resume(member, entry).into_place();
+                this.step.set(Step::Done);
                 match self.as_mut().learn(place, &verdict, outcome) {
                     Some(outcome) => Poll::Ready(outcome),
                     None => self.fail_over(false, cx),

@@ -14,6 +14,7 @@ use crate::classify::Classify;
 use crate::future::{ResponseFuture, Step};
 use crate::history::{History, Past, Role};
 use crate::pick::Pick;
+use crate::place::Place;
 use crate::replay::Replay;
 
 /// A leg that can be handed on.
@@ -25,7 +26,7 @@ where
 {
     /// Whether an attempt is out on a peer.
     pub(crate) fn is_attempting(&self) -> bool {
-        matches!(self.step, Step::Call { .. })
+        matches!(self.step, Step::Drawn { .. } | Step::Call { .. })
     }
 
     /// Whether the other leg is to decide; then this one never resolves.
@@ -36,7 +37,8 @@ where
     /// The members that it is on, has tried, or was told to avoid.
     fn engaged(&self) -> impl Iterator<Item = u32> {
         let on = match &self.step {
-            Step::Call { held, .. } => held.as_ref().and_then(|h| h.member(&self.handle.roster)),
+            Step::Drawn { entry, .. } => self.handle.roster.member(*entry),
+            Step::Call { place, .. } => place.as_ref().map(Place::member),
             _ => None,
         };
         let tried = self.history.excluded();
@@ -51,7 +53,7 @@ where
 
     /// Ends the leg, with or without an attempt under way, and gives what it had learnt.
     pub(crate) fn surrender(mut self: Pin<&mut Self>) -> History<P, S::Response, S::Error> {
-        self.as_mut().end_attempt();
+        self.as_mut().end_drawn();
         let mut this = self.project();
         this.step.set(Step::Done);
         this.history.take().map_or_else(History::default, |h| *h)
@@ -103,6 +105,7 @@ where
         this.history.get_or_insert_default().role = Role::First;
         let mut leg = Self::new(this.handle.clone(), this.connector.clone(), request);
         leg.history = Past::of(hedge);
+        leg.step = Step::Pick;
         Some(leg)
     }
 }

@@ -140,7 +140,6 @@ mod guard;
 mod health;
 mod hedge;
 mod hedge_future;
-mod held;
 mod history;
 mod in_flight;
 mod layer;
