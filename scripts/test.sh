@@ -8,14 +8,33 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-install_mariadb() {
+galera_installed() {
+    local library
+    for library in /usr/{lib,lib64,local/lib}/{,galera/,galera-4/}libgalera_smm.so \
+        /opt/homebrew/lib/libgalera_smm.dylib; do
+        [ -e "$library" ] && return
+    done
+    return 1
+}
+
+installed() {
+    local program
+    for program in mariadbd mariadb-install-db haproxy rsync; do
+        command -v "$program" >/dev/null || return
+    done
+    galera_installed
+}
+
+install_servers() {
     if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }; then
-        echo "The tests start MariaDB servers of their own. Please install the server so that" >&2
-        echo "'mariadbd' and 'mariadb-install-db' can be found (Debian, Ubuntu: the package" >&2
-        echo "mariadb-server; Fedora: mariadb-server; Homebrew: mariadb), then run this again." >&2
+        echo "The tests start MariaDB servers, Galera clusters and HAProxies of their own. Please" >&2
+        echo "install them, so that 'mariadbd', 'mariadb-install-db', 'haproxy' and 'rsync' can be" >&2
+        echo "found, and Galera's libgalera_smm.so where packages put it, then run this again:" >&2
+        echo "on Debian and Ubuntu the packages mariadb-server, galera-4 and haproxy; on Fedora" >&2
+        echo "mariadb-server, mariadb-server-galera and haproxy." >&2
         exit 1
     fi
-    # Only the binaries are wanted: no service of the package's own may start.
+    # Only the binaries are wanted: no service of the packages' own may start.
     local policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
@@ -24,11 +43,11 @@ install_mariadb() {
     fi
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --no-install-recommends mariadb-server
+        apt-get install --yes --no-install-recommends mariadb-server galera-4 haproxy
 }
 
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
-command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || install_mariadb
+installed || install_servers
 
 cargo test --workspace --locked
 # What the balancer has behind features, too.

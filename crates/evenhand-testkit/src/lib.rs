@@ -4,6 +4,12 @@
 //! | --- | --- |
 //! | [`fake`] | [`FakeMySql`]: an in-process MySQL server that fails on command |
 //! | [`mariadb`] | [`MariaDb`]: real `mariadbd` processes |
+//! | [`galera`] | [`Galera`]: real Galera clusters |
+//! | [`haproxy`] | [`HaProxy`]: a real HAProxy |
+//! | [`fault_proxy`] | [`FaultProxy`]: a network that fails on command, before any peer |
+//! | [`blackhole`] | [`Blackhole`]: an address on which connects hang |
+//! | `process` | a server's process, which must not outlive the test |
+//! | `sql` | one statement on a server |
 //! | `port` | a loopback port that stays ours while nothing listens on it |
 //!
 //! The double is for what a real server cannot be made to do, or not quickly: a reply cut in half,
@@ -12,9 +18,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blackhole;
 pub mod fake;
+pub mod fault_proxy;
+pub mod galera;
+pub mod haproxy;
 pub mod mariadb;
 mod port;
+mod process;
+mod sql;
 
+pub use blackhole::Blackhole;
 pub use fake::{ErrPacket, FakeMySql, FakeMySqlBuilder, Fault, Value};
+pub use fault_proxy::{Direction, FaultProxy};
+pub use galera::{Galera, GaleraBuilder, GaleraError, GaleraNode};
+pub use haproxy::{HaProxy, HaProxyError};
 pub use mariadb::{MariaDb, MariaDbBuilder, MariaDbError};

@@ -3,40 +3,42 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | `builder.rs` | [`MariaDbBuilder`]: settings, and the start |
 //! | `template.rs` | the data directory that every server starts from |
-//! | `process.rs` | starting, waiting for and signalling a process |
+//! | `owner.rs` | the user that servers run as |
+//! | `ready.rs` | whether a server that was started answers |
 //! | `error.rs` | [`MariaDbError`] |
 //!
 //! A server takes about a third of a second to start and 60 MB of memory. All calls block: inside
 //! an async test use `tokio::task::spawn_blocking`, or accept that they hold up a worker.
 
+mod builder;
 mod error;
-mod process;
+mod owner;
+mod ready;
 mod template;
 
 use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::thread;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::port::ReservedPort;
-use process::{Owner, Start};
-use template::Template;
+use crate::process::{self, Process};
+use owner::Owner;
+use ready::Start;
 
+pub use builder::MariaDbBuilder;
 pub use error::MariaDbError;
 
 /// How long a server may take to answer after its start.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// How many ports a start tries before it gives up.
-const PORTS: u32 = 5;
-
 /// A running `mariadbd`.
 ///
 /// `root` logs in without a password, and there is an empty database `test`. It listens on
@@ -57,84 +59,12 @@ const PORTS: u32 = 5;
 /// ```
 #[derive(Debug)]
 pub struct MariaDb {
-    child: Option<Child>,
+    // Before the folder, so that it is gone when its files go.
+    process: Option<Process>,
     port: ReservedPort,
     folder: TempDir,
     owner: Option<Owner>,
     args: Vec<String>,
-}
-
-/// Settings of a [`MariaDb`].
-#[derive(Clone, Debug, Default)]
-#[must_use = "a builder does nothing until it is started"]
-pub struct MariaDbBuilder {
-    args: Vec<String>,
-}
-
-impl MariaDbBuilder {
-    /// Another argument for `mariadbd`, such as `--wait-timeout=1`; it may override the testkit's
-    /// own. MariaDB takes a `--max-connections` below 10 for 10, and lets `root` in once more when
-    /// they are used up.
-    pub fn arg(mut self, arg: impl Into<String>) -> Self {
-        self.args.push(arg.into());
-        self
-    }
-
-    /// Starts a server and waits until it answers, for 30 seconds at most.
-    ///
-    /// # Errors
-    /// If MariaDB is not installed, a folder or port cannot be had, or the server ends or stays
-    /// silent; then with the end of its log.
-    pub fn start(&self) -> Result<MariaDb, MariaDbError> {
-        let owner = Owner::find()?;
-        // Before the template, for the better message.
-        process::find("mariadbd")?;
-        let template = Template::get(owner.as_ref())?;
-        let folder = tempfile::Builder::new()
-            .prefix("evenhand-mariadb-")
-            .tempdir()
-            .map_err(MariaDbError::io("create a temporary folder"))?;
-        if let Some(owner) = &owner {
-            owner.give(folder.path())?;
-        }
-        template.write(&folder.path().join("data"), owner.as_ref())?;
-        let port = reserve()?;
-        let mut db = MariaDb {
-            child: None,
-            port,
-            folder,
-            owner,
-            args: self.args.clone(),
-        };
-        let mut ports = 1;
-        while let Err(error) = db.launch() {
-            if ports == PORTS || !lost_its_port(&error) {
-                return Err(error);
-            }
-            ports += 1;
-            db.port = reserve()?;
-        }
-        Ok(db)
-    }
-
-    /// Starts `n` servers with these settings side by side; if one fails, the others are ended,
-    /// too.
-    ///
-    /// # Errors
-    /// As [`start`](MariaDbBuilder::start); the first of them.
-    pub fn start_many(&self, n: usize) -> Result<Vec<MariaDb>, MariaDbError> {
-        thread::scope(|scope| {
-            let starts: Vec<_> = (0..n).map(|_| scope.spawn(|| self.start())).collect();
-            starts
-                .into_iter()
-                .map(|start| {
-                    start
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        })
-    }
 }
 
 impl MariaDb {
@@ -176,7 +106,7 @@ impl MariaDb {
 
     /// The server's process; `None` after [`kill`](MariaDb::kill) or [`stop`](MariaDb::stop).
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.as_ref().map(Process::id)
     }
 
     /// The end of the server's error log, for a test's own messages.
@@ -190,12 +120,9 @@ impl MariaDb {
     /// # Errors
     /// If the operating system refuses.
     pub fn kill(&mut self) -> Result<(), MariaDbError> {
-        if let Some(child) = &mut self.child {
-            child
-                .kill()
-                .and_then(|()| child.wait())
-                .map_err(MariaDbError::io("kill mariadbd"))?;
-            self.child = None;
+        if let Some(process) = &mut self.process {
+            process.kill().map_err(MariaDbError::io("kill mariadbd"))?;
+            self.process = None;
         }
         Ok(())
     }
@@ -206,13 +133,16 @@ impl MariaDb {
     /// # Errors
     /// If the operating system refuses.
     pub fn stop(&mut self) -> Result<(), MariaDbError> {
-        let Some(child) = &mut self.child else {
+        if self.process.is_none() {
+            return Ok(());
+        }
+        self.signal(Signal::SIGTERM)?;
+        self.signal(Signal::SIGCONT)?;
+        let Some(process) = &mut self.process else {
             return Ok(());
         };
-        // Until it is waited for, its process id cannot become another's.
-        process::signal(child.id(), Signal::SIGTERM)?;
-        process::signal(child.id(), Signal::SIGCONT)?;
-        process::wait_until_it_ends(child, STOP_LIMIT)
+        process
+            .wait_until_it_ends(STOP_LIMIT)
             .map_err(MariaDbError::io("wait for mariadbd to end"))?;
         self.kill()
     }
@@ -223,8 +153,7 @@ impl MariaDb {
     /// # Errors
     /// [`MariaDbError::NotRunning`] after a kill or stop.
     pub fn freeze(&self) -> Result<(), MariaDbError> {
-        let pid = self.signal(Signal::SIGSTOP)?;
-        process::wait_until_stopped(pid);
+        self.signal(Signal::SIGSTOP)?.wait_until_stopped();
         Ok(())
     }
 
@@ -245,29 +174,105 @@ impl MariaDb {
         self.stop()?;
         let begun = Instant::now();
         loop {
-            match self.launch() {
+            match self.launch(&[]) {
                 Err(error) if lost_its_port(&error) && begun.elapsed() < START_LIMIT => {}
                 done => return done,
             }
         }
     }
 
+    /// Its data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its Unix socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("sock")
+    }
+
+    /// Makes a file in its folder one that it may write to.
+    pub(crate) fn give(&self, path: &Path) -> Result<(), MariaDbError> {
+        self.owner.as_ref().map_or(Ok(()), |owner| owner.give(path))
+    }
+
+    /// All that it has logged since its latest start.
+    pub(crate) fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log()).unwrap_or_default()).into_owned()
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("error.log")
     }
 
-    fn signal(&self, signal: Signal) -> Result<u32, MariaDbError> {
-        let pid = self
-            .pid()
+    fn signal(&self, signal: Signal) -> Result<&Process, MariaDbError> {
+        let process = self
+            .process
+            .as_ref()
             .ok_or(MariaDbError::NotRunning { port: self.port() })?;
-        process::signal(pid, signal)?;
-        Ok(pid)
+        process
+            .signal(signal)
+            .map_err(|source| MariaDbError::Signal {
+                signal: signal.as_str(),
+                pid: process.id(),
+                source,
+            })?;
+        Ok(process)
     }
 
-    /// Starts the process and waits until it answers; kills it if it does not.
-    fn launch(&mut self) -> Result<(), MariaDbError> {
+    /// Says so, with the end of its log, if the process has ended by itself.
+    pub(crate) fn check_it_runs(&mut self) -> Result<(), MariaDbError> {
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        let ended = process.ended();
+        match ended.map_err(MariaDbError::io("look after mariadbd"))? {
+            Some(status) => Err(self.ended(status)),
+            None => Ok(()),
+        }
+    }
+
+    fn ended(&mut self, status: ExitStatus) -> MariaDbError {
+        self.process = None;
+        MariaDbError::Ended {
+            port: self.port(),
+            status,
+            log: self.log_tail(),
+        }
+    }
+
+    /// A command that runs `mariadbd` on its folder and port.
+    pub(crate) fn command(&self) -> Result<Command, MariaDbError> {
         let folder = self.folder.path();
-        let pid_file = folder.join("mariadbd.pid");
+        let user = self.owner.as_ref().map(Owner::ids);
+        let mut command = process::command(&find("mariadbd")?, user);
+        command
+            // Must come first.
+            .arg("--no-defaults")
+            .arg(format!("--datadir={}", self.data().display()))
+            .arg(format!("--socket={}", self.socket().display()))
+            .arg(format!("--pid-file={}", self.pid_file().display()))
+            .arg(format!("--tmpdir={}", folder.display()))
+            .arg(format!("--port={}", self.port()))
+            .args([
+                "--bind-address=127.0.0.1",
+                "--skip-name-resolve",
+                "--skip-log-bin",
+            ])
+            .args(["--performance-schema=0", "--innodb-buffer-pool-size=16M"])
+            .args([template::LOG_FILE_SIZE, template::DATA_FILE_PATH])
+            .args(&self.args);
+        Ok(command)
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.folder.path().join("mariadbd.pid")
+    }
+
+    /// Starts the process, with these arguments, too, and waits until it answers; kills it if it
+    /// does not.
+    pub(crate) fn launch(&mut self, more_args: &[String]) -> Result<(), MariaDbError> {
+        let pid_file = self.pid_file();
         // One that was killed has left its own.
         let _ = fs::remove_file(&pid_file);
         let log = OpenOptions::new()
@@ -279,49 +284,26 @@ impl MariaDb {
         let log_too = log
             .try_clone()
             .map_err(MariaDbError::io("create the error log"))?;
-
-        let mut command = process::command(&process::find("mariadbd")?, self.owner.as_ref());
+        let mut command = self.command()?;
         command
-            // Must come first.
-            .arg("--no-defaults")
-            .arg(format!("--datadir={}", folder.join("data").display()))
-            .arg(format!("--socket={}", folder.join("sock").display()))
-            .arg(format!("--pid-file={}", pid_file.display()))
-            .arg(format!("--tmpdir={}", folder.display()))
-            .arg(format!("--port={}", self.port()))
-            .args([
-                "--bind-address=127.0.0.1",
-                "--skip-name-resolve",
-                "--skip-log-bin",
-            ])
-            .args(["--performance-schema=0", "--innodb-buffer-pool-size=16M"])
-            .args([template::LOG_FILE_SIZE, template::DATA_FILE_PATH])
-            .args(&self.args)
+            .args(more_args)
             .stdin(Stdio::null())
             .stdout(log_too)
             .stderr(log);
-        let child = process::launch(command).map_err(MariaDbError::io("run mariadbd"))?;
+        let process = process::launch(command).map_err(MariaDbError::io("run mariadbd"))?;
         // From here on it is killed on drop.
-        let child = self.child.insert(child);
+        let process = self.process.insert(process);
         let addr = self.port.addr();
-        let start = process::wait_until_it_answers(child, &pid_file, addr, START_LIMIT)
+        let start = ready::wait_until_it_answers(process, &pid_file, addr, START_LIMIT)
             .map_err(MariaDbError::io("wait for mariadbd to answer"))?;
-        let port = self.port();
         match start {
             Start::Answers => Ok(()),
-            Start::Ended(status) => {
-                self.child = None;
-                Err(MariaDbError::Ended {
-                    port,
-                    status,
-                    log: self.log_tail(),
-                })
-            }
+            Start::Ended(status) => Err(self.ended(status)),
             Start::Silent => {
                 self.kill()?;
                 let log = self.log_tail();
                 Err(MariaDbError::Silent {
-                    port,
+                    port: self.port(),
                     limit: START_LIMIT,
                     log,
                 })
@@ -330,19 +312,25 @@ impl MariaDb {
     }
 }
 
-impl Drop for MariaDb {
-    fn drop(&mut self) {
-        // There is nobody to tell; the folder goes with its own drop.
-        let _ = self.kill();
-    }
-}
-
-fn reserve() -> Result<ReservedPort, MariaDbError> {
-    ReservedPort::any().map_err(MariaDbError::io("find a free port on 127.0.0.1"))
+/// Looks for a program of MariaDB's.
+fn find(program: &'static str) -> Result<PathBuf, MariaDbError> {
+    process::find(program).ok_or(MariaDbError::Missing { program })
 }
 
 /// Whether the server ended because something else listens on its port.
 fn lost_its_port(error: &MariaDbError) -> bool {
     const CANNOT_BIND: &str = "Can't start server: Bind on TCP/IP port";
     matches!(error, MariaDbError::Ended { log, .. } if log.contains(CANNOT_BIND))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_the_way_to_get_it() {
+        let error = find("mariadbd-that-nobody-has").unwrap_err().to_string();
+        assert!(error.contains("mariadbd-that-nobody-has"), "{error}");
+        assert!(error.contains("apt-get install mariadb-server"), "{error}");
+    }
 }

@@ -11,7 +11,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::MariaDbError;
-use super::process::{Owner, find, tail};
+use super::find;
+use super::owner::Owner;
+use crate::process::tail;
 
 /// Sizes that servers on this template must be given, too.
 pub(super) const LOG_FILE_SIZE: &str = "--innodb-log-file-size=4M";

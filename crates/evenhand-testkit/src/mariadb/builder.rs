@@ -1,0 +1,93 @@
+//! [`MariaDbBuilder`]: what a server is to be like, and its start.
+
+use std::thread;
+
+use super::error::MariaDbError;
+use super::owner::Owner;
+use super::template::Template;
+use super::{MariaDb, find, lost_its_port};
+use crate::port::ReservedPort;
+
+/// How many ports a start tries before it gives up.
+const PORTS: u32 = 5;
+
+/// Settings of a [`MariaDb`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct MariaDbBuilder {
+    args: Vec<String>,
+}
+
+impl MariaDbBuilder {
+    /// Another argument for `mariadbd`, such as `--wait-timeout=1`; it may override the testkit's
+    /// own. MariaDB takes a `--max-connections` below 10 for 10, and lets `root` in once more when
+    /// they are used up.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Starts a server and waits until it answers, for 30 seconds at most.
+    ///
+    /// # Errors
+    /// If MariaDB is not installed, a folder or port cannot be had, or the server ends or stays
+    /// silent; then with the end of its log.
+    pub fn start(&self) -> Result<MariaDb, MariaDbError> {
+        let mut db = self.prepare()?;
+        let mut ports = 1;
+        while let Err(error) = db.launch(&[]) {
+            if ports == PORTS || !lost_its_port(&error) {
+                return Err(error);
+            }
+            ports += 1;
+            db.port = reserve()?;
+        }
+        Ok(db)
+    }
+
+    /// A server with its folder, its data and its port, that does not run yet.
+    pub(crate) fn prepare(&self) -> Result<MariaDb, MariaDbError> {
+        let owner = Owner::find()?;
+        // Before the template, for the better message.
+        find("mariadbd")?;
+        let template = Template::get(owner.as_ref())?;
+        let folder = tempfile::Builder::new()
+            .prefix("evenhand-mariadb-")
+            .tempdir()
+            .map_err(MariaDbError::io("create a temporary folder"))?;
+        if let Some(owner) = &owner {
+            owner.give(folder.path())?;
+        }
+        template.write(&folder.path().join("data"), owner.as_ref())?;
+        Ok(MariaDb {
+            process: None,
+            port: reserve()?,
+            folder,
+            owner,
+            args: self.args.clone(),
+        })
+    }
+
+    /// Starts `n` servers with these settings side by side; if one fails, the others are ended,
+    /// too.
+    ///
+    /// # Errors
+    /// As [`start`](MariaDbBuilder::start); the first of them.
+    pub fn start_many(&self, n: usize) -> Result<Vec<MariaDb>, MariaDbError> {
+        thread::scope(|scope| {
+            let starts: Vec<_> = (0..n).map(|_| scope.spawn(|| self.start())).collect();
+            starts
+                .into_iter()
+                .map(|start| {
+                    start
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        })
+    }
+}
+
+fn reserve() -> Result<ReservedPort, MariaDbError> {
+    ReservedPort::any().map_err(MariaDbError::io("find a free port on 127.0.0.1"))
+}
