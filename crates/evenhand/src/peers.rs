@@ -90,6 +90,9 @@ impl<P> Peers<P> {
 
     /// Removes a peer. Attempts under way on it go on, and what they learn is of no more account.
     ///
+    /// What was given for it is dropped when the last of them has ended and each clone of a
+    /// balancer that was used before has been used again or dropped.
+    ///
     /// # Errors
     ///
     /// [`PeersError::Unknown`] if there is none of that name.
