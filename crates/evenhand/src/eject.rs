@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accrual::{Accrual, FailureRate};
+use crate::book::Counts;
 use crate::classify::{PeerVerdict, Verdict};
 use crate::health::Phase;
 use crate::member::Member;
 use crate::random::Random;
-use crate::set::Counts;
 
 /// The check interval where none is given: 30 s.
 pub const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(30);

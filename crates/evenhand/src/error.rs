@@ -154,6 +154,27 @@ impl<E: std::error::Error + 'static> std::error::Error for Error<E> {
     }
 }
 
+/// A change to a peer set that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeersError {
+    /// Two peers have this name.
+    Duplicate(Arc<str>),
+    /// No peer has this name.
+    Unknown(Arc<str>),
+}
+
+impl fmt::Display for PeersError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate(name) => write!(f, "two peers are named `{name}`; names are unique"),
+            Self::Unknown(name) => write!(f, "no peer is named `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for PeersError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

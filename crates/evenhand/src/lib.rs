@@ -127,6 +127,7 @@
 
 mod accrual;
 mod attempt;
+mod book;
 mod check;
 pub mod classify;
 #[cfg(feature = "discover")]
@@ -167,6 +168,7 @@ mod serialize;
 mod service;
 mod set;
 mod status;
+mod view;
 
 pub use accrual::Accrual;
 pub use attempt::{Attempt, Ticket};
@@ -175,7 +177,7 @@ pub use classify::{
     AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,
 };
 pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, Eject};
-pub use error::{Cause, Error, Tried};
+pub use error::{Cause, Error, PeersError, Tried};
 pub use event::{Event, EventKind, Events, Lagged};
 pub use future::ResponseFuture;
 pub use guard::TaskGuard;
@@ -190,5 +192,4 @@ pub use per_peer::{PerPeer, PerPeerFuture};
 pub use pick::{Candidates, LeastInFlight, Pick, Uniform, Weighted};
 pub use replay::{Cloned, Once, Replay};
 pub use service::Balance;
-pub use set::PeersError;
 pub use status::{State, Status};

@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::Notify;
 
 use crate::accrual::Accrual;
+use crate::book::{Change, Counts, Record};
 use crate::event::EventKind;
 use crate::health::{Health, Reading};
 use crate::in_flight::InFlight;
 use crate::policy::{Policy, PolicyId};
-use crate::set::{Change, Counts, Record, Set};
+use crate::set::Set;
 
 /// How much one failure weighs against a peer that is compared by its attempts in flight.
 ///

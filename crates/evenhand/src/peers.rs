@@ -5,12 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::{Change, Record};
+use crate::error::PeersError;
 use crate::event::{EventKind, Events};
 use crate::health::Phase;
 use crate::member::Member;
 use crate::peer::Peer;
 use crate::place::hold;
-use crate::set::{Change, PeersError, Record, Set};
+use crate::set::Set;
 use crate::status::Status;
 
 /// A set of equal peers and the health of each. Clones share one set.

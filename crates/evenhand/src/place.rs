@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::book::{Change, Record};
 use crate::classify::{PeerVerdict, Verdict};
 use crate::eject::within_bounds;
 use crate::event::EventKind;
@@ -18,7 +19,8 @@ use crate::policy::Policy;
 use crate::probe::Alarm;
 use crate::random::Random;
 use crate::roster::Entered;
-use crate::set::{Change, Record, Set, View};
+use crate::set::Set;
+use crate::view::View;
 
 /// What a peer was when it was picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

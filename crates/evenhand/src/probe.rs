@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
 
+use crate::book::Change;
 use crate::classify::{PeerVerdict, Verdict};
 use crate::event::EventKind;
 use crate::health::Phase;
@@ -20,7 +21,7 @@ use crate::member::Member;
 use crate::peer::{Occupied, Peer};
 use crate::place::Place;
 use crate::policy::Policy;
-use crate::set::{Change, Set};
+use crate::set::Set;
 
 type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 

@@ -5,7 +5,7 @@
 //! reader may see half changed. That is enough for a draw, since whoever was drawn has its word
 //! read before it gets the attempt, and the word is what counts (see [`health`](crate::health)).
 //! What needs more than a draw (a peer that is due, a weight, a clock) finds the list empty, and
-//! goes by the [`View`](crate::set::View). When members come or go the roster is replaced, and
+//! goes by the [`View`](crate::view::View). When members come or go the roster is replaced, and
 //! stays empty from then on.
 
 use std::sync::Arc;

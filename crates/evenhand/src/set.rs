@@ -12,95 +12,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
+use crate::book::{Book, Change, Counts, Record};
+use crate::error::PeersError;
 use crate::event::{CAPACITY, Event, EventKind};
 use crate::health::Phase;
 use crate::member::Member;
-use crate::pick::running_weights;
 use crate::policy::Policies;
 use crate::roster::Roster;
 use crate::status::{State, Status};
-
-/// What picks see.
-pub(crate) struct View<P> {
-    /// The members, whatever their state.
-    pub(crate) roster: Arc<Roster<P>>,
-    /// The members that are up, by their indexes in the roster.
-    pub(crate) up: Box<[u32]>,
-    /// The members that wait for an attempt to probe them, likewise.
-    pub(crate) due: Box<[u32]>,
-    /// Running totals of the weights of `up`; empty while all weigh the same.
-    pub(crate) weights: Box<[u64]>,
-    /// Some member is ejected and no timer will tell when it is due, so picks must look.
-    pub(crate) untimed: bool,
-}
-
-/// How many members are up, of how many.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counts {
-    pub(crate) up: usize,
-    pub(crate) members: usize,
-}
-
-/// What the set knows of an ejected member beside its word.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Record {
-    /// When its next probe is due. Meaningful while it is ejected.
-    pub(crate) due: Option<Instant>,
-    /// A timer runs that will act at that time.
-    pub(crate) timed: bool,
-    /// At that time a background probe goes out, so attempts leave the member alone.
-    pub(crate) background: bool,
-    /// Ejected by an operator, so it is nobody's last resort.
-    pub(crate) by_hand: bool,
-}
-
-impl Record {
-    /// Due after `interval`; by a timer if there is a runtime for one.
-    pub(crate) fn due_in(interval: Duration, background: bool) -> Self {
-        let timed = Handle::try_current().is_ok();
-        Self {
-            due: Some(Instant::now() + interval),
-            timed,
-            background: timed && background,
-            by_hand: false,
-        }
-    }
-
-    /// What the timer is to be set to, if there is to be one.
-    pub(crate) fn alarm(&self, generation: u32) -> Option<(u32, Instant)> {
-        self.due.filter(|_| self.timed).map(|due| (generation, due))
-    }
-}
-
-/// A transition that took place.
-pub(crate) enum Change {
-    /// Worth an event.
-    Told(EventKind),
-    /// An ejected peer's time has come.
-    Due,
-    /// From now on picks look at the clock to see when an ejected peer's time has come.
-    Untimed,
-    /// Only what picks see has changed.
-    Quiet,
-}
-
-struct Book<P> {
-    roster: Arc<Roster<P>>,
-    /// One for each member. Boxed, as few members are ejected at a time.
-    records: Vec<Option<Box<Record>>>,
-    next_id: u32,
-}
-
-impl<P> Book<P> {
-    fn entries(&self) -> impl Iterator<Item = (&Arc<Member<P>>, Option<&Record>)> {
-        let records = self.records.iter().map(Option::as_deref);
-        self.roster.members().iter().zip(records)
-    }
-}
+use crate::view::View;
 
 pub(crate) struct Set<P> {
     view: ArcSwap<View<P>>,
@@ -113,11 +36,7 @@ pub(crate) struct Set<P> {
 
 impl<P> Set<P> {
     pub(crate) fn new() -> Arc<Self> {
-        let book = Book {
-            roster: Roster::new(Vec::new()),
-            records: Vec::new(),
-            next_id: 0,
-        };
+        let book = Book::new();
         Arc::new(Self {
             view: ArcSwap::from_pointee(View::new(&book)),
             book: Mutex::new(book),
@@ -361,81 +280,11 @@ impl<P> Set<P> {
     }
 }
 
-impl<P> View<P> {
-    fn new(book: &Book<P>) -> Self {
-        let mut up = Vec::with_capacity(book.records.len());
-        let mut due = Vec::new();
-        let mut untimed = false;
-        for (index, (member, record)) in (0..).zip(book.entries()) {
-            match member.health.read().phase {
-                Phase::Up => up.push(index),
-                Phase::Due => due.push(index),
-                Phase::Ejected => untimed |= record.is_none_or(|record| !record.timed),
-                Phase::Probing | Phase::Draining => {}
-            }
-        }
-        let roster = book.roster.clone();
-        let equal = {
-            let mut all = roster.at(&up).map(|member| member.weight());
-            let first = all.next().unwrap_or(1);
-            first > 0 && all.all(|weight| weight == first)
-        };
-        let weights = if equal {
-            Vec::new()
-        } else {
-            running_weights(&roster, &up)
-        };
-        if untimed || !due.is_empty() {
-            roster.hide();
-        } else {
-            roster.show(&up);
-        }
-        Self {
-            roster,
-            up: up.into(),
-            due: due.into(),
-            weights: weights.into(),
-            untimed,
-        }
-    }
-
-    /// How many members there are, whatever their state.
-    pub(crate) fn members(&self) -> usize {
-        self.roster.members().len()
-    }
-
-    /// The peers that are up.
-    pub(crate) fn up(&self) -> impl Iterator<Item = &Arc<Member<P>>> {
-        self.roster.at(&self.up)
-    }
-}
-
 impl<P> fmt::Debug for Set<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.statuses()).finish()
     }
 }
-
-/// A change to a peer set that cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PeersError {
-    /// Two peers have this name.
-    Duplicate(Arc<str>),
-    /// No peer has this name.
-    Unknown(Arc<str>),
-}
-
-impl fmt::Display for PeersError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Duplicate(name) => write!(f, "two peers are named `{name}`; names are unique"),
-            Self::Unknown(name) => write!(f, "no peer is named `{name}`"),
-        }
-    }
-}
-
-impl std::error::Error for PeersError {}
 
 #[cfg(test)]
 mod tests {
