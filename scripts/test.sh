@@ -57,6 +57,9 @@ cargo test --package evenhand --all-features --locked
 RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \
     cargo test --locked --package evenhand --lib --release loom_
 
+# The driver's own example runs as it is documented.
+cargo run --locked --package evenhand-examples --example payments
+
 # The balancer stands without the MySQL crate, and so does what is built on it.
 cargo run --locked --package evenhand-examples --example echo --no-default-features
 if cargo tree --locked --package evenhand-examples --no-default-features --edges normal |

@@ -9,21 +9,22 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use evenhand::Ticket;
 use futures_core::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, Queryable, StatementLike, ToConnection};
 use mysql_async::{
-    BinaryProtocol, ChangeUserOpts, Conn, DriverError, Error, Params, QueryResult, Statement,
-    TextProtocol, ToConnectionResult, Transaction, TxOpts,
+    BinaryProtocol, Conn, DriverError, Error, Params, QueryResult, Statement, TextProtocol,
+    ToConnectionResult, TxOpts,
 };
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
 
+use crate::admission::{Held, Place};
 use crate::classify;
 use crate::endpoint::Endpoint;
+use crate::one_off;
+use crate::returning::{Returning, Way};
+use crate::transaction::Transaction;
 
 /// A connection to one peer, from [`Pool::get_conn`](crate::Pool::get_conn). It goes back to its
 /// pool when it is dropped.
@@ -36,24 +37,31 @@ use crate::endpoint::Endpoint;
 pub struct PeerConn {
     /// `None` only while it is being dropped.
     conn: Option<Conn>,
-    permit: Option<OwnedSemaphorePermit>,
+    held: Option<Held>,
     ticket: Ticket<Arc<Endpoint>>,
+    transaction: InTransaction,
     /// A failure of the connection was seen and judged.
     lost: Arc<AtomicBool>,
     /// The connection still works, but must not be used by anyone else.
     discard: bool,
 }
 
+/// Whether a [`Transaction`] was started on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InTransaction {
+    No,
+    Yes,
+    /// It was dropped, and nothing but a rollback may come next.
+    Dropped,
+}
+
 impl PeerConn {
-    pub(crate) fn new(
-        conn: Conn,
-        permit: OwnedSemaphorePermit,
-        ticket: Ticket<Arc<Endpoint>>,
-    ) -> Self {
+    pub(crate) fn new(conn: Conn, held: Held, ticket: Ticket<Arc<Endpoint>>) -> Self {
         Self {
             conn: Some(conn),
-            permit: Some(permit),
+            held: Some(held),
             ticket,
+            transaction: InTransaction::No,
             lost: Arc::default(),
             discard: false,
         }
@@ -64,7 +72,8 @@ impl PeerConn {
         self.ticket.peer().name()
     }
 
-    /// Starts a transaction. It stays on this peer, and is rolled back if it is dropped.
+    /// Starts a transaction. It stays on this peer, and is rolled back if it is dropped: before
+    /// the next statement on this connection, or when this is returned.
     ///
     /// # Errors
     ///
@@ -74,8 +83,22 @@ impl PeerConn {
         &mut self,
         options: TxOpts,
     ) -> mysql_async::Result<Transaction<'_>> {
-        let (conn, judge) = self.split()?;
-        judge.watch(conn.start_transaction(options)).await
+        Transaction::start(self, options).await
+    }
+
+    /// Holds a place among all of the pool's connections, too.
+    pub(crate) fn hold_in_all(&mut self, place: Option<Place>) {
+        if let Some(held) = &mut self.held {
+            held.hold_in_all(place);
+        }
+    }
+
+    /// The driver's own connection, for one statement; see `one_off` for what is kept.
+    pub(crate) fn into_one_off(mut self) -> mysql_async::Result<Conn> {
+        match (self.conn.take(), self.held.take()) {
+            (Some(conn), Some(held)) => Ok(one_off::prepare(conn, held, self.ticket.clone())),
+            _ => Err(DriverError::ConnectionClosed.into()),
+        }
     }
 
     /// Set once the connection, not a statement on it, has failed.
@@ -85,6 +108,20 @@ impl PeerConn {
 
     pub(crate) fn ticket(&self) -> &Ticket<Arc<Endpoint>> {
         &self.ticket
+    }
+
+    pub(crate) fn transaction(&mut self) -> &mut InTransaction {
+        &mut self.transaction
+    }
+
+    /// As [`split`](Self::split), once a dropped transaction is rolled back.
+    async fn ready(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
+        if self.transaction == InTransaction::Dropped {
+            let (conn, judge) = self.split()?;
+            judge.watch(conn.query_drop("ROLLBACK")).await?;
+            self.transaction = InTransaction::No;
+        }
+        self.split()
     }
 
     /// The connection, if it may be used, and who judges what comes of it.
@@ -137,7 +174,7 @@ impl Judge<'_> {
 impl Queryable for PeerConn {
     fn ping(&mut self) -> BoxFuture<'_, mysql_async::Result<()>> {
         Box::pin(async move {
-            let (conn, judge) = self.split()?;
+            let (conn, judge) = self.ready().await?;
             judge.watch(conn.ping()).await
         })
     }
@@ -150,7 +187,7 @@ impl Queryable for PeerConn {
         Q: AsQuery + 'a,
     {
         Box::pin(async move {
-            let (conn, judge) = self.split()?;
+            let (conn, judge) = self.ready().await?;
             judge.watch(conn.query_iter(query)).await
         })
     }
@@ -160,14 +197,14 @@ impl Queryable for PeerConn {
         Q: AsQuery + 'a,
     {
         Box::pin(async move {
-            let (conn, judge) = self.split()?;
+            let (conn, judge) = self.ready().await?;
             judge.watch(conn.prep(query)).await
         })
     }
 
     fn close(&mut self, statement: Statement) -> BoxFuture<'_, mysql_async::Result<()>> {
         Box::pin(async move {
-            let (conn, judge) = self.split()?;
+            let (conn, judge) = self.ready().await?;
             judge.watch(conn.close(statement)).await
         })
     }
@@ -183,7 +220,7 @@ impl Queryable for PeerConn {
     {
         let params = params.into();
         Box::pin(async move {
-            let (conn, judge) = self.split()?;
+            let (conn, judge) = self.ready().await?;
             judge.watch(conn.exec_iter(statement, params)).await
         })
     }
@@ -200,7 +237,7 @@ impl Queryable for PeerConn {
         P: Into<Params> + Send,
     {
         Box::pin(async move {
-            let (conn, judge) = self.split()?;
+            let (conn, judge) = self.ready().await?;
             judge.watch(conn.exec_batch(statement, params)).await
         })
     }
@@ -209,10 +246,10 @@ impl Queryable for PeerConn {
 /// Lets `"SELECT ..".first(&mut conn)` and its siblings run on this connection.
 impl<'a> ToConnection<'a, 'static> for &'a mut PeerConn {
     fn to_connection(self) -> ToConnectionResult<'a, 'static> {
-        match self.split() {
-            Ok((conn, _)) => ToConnectionResult::Immediate(conn.into()),
-            Err(error) => ToConnectionResult::Mediate(Box::pin(async move { Err(error) })),
-        }
+        ToConnectionResult::Mediate(Box::pin(async move {
+            let (conn, _) = self.ready().await?;
+            Ok(conn.into())
+        }))
     }
 }
 
@@ -229,7 +266,9 @@ impl Deref for PeerConn {
 
 impl Drop for PeerConn {
     fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else { return };
+        let Some(mut conn) = self.conn.take() else {
+            return;
+        };
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         if conn.is_disconnected() {
             if !self.lost.swap(true, Ordering::AcqRel) {
@@ -240,55 +279,25 @@ impl Drop for PeerConn {
             // The driver closes what is marked so, without a word to the peer.
             return;
         }
-        let returning = Returning {
-            conn,
-            _permit: self.permit.take(),
-            ticket: self.ticket.clone(),
+        let way = if self.discard || self.ticket.is_stale() {
+            Way::Close
+        } else if endpoint.resets() {
+            Way::Reset
+        } else if self.transaction != InTransaction::No {
+            Way::RollBack
+        } else {
+            // Nothing has to be waited for.
+            return;
         };
-        let keep = !self.discard && !self.ticket.is_stale();
-        let limit = endpoint.attempt_timeout;
         match Handle::try_current() {
-            Ok(runtime) if !keep => {
-                runtime.spawn(returning.close(limit));
+            Ok(runtime) => {
+                let returning = Returning::new(conn, self.held.take(), self.ticket.clone());
+                runtime.spawn(returning.go(way, endpoint.attempt_timeout));
             }
-            Ok(runtime) if endpoint.resets() => {
-                runtime.spawn(returning.reset(limit));
-            }
-            // Without a reset nothing has to be waited for; without a runtime nothing can be.
-            _ => {}
+            // Nothing can be waited for here. The driver's own task can, though without a limit,
+            // and a reset does for all: nobody may inherit this session.
+            Err(_) => conn.reset_connection(true),
         }
-    }
-}
-
-/// A connection on its way back, with its place among this client's connections.
-struct Returning {
-    conn: Conn,
-    _permit: Option<OwnedSemaphorePermit>,
-    ticket: Ticket<Arc<Endpoint>>,
-}
-
-impl Returning {
-    /// Makes the session as new and gives it back. If the peer does not answer in time, the
-    /// operation is dropped, which marks the connection to be closed.
-    async fn reset(mut self, limit: Duration) {
-        let reset = async {
-            if !self.conn.reset().await? {
-                // Servers before MySQL 5.7.3 and MariaDB 10.2.4 know only the older way.
-                self.conn.change_user(ChangeUserOpts::default()).await?;
-            }
-            Ok::<(), Error>(())
-        };
-        match timeout(limit, reset).await {
-            Ok(Ok(())) => {}
-            // A refused reset leaves a session that nobody may inherit.
-            Ok(Err(_)) => self.close(limit).await,
-            // A long rollback or a dead peer?
-            Err(_) => self.ticket.peer().check_now(&self.ticket),
-        }
-    }
-
-    async fn close(self, limit: Duration) {
-        let _ = timeout(limit, self.conn.disconnect()).await;
     }
 }
 

@@ -1,16 +1,16 @@
 //! Gets a connection from one peer, within its time.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenhand::{Attempt, Peers, State, Ticket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
+use crate::admission::{Held, Place, Places};
 use crate::conn::PeerConn;
 use crate::endpoint::{Endpoint, Peer};
 use crate::error::AttemptError;
@@ -61,15 +61,15 @@ async fn connect(
     deadline: Instant,
     peers: &Peers<Arc<Endpoint>>,
 ) -> Result<PeerConn, AttemptError> {
-    let endpoint: &Arc<Endpoint> = ticket.peer();
+    let peer: &Peer = ticket.peer();
     let opening = async {
-        let place = turn(endpoint, &endpoint.admission, deadline, peers).await?;
+        let place = turn(peer, &peer.places, deadline, peers).await?;
         // The attempt's time limit is of the login, not of the wait for a turn at it.
-        let _login = match endpoint.has_idle() {
+        let _login = match peer.has_idle() {
             true => None,
-            false => Some(turn(endpoint, &endpoint.logins, deadline, peers).await?),
+            false => Some(turn(peer, &peer.logins, deadline, peers).await?),
         };
-        Ok((endpoint.connect(deadline).await?, place))
+        Ok((peer.connect(deadline).await?, place))
     };
     let opened = tokio::select! {
         biased;
@@ -77,10 +77,10 @@ async fn connect(
         () = ticket.ejected() => Err(AttemptError::Ejected),
     };
     match opened {
-        Ok((conn, place)) => Ok(PeerConn::new(conn, place, ticket)),
+        Ok((conn, place)) => Ok(PeerConn::new(conn, Held::new(place), ticket)),
         Err(error) => {
             if let AttemptError::Slow(_) = error {
-                endpoint.check_now(&ticket);
+                peer.check_now(&ticket);
             }
             Err(error)
         }
@@ -90,25 +90,27 @@ async fn connect(
 /// A turn at what only so many may have at a time. Where all are taken, the request goes to a peer
 /// that has one to spare, and waits only while none has.
 async fn turn(
-    endpoint: &Endpoint,
-    turns: &Arc<Semaphore>,
+    peer: &Peer,
+    turns: &Places,
     deadline: Instant,
     peers: &Peers<Arc<Endpoint>>,
-) -> Result<OwnedSemaphorePermit, AttemptError> {
+) -> Result<Place, AttemptError> {
+    // One wait, however often it looks around: its turn comes by when it came.
+    let mut taking = pin!(turns.take());
     loop {
-        // At once, if there is one: the semaphore is asked before the clock.
         let look_around = deadline.min(Instant::now() + LOOK_AROUND);
-        match timeout_at(look_around, turns.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => return Ok(permit),
+        // At once, if there is one: the place is asked for before the clock.
+        match timeout_at(look_around, taking.as_mut()).await {
+            Ok(Ok(place)) => return Ok(place),
             Ok(Err(_)) => return Err(AttemptError::Disconnected),
             Err(_) if Instant::now() >= deadline => {
-                return Err(AttemptError::NoFreeConnection(endpoint.limit()));
+                return Err(AttemptError::NoFreeConnection(peer.usage(peer)));
             }
             Err(_) => {
-                let other = |peer: &Peer| !std::ptr::eq(&***peer, endpoint);
+                let other = |other: &Peer| !Arc::ptr_eq(other, peer);
                 let spare = |peer: &Peer| peer.state() == State::Up && peer.has_spare();
                 if peers.iter().any(|peer| other(&peer) && spare(&peer)) {
-                    return Err(AttemptError::Busy(endpoint.limit()));
+                    return Err(AttemptError::Busy(peer.usage(peer)));
                 }
             }
         }

@@ -1,26 +1,27 @@
 //! One peer: where it is, and this client's connections to it.
 //!
-//! A `mysql_async::Pool` keeps the idle connections. Who may have one is decided above it, by a
-//! semaphore: the inner pool's own queue can lose a wake-up when a waiter is dropped, so its limit
-//! is set higher than is ever needed.
+//! A `mysql_async::Pool` keeps the idle connections, and ends those that have been idle or alive
+//! too long. Who may have one is decided above it (see `admission`).
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use evenhand::{Ticket, Verdict};
-use mysql_async::{Conn, Opts, OptsBuilder, PoolConstraints, PoolOpts};
+use mysql_async::{Conn, Opts};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::admission::Places;
 use crate::check::check;
-use crate::error::AttemptError;
-
-/// A silent connection is looked after by the kernel from this on, unless the options say
-/// otherwise.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+use crate::error::{AttemptError, Error};
+use crate::options::PoolOptions;
+use crate::tame::{counted, tame};
+use crate::usage::PeerUsage;
 
 /// Checks of a peer that is up are at least this far apart.
 const CHECK_SPACING: Duration = Duration::from_secs(1);
@@ -31,70 +32,141 @@ const LOGINS: usize = 16;
 /// How long a closed pool's connections are given to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// How often, and then at what intervals, who waits for room looks for it.
+const YIELDS: u32 = 16;
+const LOOK: Duration = Duration::from_millis(1);
+/// After so many looks a connection that may be coming back is waited for no longer: a few
+/// milliseconds, about a login.
+const PATIENCE: u32 = YIELDS + 4;
+
 /// What a peer is to the balancer.
 pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
 
 pub(crate) struct Endpoint {
     opts: Opts,
+    /// As `opts`, for connections that are counted in `opened`.
+    pooled: Opts,
+    opened: Arc<AtomicU64>,
     /// Connections are reset when they are returned.
     reset: bool,
-    /// At most so many connections are out at a time.
-    limit: usize,
-    pub(crate) admission: Arc<Semaphore>,
+    /// Places for connections that are out.
+    pub(crate) places: Places,
+    /// How many connections are kept open while the peer is up.
+    min: usize,
     pool: Mutex<mysql_async::Pool>,
+    /// Passed by who takes a connection from the pool, so that no two open the same last one.
+    door: Mutex<()>,
     /// One probe, one check or one clean-up may take this long.
     pub(crate) attempt_timeout: Duration,
     checking: AtomicBool,
     checked: Mutex<Option<Instant>>,
     /// Turns at logging in. Few may be under way at a time, so that a peer that comes back is not
     /// met by a herd whose logins all take too long because they are so many.
-    pub(crate) logins: Arc<Semaphore>,
+    pub(crate) logins: Places,
+    /// Whether somebody looks for connections that the driver lost; see `one_off`.
+    pub(crate) watched: AtomicBool,
     /// When the peer was last heard, in milliseconds since `start`.
     heard: AtomicU64,
+    /// When a one-off last ended, likewise.
+    one_off: AtomicU64,
     start: Instant,
 }
 
 impl Endpoint {
-    pub(crate) fn new(opts: Opts, attempt_timeout: Duration) -> Self {
-        let pool_opts = opts.pool_opts().clone();
-        let limit = pool_opts.constraints().max();
-        let reset = pool_opts.reset_connection();
-        let opts = tame(opts, &pool_opts);
+    pub(crate) fn new(opts: Opts, options: &PoolOptions) -> Self {
+        let pool_opts = opts.pool_opts();
+        let (constraints, reset) = (pool_opts.constraints(), pool_opts.reset_connection());
+        let opts = tame(opts, options);
+        let opened = Arc::<AtomicU64>::default();
+        let pooled = counted(&opts, opened.clone());
         Self {
-            pool: Mutex::new(mysql_async::Pool::new(opts.clone())),
+            pool: Mutex::new(mysql_async::Pool::new(pooled.clone())),
+            door: Mutex::new(()),
             opts,
+            pooled,
+            opened,
             reset,
-            limit,
-            admission: Arc::new(Semaphore::new(limit)),
-            attempt_timeout,
+            places: Places::new(constraints.max()),
+            min: constraints.min(),
+            attempt_timeout: options.attempt_timeout,
             checking: AtomicBool::new(false),
             checked: Mutex::new(None),
-            logins: Arc::new(Semaphore::new(LOGINS)),
+            logins: Places::new(LOGINS),
+            watched: AtomicBool::new(false),
             heard: AtomicU64::new(0),
+            one_off: AtomicU64::new(0),
             start: Instant::now(),
         }
     }
 
+    /// An endpoint and its name, from whatever makes options.
+    pub(crate) fn open<O>(
+        name: Arc<str>,
+        opts: O,
+        options: &PoolOptions,
+    ) -> Result<(Arc<str>, Arc<Self>), Error>
+    where
+        Opts: TryFrom<O>,
+        <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let source: Box<dyn std::error::Error + Send + Sync> = match Opts::try_from(opts) {
+            // The driver would look it up as one name.
+            Ok(opts) if opts.ip_or_hostname().contains(',') => {
+                "several hosts for one peer: give each a name, or use `Pool::from_url`".into()
+            }
+            Ok(opts) => return Ok((name, Arc::new(Self::new(opts, options)))),
+            Err(source) => Box::new(source),
+        };
+        Err(Error::Options { peer: name, source })
+    }
+
     /// Whether a connection could be had without waiting for another's to end.
     pub(crate) fn has_spare(&self) -> bool {
-        self.admission.available_permits() > 0
-            && (self.has_idle() || self.logins.available_permits() > 0)
+        self.places.free() > 0 && (self.has_idle() || self.logins.free() > 0)
     }
 
     /// Whether there is an idle connection, as far as can be told.
     pub(crate) fn has_idle(&self) -> bool {
-        self.pool()
-            .metrics()
-            .connections_in_pool
-            .load(Ordering::Relaxed)
-            > 0
+        self.idle() > 0
+    }
+
+    fn idle(&self) -> usize {
+        let metrics = self.pool().metrics();
+        metrics.connections_in_pool.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are missing to what is to be kept open.
+    pub(crate) fn missing(&self) -> usize {
+        self.min.saturating_sub(self.open_now())
+    }
+
+    /// How many connections came to grief so far where only the driver saw it: lost or cut short
+    /// in use, or failed while they were cleaned up.
+    pub(crate) fn losses(&self) -> usize {
+        let metrics = self.pool().metrics();
+        let lost = &metrics.discarded_unestablished_connection;
+        let unclean = &metrics.discarded_error_during_cleanup;
+        lost.load(Ordering::Relaxed) + unclean.load(Ordering::Relaxed)
+    }
+
+    /// How much of the peer is in use.
+    pub(crate) fn usage(&self, peer: &Peer) -> PeerUsage {
+        PeerUsage {
+            peer: peer.shared_name(),
+            state: peer.state(),
+            in_use: self.places.taken(),
+            limit: self.places.limit(),
+            idle: self.idle(),
+            opened: self.opened.load(Ordering::Relaxed),
+            waiting: self.places.waiting() + self.logins.waiting(),
+        }
     }
 
     /// A connection, idle or new, in the time that one attempt has, and by the deadline.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
         let start = Instant::now();
         let own_end = start + self.attempt_timeout;
-        match timeout_at(own_end.min(deadline), self.pool().get_conn()).await {
+        match timeout_at(own_end.min(deadline), self.take()).await {
             Ok(Ok(conn)) => {
                 self.note_heard();
                 Ok(conn)
@@ -107,10 +179,70 @@ impl Endpoint {
         }
     }
 
+    /// A connection from the driver's pool as soon as one is idle, or one more may be open.
+    ///
+    /// Who has a place may have a connection; but the driver takes returned ones in by a task of
+    /// its own, and until it has done so the next one in would open another, and another. So while
+    /// more are open than are out, one may be on its way: it is given a moment. And no more are
+    /// opened than may be out, however long the driver takes; if that is because the peer is
+    /// silent, until the attempt's time is up.
+    async fn take(&self) -> mysql_async::Result<Conn> {
+        let mut looks: u32 = 0;
+        loop {
+            let pool = self.pool();
+            let mut getting = pin!(pool.get_conn());
+            let may = || {
+                let open = self.open_now();
+                // Of the places taken, one is the caller's, who has no connection yet.
+                let one_may_come = open >= self.places.taken() && looks < PATIENCE;
+                self.has_idle() || (open < self.places.limit() && !one_may_come)
+            };
+            match self.begin(getting.as_mut(), may).await {
+                Some(Poll::Ready(conn)) => return conn,
+                Some(Poll::Pending) => return getting.await,
+                None if looks < YIELDS => tokio::task::yield_now().await,
+                None => sleep(LOOK).await,
+            }
+            looks += 1;
+        }
+    }
+
+    /// Polls what gets a connection from the driver's pool for the first time, if it `may`: that
+    /// takes an idle one or begins to open one, and what was true before is true until then. After
+    /// that it waits for the peer alone.
+    pub(crate) async fn begin<F: Future>(
+        &self,
+        mut getting: Pin<&mut F>,
+        may: impl Fn() -> bool,
+    ) -> Option<Poll<F::Output>> {
+        poll_fn(|cx| {
+            let _one_at_a_time = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+            Poll::Ready(may().then(|| getting.as_mut().poll(cx)))
+        })
+        .await
+    }
+
+    /// How many connections are open or being opened, but for those of a pool that was purged.
+    fn open_now(&self) -> usize {
+        let metrics = self.pool().metrics();
+        metrics.connection_count.load(Ordering::Relaxed)
+    }
+
     /// The peer has answered something.
     pub(crate) fn note_heard(&self) {
         self.heard
             .store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// A connection on which one statement was run for the pool is on its way back.
+    pub(crate) fn note_one_off(&self) {
+        self.one_off
+            .store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn had_one_off_within(&self, time: Duration) -> bool {
+        let last = Duration::from_millis(self.one_off.load(Ordering::Relaxed));
+        self.start.elapsed() < last.saturating_add(time)
     }
 
     fn was_heard_since(&self, moment: Instant) -> bool {
@@ -120,10 +252,6 @@ impl Endpoint {
 
     pub(crate) fn opts(&self) -> &Opts {
         &self.opts
-    }
-
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
     }
 
     pub(crate) fn resets(&self) -> bool {
@@ -142,7 +270,7 @@ impl Endpoint {
     /// The pool is replaced by a fresh one, which connects to nothing until it is asked; the old
     /// one is told to disconnect with a time limit, as it would wait for ever for a silent peer.
     pub(crate) fn purge(&self) {
-        let fresh = mysql_async::Pool::new(self.opts.clone());
+        let fresh = mysql_async::Pool::new(self.pooled.clone());
         let old = std::mem::replace(
             &mut *self.pool.lock().unwrap_or_else(PoisonError::into_inner),
             fresh,
@@ -205,26 +333,6 @@ impl Drop for CheckTurn {
     }
 }
 
-/// The options as this crate needs them.
-fn tame(opts: Opts, pool_opts: &PoolOpts) -> Opts {
-    let keepalive = opts.tcp_keepalive().or(Some(KEEPALIVE));
-    let constraints = pool_opts.constraints();
-    let above = constraints.max().saturating_mul(2).saturating_add(16);
-    // Cannot fail: the upper limit only grew.
-    let constraints = PoolConstraints::new(constraints.min(), above).unwrap_or(constraints);
-    let pool_opts = pool_opts
-        .clone()
-        .with_constraints(constraints)
-        // Reset is this crate's own, with a time limit; the inner pool's has none.
-        .with_reset_connection(false);
-    OptsBuilder::from_opts(opts)
-        .pool_opts(pool_opts)
-        .tcp_keepalive(keepalive)
-        // A peer is the peer that was named, never a local socket that it tells of.
-        .prefer_socket(false)
-        .into()
-}
-
 /// Shows where the peer is; the options may hold a password.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,38 +348,15 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str) -> Endpoint {
-        Endpoint::new(Opts::from_url(url).unwrap(), Duration::from_secs(2))
+        Endpoint::new(Opts::from_url(url).unwrap(), &PoolOptions::default())
     }
 
     #[test]
-    fn a_peer_is_never_replaced_by_a_local_socket() {
-        assert!(!endpoint("mysql://h/d").opts.prefer_socket());
-    }
-
-    #[test]
-    fn the_inner_pools_queue_is_out_of_reach() {
+    fn its_places_and_what_it_keeps_open_are_the_peers_own() {
         let endpoint = endpoint("mysql://h/d?pool_max=7&pool_min=3");
-        assert_eq!(
-            (endpoint.limit, endpoint.admission.available_permits()),
-            (7, 7)
-        );
-        let inner = endpoint.opts.pool_opts();
-        assert!(inner.constraints().max() > 2 * endpoint.limit);
-        assert_eq!(inner.constraints().min(), 3);
-        assert!(!inner.reset_connection());
-        assert!(endpoint.reset);
-    }
-
-    #[test]
-    fn silent_connections_are_kept_alive_unless_told_otherwise() {
-        assert_eq!(
-            endpoint("mysql://h/d").opts.tcp_keepalive(),
-            Some(KEEPALIVE)
-        );
-        let own = endpoint("mysql://h/d?tcp_keepalive=5000")
-            .opts
-            .tcp_keepalive();
-        assert_eq!(own, Some(Duration::from_secs(5)));
+        assert_eq!((endpoint.places.limit(), endpoint.places.free()), (7, 7));
+        assert_eq!(endpoint.missing(), 3);
+        assert!(endpoint.resets());
     }
 
     #[test]

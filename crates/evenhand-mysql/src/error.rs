@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use evenhand::PeersError;
 
+use crate::url::UrlError;
+use crate::usage::{PeerUsage, Usage};
+
 /// An error of a [`Pool`](crate::Pool).
 ///
 /// Converts into [`mysql_async::Error`] (as its `Other`), so that `?` works in functions that were
@@ -27,6 +30,21 @@ pub enum Error {
         peer: Arc<str>,
         /// What `mysql_async` says of them.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A URL for a whole pool is not valid.
+    #[error("the pool's url is not valid: {0}")]
+    Url(#[from] UrlError),
+    /// All connections that may be out at a time were in use until the checkout's time was up. No
+    /// peer is to blame, and none was blamed: the callers want more than the pool's limits allow.
+    #[error("no free connection after {waited:.1?}: {usage}")]
+    #[non_exhaustive]
+    Full {
+        /// How long the checkout took.
+        waited: Duration,
+        /// What was in use then, by peer and in all, and the limits.
+        usage: Usage,
+        /// Every peer that was tried; `None` where the limit in all let it try none.
+        source: Option<Box<evenhand::Error<AttemptError>>>,
     },
     /// No connection was to be had. The source names every peer that was tried.
     #[error("no connection after {waited:.1?}: {source}")]
@@ -77,11 +95,11 @@ pub enum AttemptError {
     Slow(Duration),
     /// All of this pool's connections to the peer were in use, or waiting for their login, until
     /// the checkout's time was up.
-    #[error("all {0} connections to it were in use")]
-    NoFreeConnection(usize),
+    #[error("no free connection: {0}")]
+    NoFreeConnection(PeerUsage),
     /// As before, but another peer had a connection to spare.
-    #[error("all {0} connections to it were in use")]
-    Busy(usize),
+    #[error("no free connection: {0}")]
+    Busy(PeerUsage),
     /// The caller's time was up while the attempt was under way.
     #[error("the caller's time was up")]
     OutOfTime,
@@ -111,7 +129,7 @@ pub struct WorkError {
     /// The tries that had a connection, in order.
     pub tries: Vec<FailedTry>,
     /// Why there was no connection for another try; `None` if the time was up.
-    pub checkout: Option<evenhand::Error<AttemptError>>,
+    pub checkout: Option<Box<Error>>,
 }
 
 /// A try of idempotent work that failed.
@@ -125,15 +143,11 @@ pub struct FailedTry {
 }
 
 impl WorkError {
-    pub(crate) fn new(
-        waited: Duration,
-        tries: Vec<FailedTry>,
-        checkout: Option<evenhand::Error<AttemptError>>,
-    ) -> Self {
+    pub(crate) fn new(waited: Duration, tries: Vec<FailedTry>, checkout: Option<Error>) -> Self {
         Self {
             waited,
             tries,
-            checkout,
+            checkout: checkout.map(Box::new),
         }
     }
 }
@@ -155,7 +169,7 @@ impl fmt::Display for WorkError {
 impl std::error::Error for WorkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match (&self.checkout, self.tries.last()) {
-            (Some(error), _) => Some(error),
+            (Some(error), _) => Some(&**error),
             (None, last) => last.map(|failed| &failed.cause as _),
         }
     }

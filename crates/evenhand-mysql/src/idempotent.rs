@@ -44,9 +44,10 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The work's own error; [`Error::Work`], converted into the work's error type, if there was
-    /// no connection or not enough time, at the latest when the work's time limit is up;
-    /// [`Error::Disconnected`] after [`disconnect`](Pool::disconnect).
+    /// The work's own error. Else, converted into the work's error type: that of a
+    /// [checkout](Pool::get_conn) if there was no connection for a first try; [`Error::Work`] if
+    /// there was none for another one, or not enough time, at the latest when the work's time limit
+    /// is up; [`Error::Disconnected`] after [`disconnect`](Pool::disconnect).
     ///
     /// If it is dropped, so is the try that is under way, and its connection is closed.
     pub async fn run_idempotent<T, E, F, W>(&self, work: F) -> Result<T, E>
@@ -55,8 +56,18 @@ impl Pool {
         W: Future<Output = Result<T, E>>,
         E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let deadline = Instant::now() + self.options().work_timeout;
+        self.run_until(deadline, work).await
+    }
+
+    /// As [`run_idempotent`](Self::run_idempotent), by the deadline.
+    pub(crate) async fn run_until<T, E, F, W>(&self, deadline: Instant, work: F) -> Result<T, E>
+    where
+        F: Fn(PeerConn) -> W,
+        W: Future<Output = Result<T, E>>,
+        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let start = Instant::now();
-        let deadline = start + self.options().work_timeout;
         let mut tries: Vec<FailedTry> = Vec::new();
         loop {
             // A try that an ejection cut short says nothing of the work; its peer may be back.
@@ -66,9 +77,9 @@ impl Pool {
             let avoid: Arc<[Arc<str>]> = failed.map(|failed| failed.peer.clone()).collect();
             let conn = match self.checkout(Checkout { deadline, avoid }).await {
                 Ok(conn) => conn,
-                Err(error) if matches!(error.cause(), Some(AttemptError::Disconnected)) => {
-                    return Err(Error::Disconnected.into());
-                }
+                Err(Error::Disconnected) => return Err(Error::Disconnected.into()),
+                // Nothing was tried: the plain error says it all.
+                Err(error) if tries.is_empty() => return Err(error.into()),
                 Err(error) => {
                     let error = WorkError::new(start.elapsed(), tries, Some(error));
                     return Err(Error::from(error).into());

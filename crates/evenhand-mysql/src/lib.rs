@@ -4,14 +4,20 @@
 //! | room | holds |
 //! | --- | --- |
 //! | `pool` | [`Pool`]: checkouts and idempotent work over the peers |
-//! | `conn` | [`PeerConn`]: a checked-out connection and the guard around it |
+//! | `open` | pools from a URL with several hosts, or from options alone |
+//! | `conn`, `returning` | [`PeerConn`]: a checked-out connection and the guard around it; its way back |
+//! | `transaction` | [`Transaction`]: on a connection of its own or a borrowed one |
+//! | `one_off` | statements on the pool itself: `"SELECT ..".first(&pool)` |
+//! | `peers`, `usage` | [`PeersHandle`]: what operators do; [`Usage`]: what is in use, of how much |
 //! | `databases` | [`Databases`]: several pools by alias |
-//! | `options` | [`PoolOptions`]: how long things may take |
-//! | `error` | [`Error`], [`AttemptError`] |
+//! | `options` | [`PoolOptions`]: how long things may take, and how many there may be |
+//! | `error`, `url` | [`Error`], [`AttemptError`]; [`UrlError`] and what it judges |
 //! | `classify` | what an error says of its peer, by phase, code and message |
-//! | `endpoint` | one peer's connections |
+//! | `admission` | who may have one of so many, first come first served |
+//! | `endpoint`, `tame` | one peer's connections; the driver's options as this crate needs them |
 //! | `connector`, `idempotent` | one attempt at a checkout; one try of idempotent work |
-//! | `check`, `prober`, `purge` | whether a peer is ready for work; the probe; closing an ejected peer's idle connections |
+//! | `check`, `prober` | whether a peer is ready for work; the probe |
+//! | `background`, `keep`, `purge` | beside the checkouts: `pool_min` is kept open; an ejected peer's idle connections are closed |
 //!
 //! # What is promised
 //!
@@ -21,13 +27,42 @@
 //! - A connection, and so a transaction, stays on its peer.
 //! - No statement is run twice, unless the caller marked the work idempotent with
 //!   [`Pool::run_idempotent`].
+//! - Places are given first come, first served. A full pool is its callers' own doing: it blames no
+//!   peer, and its error says what is in use, of how much ([`Error::Full`]).
+//! - An idle connection that the server closed costs nobody anything.
+//!
+//! # Coming from `mysql_async`
+//!
+//! `mysql_async::Pool::new(url)` becomes [`Pool::from_url`]`(url)?`, with several hosts in the URL,
+//! or [`Pool::new`] with a name for each peer; `mysql_async::Transaction` in a signature becomes
+//! [`Transaction`], and `mysql_async::Conn` [`PeerConn`]. [`Pool::get_conn`],
+//! [`Pool::start_transaction`], [`Pool::disconnect`], [`Queryable`] and `"..".first(&pool)` are as
+//! they were. What differs:
+//!
+//! - `pool_max` holds for each peer, and connections that are out count, not idle ones;
+//!   [`PoolOptions::max_connections`] limits all together.
+//! - `pool_min` connections to each peer that is up are opened ahead, once the pool is used. The
+//!   driver's default is 10; `pool_min=0` turns it off.
+//! - Idle connections beyond that are kept for a minute, and none lives much longer than half an
+//!   hour: see [`PoolOptions::idle_timeout`] and [`PoolOptions::max_lifetime`].
 //!
 //! # What it does not do
 //!
 //! Statements are not routed: every peer must be able to serve every statement. A connection that
 //! fails in the middle of your own work gives you its error; only idempotent work is done again.
 //! A `COMMIT` whose answer is lost gives the driver's error, and the outcome is unknown.
-//! `"..".first(&pool)` is not there yet: pass `&mut conn`.
+//!
+//! A statement goes through the guard where it is called on a [`PeerConn`] or a [`Transaction`]
+//! (`conn.query(..)`, `conn.exec(..)`). Through the driver's other way, `"..".first(..)`, the driver
+//! takes its own connection and the guard does not see the error. It notices on the connection's
+//! return that it was lost, cut short or cannot be reset, and has the peer checked then; an error
+//! that leaves the connection whole is not judged. On `&pool` that return is the driver's own and
+//! has no time limit, though no place is held meanwhile, and `LOAD DATA LOCAL` does not work.
+//!
+//! A connection that is never returned outlives its time, and stays where it is when a peer comes
+//! back: load spreads again as connections are returned.
+//!
+//! [`Queryable`]: mysql_async::prelude::Queryable
 //!
 //! # Features
 //!
@@ -36,6 +71,8 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
+mod background;
 mod check;
 mod classify;
 mod conn;
@@ -44,10 +81,19 @@ mod databases;
 mod endpoint;
 mod error;
 mod idempotent;
+mod keep;
+mod one_off;
+mod open;
 mod options;
+mod peers;
 mod pool;
 mod prober;
 mod purge;
+mod returning;
+mod tame;
+mod transaction;
+mod url;
+mod usage;
 
 /// The README's example compiles.
 #[cfg(doctest)]
@@ -58,10 +104,14 @@ pub use conn::PeerConn;
 pub use databases::Databases;
 pub use error::{AttemptError, Error};
 pub use options::{
-    DEFAULT_ATTEMPT_TIMEOUT, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT,
-    PoolOptions,
+    DEFAULT_ATTEMPT_TIMEOUT, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_LIFETIME,
+    DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, PoolOptions,
 };
+pub use peers::PeersHandle;
 pub use pool::Pool;
+pub use transaction::Transaction;
+pub use url::UrlError;
+pub use usage::{PeerUsage, Usage};
 
 pub use evenhand;
 pub use evenhand::{Event, EventKind, Events, State, Status};

@@ -1,4 +1,4 @@
-//! How long things may take.
+//! How long things may take, and how many connections there may be.
 
 use std::time::Duration;
 
@@ -13,10 +13,22 @@ pub const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idempotent work as a whole: 30 s.
 pub const DEFAULT_WORK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection lives: 30 min, a tenth more or less by chance.
+///
+/// Long enough that logins are rare, and short enough that what changed behind a name or a proxy,
+/// and where the load lies, is taken up within the hour.
+pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How long a connection beyond the pool's `min` may be idle: 1 min.
+///
+/// Proxies, load balancers and firewalls drop silent connections after one to some minutes; and
+/// what a failover made the surviving peers hold is given back within it. A login costs
+/// milliseconds.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// An ejected peer's first recheck, where the check interval is not shorter.
 const FIRST_RECHECK: Duration = Duration::from_secs(1);
 
-/// The time limits of a [`Pool`](crate::Pool).
+/// The time limits of a [`Pool`](crate::Pool), and its limit in all.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,6 +46,9 @@ pub struct PoolOptions {
     pub(crate) try_timeout: Duration,
     pub(crate) work_timeout: Duration,
     pub(crate) check_interval: Duration,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
 }
 
 impl Default for PoolOptions {
@@ -44,6 +59,9 @@ impl Default for PoolOptions {
             try_timeout: DEFAULT_TRY_TIMEOUT,
             work_timeout: DEFAULT_WORK_TIMEOUT,
             check_interval: evenhand_config::DEFAULT_CHECK_INTERVAL,
+            max_connections: None,
+            max_lifetime: Some(DEFAULT_MAX_LIFETIME),
+            idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
         }
     }
 }
@@ -86,6 +104,35 @@ impl PoolOptions {
     /// [`evenhand_config::DEFAULT_CHECK_INTERVAL`].
     pub const fn check_interval(mut self, interval: Duration) -> Self {
         self.check_interval = interval;
+        self
+    }
+
+    /// How many connections may be out at a time in all, over every peer; `None`: only each peer's
+    /// own limit counts (`pool_max`, 100 unless set). Default: `None`.
+    ///
+    /// A checkout waits for a place within its time limit, first come first served, and holds it
+    /// from before its peer is picked until its connection is back. Idle connections do not count.
+    /// Where no place comes free in time, the error is [`Error::Full`](crate::Error::Full), and no
+    /// peer is to blame.
+    pub const fn max_connections(mut self, limit: Option<usize>) -> Self {
+        self.max_connections = limit;
+        self
+    }
+
+    /// How long a connection lives, a tenth more or less by chance so that those that were opened
+    /// together do not end together; `None`: for ever. It is closed when it is idle or comes back,
+    /// never while it is in use. Shorter than 10 s, the chance is left out. `abs_conn_ttl` among a
+    /// peer's own options comes before it. Default: [`DEFAULT_MAX_LIFETIME`].
+    pub const fn max_lifetime(mut self, lifetime: Option<Duration>) -> Self {
+        self.max_lifetime = lifetime;
+        self
+    }
+
+    /// How long a connection beyond `pool_min` may be idle before it is closed, within a quarter of
+    /// that time, at least a second; `None`: for ever. `inactive_connection_ttl` among a peer's own
+    /// options comes before it. Default: [`DEFAULT_IDLE_TIMEOUT`].
+    pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle_timeout = timeout;
         self
     }
 

@@ -5,22 +5,28 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenhand::{AllDown, Balance, BalanceLayer, Cloned, Events, Peers, Status};
+use evenhand::{AllDown, Balance, BalanceLayer, Cloned, Events, Peers, State, Status};
 use evenhand_config::{Address, BalancedDatabase};
-use mysql_async::{Opts, OptsBuilder};
+use mysql_async::{Opts, OptsBuilder, TxOpts};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::admission::{Closed, Places};
+use crate::background::Background;
 use crate::classify::ByPhase;
 use crate::conn::PeerConn;
 use crate::connector::{Checkout, Connector};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Peer};
 use crate::error::{AttemptError, Error};
+use crate::keep::keep_min_open;
 use crate::options::PoolOptions;
+use crate::peers::PeersHandle;
 use crate::prober::Prober;
-use crate::purge::Purger;
+use crate::purge::purge_what_leaves;
+use crate::transaction::Transaction;
+use crate::usage::Usage;
 
 /// How long [`Pool::disconnect`] waits for connections to end.
 const DISCONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -53,7 +59,9 @@ pub struct Pool {
     peers: Peers<Arc<Endpoint>>,
     balance: Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>,
     options: PoolOptions,
-    purger: Purger,
+    /// Places for connections to all peers together, if they are limited.
+    in_all: Option<Arc<Places>>,
+    background: Background,
 }
 
 impl Pool {
@@ -61,7 +69,8 @@ impl Pool {
     ///
     /// A peer is given by whatever makes a [`mysql_async::Opts`]: a URL, an
     /// [`OptsBuilder`] or an `Opts`. Its pool options hold for each peer: at most `pool_max`
-    /// connections to each are out at a time (100 unless set).
+    /// connections to each are out at a time (100 unless set), and once the pool is used `pool_min`
+    /// are kept open to each that is up (10 unless set).
     ///
     /// Some options are set by this pool: `prefer_socket` is off, so that a peer is always the one
     /// that was named, and TCP keepalive is on (30 s) unless the options set it.
@@ -95,16 +104,7 @@ impl Pool {
     {
         let endpoints = peers
             .into_iter()
-            .map(|(name, opts)| {
-                let name = name.into();
-                match Opts::try_from(opts) {
-                    Ok(opts) => Ok((name, Arc::new(Endpoint::new(opts, options.attempt_timeout)))),
-                    Err(source) => Err(Error::Options {
-                        peer: name,
-                        source: Box::new(source),
-                    }),
-                }
-            })
+            .map(|(name, opts)| Endpoint::open(name.into(), opts, &options))
             .collect::<Result<Vec<_>, _>>()?;
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
@@ -123,8 +123,11 @@ impl Pool {
         Ok(Self {
             peers,
             balance,
+            in_all: options
+                .max_connections
+                .map(|limit| Arc::new(Places::new(limit))),
             options,
-            purger: Purger::default(),
+            background: Background::default(),
         })
     }
 
@@ -168,41 +171,104 @@ impl Pool {
     /// A connection to a random peer that is up.
     ///
     /// If that one cannot give one, another is tried. If no peer is left to try, it waits until
-    /// one recovers.
+    /// one recovers. An idle connection that the peer has closed meanwhile is dropped, and the next
+    /// one taken.
     ///
     /// # Errors
     ///
     /// [`Error::Checkout`], at the latest when the checkout's time limit is up, naming every peer
-    /// that was tried; [`Error::Disconnected`] after [`disconnect`](Self::disconnect).
+    /// that was tried; [`Error::Full`] if all connections that may be out were in use until then;
+    /// [`Error::Disconnected`] after [`disconnect`](Self::disconnect).
     ///
     /// Cancel-safe: a checkout that is dropped leaves nothing behind.
     pub async fn get_conn(&self) -> Result<PeerConn, Error> {
-        let start = Instant::now();
-        let deadline = start + self.options.checkout_timeout;
+        let deadline = Instant::now() + self.options.checkout_timeout;
         let avoid = Arc::default();
-        self.checkout(Checkout { deadline, avoid })
-            .await
-            .map_err(|source| match source.cause() {
+        self.checkout(Checkout { deadline, avoid }).await
+    }
+
+    /// A connection, by the deadline.
+    pub(crate) async fn checkout(&self, request: Checkout) -> Result<PeerConn, Error> {
+        self.background.ensure_runs(|| {
+            let (events, peers) = (self.peers.subscribe(), self.peers.clone());
+            let purge = purge_what_leaves(events, peers.clone());
+            let keep = keep_min_open(peers, self.in_all.clone());
+            async {
+                tokio::join!(purge, keep);
+            }
+        });
+        let (start, deadline) = (Instant::now(), request.deadline);
+        // Before the peer is picked, so that nobody waits for it with a peer in hand.
+        let in_all = match self.in_all.as_ref().map(|in_all| in_all.take()) {
+            None => None,
+            Some(taking) => match timeout_at(deadline, taking).await {
+                Ok(Ok(place)) => Some(place),
+                Ok(Err(Closed)) => return Err(Error::Disconnected),
+                Err(_) => return Err(self.full(start, None)),
+            },
+        };
+        let mut checkout = pin!(self.balance.clone().call(request));
+        let outcome = match timeout_at(deadline, checkout.as_mut()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(checkout.as_mut().abandon()),
+        };
+        match outcome {
+            Ok(mut conn) => {
+                conn.hold_in_all(in_all);
+                Ok(conn)
+            }
+            Err(source) => Err(match source.cause() {
                 Some(AttemptError::Disconnected) => Error::Disconnected,
+                cause if self.is_full(cause) => self.full(start, Some(source)),
                 _ => Error::Checkout {
                     waited: start.elapsed(),
                     source,
                 },
-            })
+            }),
+        }
     }
 
-    /// A connection, by the deadline.
-    pub(crate) async fn checkout(
-        &self,
-        request: Checkout,
-    ) -> Result<PeerConn, evenhand::Error<AttemptError>> {
-        self.purger.ensure_runs(&self.peers);
-        let deadline = request.deadline;
-        let mut checkout = pin!(self.balance.clone().call(request));
-        match timeout_at(deadline, checkout.as_mut()).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(checkout.as_mut().abandon()),
+    /// Whether a checkout that failed for this cause did so for want of a place.
+    fn is_full(&self, cause: Option<&AttemptError>) -> bool {
+        match cause {
+            Some(AttemptError::NoFreeConnection(_) | AttemptError::Busy(_)) => true,
+            Some(_) => false,
+            // Its time was up while it waited for one, and no other peer had one either.
+            None => {
+                let up = |peer: &Peer| peer.state() == State::Up;
+                let mut up = self.peers.iter().filter(up).peekable();
+                up.peek().is_some() && !up.any(|peer| peer.has_spare())
+            }
         }
+    }
+
+    fn full(&self, start: Instant, source: Option<evenhand::Error<AttemptError>>) -> Error {
+        Error::Full {
+            waited: start.elapsed(),
+            usage: self.usage(),
+            source: source.map(Box::new),
+        }
+    }
+
+    /// Starts a transaction on a connection of its own.
+    ///
+    /// A peer whose connection turns out to be dead, or that refuses to start one, is left for
+    /// another: nothing has been done yet. From then on it stays on its peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get_conn`](Self::get_conn) and the driver's; [`Error::Work`] if it could not be
+    /// started on any peer that was tried within the checkout's time limit. One of ours stands in
+    /// [`mysql_async::Error::Other`].
+    ///
+    /// If it is dropped before it resolves, nothing is left behind.
+    pub async fn start_transaction(
+        &self,
+        options: TxOpts,
+    ) -> mysql_async::Result<Transaction<'static>> {
+        let deadline = Instant::now() + self.options.checkout_timeout;
+        let start = |conn| Transaction::start_on_own(conn, options.clone());
+        self.run_until(deadline, start).await
     }
 
     /// The time limits that it goes by.
@@ -213,6 +279,28 @@ impl Pool {
     /// Each peer's state, in the order the peers were given.
     pub fn statuses(&self) -> Vec<Status> {
         self.peers.statuses()
+    }
+
+    /// How many connections are in use, of how many.
+    pub fn usage(&self) -> Usage {
+        let peers = self.peers().usage();
+        let in_use = peers.iter().map(|peer| peer.in_use).sum();
+        let taken = self.in_all.as_ref().map_or(0, |places| places.taken());
+        Usage {
+            in_use,
+            limit: self.in_all.as_ref().map(|places| places.limit()),
+            checking_out: taken.saturating_sub(in_use),
+            waiting: self.in_all.as_ref().map_or(0, |places| places.waiting()),
+            peers,
+        }
+    }
+
+    /// The peers as operators hold them: to drain, eject, restore, add and remove.
+    pub fn peers(&self) -> PeersHandle {
+        PeersHandle {
+            peers: self.peers.clone(),
+            options: self.options.clone(),
+        }
     }
 
     /// How many peers are up.
@@ -233,9 +321,13 @@ impl Pool {
     /// [`Error::StillOpen`] if that takes longer than 5 s; it names the peers. Their connections
     /// are still closed when they are returned.
     pub async fn disconnect(self) -> Result<(), Error> {
+        self.background.stop();
+        if let Some(in_all) = &self.in_all {
+            in_all.close();
+        }
         let mut closing = JoinSet::new();
         for peer in self.peers.iter() {
-            peer.admission.close();
+            peer.places.close();
             let pool = peer.pool();
             closing.spawn(async move {
                 let closed = timeout(DISCONNECT_LIMIT, pool.disconnect()).await;

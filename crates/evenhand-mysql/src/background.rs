@@ -1,0 +1,81 @@
+//! What works for a pool beside its checkouts: started by the first of them, ended with the pool.
+//!
+//! A pool may be made outside a runtime, so nothing is started before it is used; and again by a
+//! later checkout if the runtime has ended.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// The work; clones share it. It ends when the last clone is dropped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Background(Arc<Task>);
+
+#[derive(Debug, Default)]
+struct Task {
+    running: Arc<AtomicBool>,
+    stopped: AtomicBool,
+    handle: Mutex<Option<AbortHandle>>,
+}
+
+impl Background {
+    /// Starts `work` unless it runs, or was stopped.
+    pub(crate) fn ensure_runs<W>(&self, work: impl FnOnce() -> W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let running = &self.0.running;
+        if running.load(Ordering::Relaxed) || self.0.stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (ended, work) = (Ended(running.clone()), work());
+        let task = runtime.spawn(async move {
+            let _ended = ended;
+            work.await;
+        });
+        *self.handle() = Some(task.abort_handle());
+        // A stop that came meanwhile found no handle.
+        if self.0.stopped.load(Ordering::Acquire) {
+            task.abort();
+        }
+    }
+
+    /// Ends the work for good.
+    pub(crate) fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        if let Some(task) = self.handle().take() {
+            task.abort();
+        }
+    }
+
+    fn handle(&self) -> std::sync::MutexGuard<'_, Option<AbortHandle>> {
+        self.0.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let handle = self.handle.get_mut();
+        if let Some(task) = handle.unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+/// Says on drop that the work has ended, however it did.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,182 @@
+//! One URL for several peers: `mysql://user:password@h1:3306,h2:3307,[::1]:3308/db?..`.
+//!
+//! The driver takes `h1,h2` for the name of one host. So the list is taken apart here, into one URL
+//! for each host, with everything else kept to the letter.
+
+use std::net::Ipv6Addr;
+
+const DEFAULT_PORT: u16 = 3306;
+const SCHEME: &str = "mysql";
+
+/// What is wrong with a URL for several peers. Never shows what stands before the `@`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It does not begin with `mysql://`.
+    #[error("it does not begin with `mysql://`")]
+    Scheme,
+    /// There is an `@` behind the hosts. A `/`, `?` or `#` in a user or password ends the hosts
+    /// early.
+    #[error(
+        "an `@` behind the hosts: write `/`, `?`, `#` and `@` in a user or password as `%2F`, \
+         `%3F`, `%23` and `%40`"
+    )]
+    Reserved,
+    /// A host has no name.
+    #[error("host {0} of the list has no name")]
+    EmptyHost(
+        /// Which one, counted from 1.
+        usize,
+    ),
+    /// A host is no name and no address.
+    #[error("`{0}` is not a host")]
+    BadHost(
+        /// As it stands in the URL.
+        String,
+    ),
+    /// What stands behind a host's colon is not a port. It is not shown: where the `@` and the
+    /// host are missing, it is the password.
+    #[error("what stands behind the host `{0}` is not a port: expected 1 to 65535")]
+    BadPort(
+        /// The host, as it stands in the URL.
+        String,
+    ),
+    /// A host stands twice, with the same port.
+    #[error("the host `{0}` stands twice")]
+    DuplicateHost(
+        /// The host and its port.
+        String,
+    ),
+}
+
+/// The URL of each host, by `host:port`.
+pub(crate) fn split(url: &str) -> Result<Vec<(String, String)>, UrlError> {
+    let url = url.trim();
+    let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return Err(UrlError::Scheme);
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    if tail.contains('@') {
+        return Err(UrlError::Reserved);
+    }
+    let (login, hosts) = match authority.rfind('@') {
+        Some(at) => authority.split_at(at + 1),
+        None => ("", authority),
+    };
+    let mut peers: Vec<(String, String)> = Vec::new();
+    for (i, text) in hosts.split(',').enumerate() {
+        let name = name(text.trim(), i + 1)?;
+        if peers.iter().any(|(other, _)| *other == name) {
+            return Err(UrlError::DuplicateHost(name));
+        }
+        let url = format!("{SCHEME}://{login}{name}{tail}");
+        peers.push((name, url));
+    }
+    Ok(peers)
+}
+
+/// `host:port` in one spelling, so that what is the same looks the same.
+fn name(text: &str, number: usize) -> Result<String, UrlError> {
+    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((address, port))) => {
+            let address: Ipv6Addr = address
+                .parse()
+                .map_err(|_| UrlError::BadHost(text.to_owned()))?;
+            let port = match port {
+                "" => None,
+                port => match port.strip_prefix(':') {
+                    Some(port) => Some(port),
+                    None => return Err(UrlError::BadHost(text.to_owned())),
+                },
+            };
+            (format!("[{address}]"), port)
+        }
+        Some(None) => return Err(UrlError::BadHost(text.to_owned())),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host.to_ascii_lowercase(), Some(port)),
+            None => (text.to_ascii_lowercase(), None),
+        },
+    };
+    if host.is_empty() {
+        return Err(UrlError::EmptyHost(number));
+    }
+    let strange = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '\\');
+    if !host.starts_with('[') && host.contains(strange) {
+        return Err(UrlError::BadHost(host));
+    }
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some(text) => match text.parse() {
+            // The parser takes a sign, too.
+            Ok(port) if port != 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => port,
+            _ => return Err(UrlError::BadPort(host)),
+        },
+    };
+    Ok(format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(url: &str) -> Vec<String> {
+        let peers = split(url).unwrap();
+        peers.into_iter().map(|(_, url)| url).collect()
+    }
+
+    #[track_caller]
+    fn refused(url: &str, error: UrlError) {
+        let refused = split(url).unwrap_err();
+        assert_eq!(refused, error);
+        assert!(!format!("{refused} {refused:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn each_host_gets_a_url_of_its_own_with_the_rest_to_the_letter() {
+        let url = "mysql://a%2Cb:s3,c%40ret@h1:3306,H2,[::1]:3308,[2001:0DB8::1]/db%20x?pool_max=3";
+        assert_eq!(
+            urls(url),
+            [
+                "mysql://a%2Cb:s3,c%40ret@h1:3306/db%20x?pool_max=3",
+                "mysql://a%2Cb:s3,c%40ret@h2:3306/db%20x?pool_max=3",
+                "mysql://a%2Cb:s3,c%40ret@[::1]:3308/db%20x?pool_max=3",
+                "mysql://a%2Cb:s3,c%40ret@[2001:db8::1]:3306/db%20x?pool_max=3",
+            ]
+        );
+        assert_eq!(urls("MySQL://h"), ["mysql://h:3306"]);
+        let urls_of_two = urls("mysql://h,i?a=b");
+        assert_eq!(urls_of_two, ["mysql://h:3306?a=b", "mysql://i:3306?a=b"]);
+        assert_eq!(urls("mysql://u:a@b@h/d"), ["mysql://u:a@b@h:3306/d"]);
+        let names: Vec<String> = split(url).unwrap().into_iter().map(|(n, _)| n).collect();
+        let expected = ["h1:3306", "h2:3306", "[::1]:3308", "[2001:db8::1]:3306"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_password() {
+        refused("h1,h2", UrlError::Scheme);
+        refused("postgres://u:s3cret@h", UrlError::Scheme);
+        refused("mysql://u:s3cret@", UrlError::EmptyHost(1));
+        refused("mysql://u:s3cret@h,,i/d", UrlError::EmptyHost(2));
+        refused("mysql://u:s3cret@h,:3306", UrlError::EmptyHost(2));
+        refused("mysql://u:s3cret@h,/d", UrlError::EmptyHost(2));
+        for port in ["", "x", "0", "65536", "-1", "+1", "33:06"] {
+            let url = format!("mysql://u:s3cret@h,i:{port}/d");
+            refused(&url, UrlError::BadPort("i".into()));
+        }
+        refused("mysql://u:s3cret", UrlError::BadPort("u".into()));
+        refused("mysql://u:s3cret@[::1", UrlError::BadHost("[::1".into()));
+        refused("mysql://u:s3cret@[x]:1", UrlError::BadHost("[x]:1".into()));
+        refused(
+            "mysql://u:s3cret@[::1]1",
+            UrlError::BadHost("[::1]1".into()),
+        );
+        let twice = |host: &str| UrlError::DuplicateHost(host.into());
+        refused("mysql://u:s3cret@h,i,H:3306", twice("h:3306"));
+        refused("mysql://u:s3cret@[::1],[0:0::1]:3306", twice("[::1]:3306"));
+        refused("mysql://u:p/s3cret@h,i", UrlError::Reserved);
+        refused("mysql://u:s3cret?1@h,i", UrlError::Reserved);
+    }
+}

@@ -1,0 +1,106 @@
+//! The pool's `min` is kept open on peers that are up.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test states what it takes for granted"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{err, fakes, pool_with, quick, until, up};
+use evenhand_testkit::Fault;
+use tokio::time::sleep;
+
+#[tokio::test]
+async fn connections_are_opened_ahead_on_every_peer_that_is_up() {
+    let fakes: [_; 3] = fakes().await;
+    let pool = pool_with("pool_min=3&pool_max=8", &fakes, quick());
+    assert!(
+        fakes.iter().all(|fake| fake.accepted() == 0),
+        "lazy at first"
+    );
+    drop(pool.get_conn().await.unwrap());
+    let idle = |n: usize| pool.usage().peers.iter().filter(|p| p.idle == n).count();
+    until("three are idle at each", || idle(3) == 3).await;
+    assert_eq!(pool.usage().in_use, 0);
+    let logins: u64 = fakes.iter().map(|fake| fake.logins()).sum();
+    assert_eq!(logins, 9, "no more than that were opened");
+
+    // A failover finds them.
+    fakes[0].kill();
+    while up(&pool) == 3 {
+        let _ = pool.get_conn().await;
+    }
+    until("all are idle again", || pool.usage().in_use == 0).await;
+    let logins = || fakes[1].logins() + fakes[2].logins();
+    let before = logins();
+    let held = [
+        pool.get_conn().await.unwrap(),
+        pool.get_conn().await.unwrap(),
+        pool.get_conn().await.unwrap(),
+    ];
+    assert_eq!(logins(), before, "none had to be opened");
+    drop(held);
+}
+
+#[tokio::test]
+async fn an_ejected_peer_gets_none_until_it_is_back() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool_with("pool_min=2&pool_max=4", &fakes, quick());
+    pool.peers().eject("a", Duration::from_secs(3600)).unwrap();
+    drop(pool.get_conn().await.unwrap());
+    until("two are idle at b", || pool.usage().peers[1].idle == 2).await;
+    // As long again as it takes to look at every peer: nothing can be waited for here.
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(fakes[0].accepted(), 0);
+    pool.peers().restore("a").unwrap();
+    until("two are idle at a", || pool.usage().peers[0].idle == 2).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_ejects_nobody_and_is_tried_ever_more_rarely() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool_with("pool_min=1&pool_max=4", &fakes, quick());
+    drop(pool.get_conn().await.unwrap());
+    until("one is idle at each", || {
+        pool.usage().peers.iter().all(|peer| peer.idle == 1)
+    })
+    .await;
+    fakes[0].set_fault(Fault::ErrAtLogin(err(1226, "user limit")));
+    fakes[0].cut_connections();
+    // The dead one is found at a checkout, which takes the next peer's instead of failing.
+    let before = fakes[0].accepted();
+    while fakes[0].accepted() == before {
+        drop(pool.get_conn().await.unwrap());
+        sleep(Duration::from_millis(5)).await;
+    }
+    sleep(Duration::from_secs(4)).await;
+    let tries = fakes[0].accepted() - before;
+    assert!(tries <= 6, "{tries} tries in 4 s");
+    assert_eq!(up(&pool), 2);
+    fakes[0].clear_fault();
+    until("one is idle at a again", || pool.usage().peers[0].idle == 1).await;
+}
+
+#[tokio::test]
+async fn it_ends_with_the_pool() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool_with("pool_min=2&pool_max=4", &fakes[..1], quick());
+    drop(pool.get_conn().await.unwrap());
+    until("two are idle", || pool.usage().peers[0].idle == 2).await;
+    let operators = pool.peers();
+    let url = fakes[1].url();
+    operators.add("b", &*url).unwrap();
+    until("and at one that came later", || fakes[1].accepted() > 0).await;
+    operators.remove("b").unwrap();
+    until("they are closed", || fakes[1].connections() == 0).await;
+
+    drop(pool);
+    let before = fakes[1].accepted();
+    operators.add("b", &*url).unwrap();
+    // As long again as it takes to look at every peer: nothing can be waited for here.
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(fakes[1].accepted(), before, "nobody opens any");
+}
