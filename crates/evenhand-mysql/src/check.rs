@@ -1,30 +1,117 @@
-//! Whether a peer is ready for work: a login and a statement that does nothing.
+//! Whether a peer is ready for work: a login, and what the pool's [`Probe`] asks.
 //!
 //! A handshake alone does not tell. A Galera node that has lost its quorum still accepts logins,
 //! pings, `SELECT 1` and `SELECT @@x`; a proxy without a backend accepts logins. `DO 1` fails on
 //! both, costs nothing and needs no privilege.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use evenhand::{PeerVerdict, Verdict};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts};
+use mysql_async::{Conn, Error, Opts, Row, Value};
 use tokio::time::timeout;
 
+use crate::classify::Rules;
 use crate::error::AttemptError;
+use crate::probe::Probe;
 
-/// Logs in, does nothing, and leaves, all within `limit`.
-pub(crate) async fn check(opts: &Opts, limit: Duration) -> Result<(), AttemptError> {
-    let visit = async {
+const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
+                         ('read_only', 'super_read_only', 'innodb_read_only')";
+const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
+/// What [`STATE`] says of a node that is a full member; 2 is a donor, or desynced by hand.
+const SYNCED: &[u8] = b"4";
+
+/// How a pool's peers are checked, and how what comes of it is judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) probe: Probe,
+    /// A Galera node must be synced.
+    pub(crate) synced: bool,
+    /// One check may take this long.
+    pub(crate) limit: Duration,
+}
+
+/// Why a visit found no peer that is ready.
+enum Unready {
+    Failed(Error),
+    /// It answered, and not as it should have.
+    Not(&'static str),
+}
+
+impl From<Error> for Unready {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Check {
+    /// Logs in, asks what is to be asked, and leaves.
+    pub(crate) async fn run(&self, opts: &Opts) -> Verdict {
+        let conn = match timeout(self.limit, self.visit(opts)).await {
+            Ok(Ok(conn)) => conn,
+            Ok(Err(Unready::Failed(error))) => return self.judge(error),
+            Ok(Err(Unready::Not(reason))) => return Verdict::down().safe().because(reason),
+            Err(_) => return self.rules.attempt(&AttemptError::TimedOut(self.limit)),
+        };
+        // Only politeness, so it may not take long, nor does its failure mean anything.
+        let _ = timeout(self.limit, conn.disconnect()).await;
+        Verdict::healthy()
+    }
+
+    async fn visit(&self, opts: &Opts) -> Result<Conn, Unready> {
         let mut conn = Conn::new(opts.clone()).await?;
-        conn.query_drop("DO 1").await?;
+        match &self.probe {
+            Probe::Ping => conn.ping().await?,
+            Probe::Ready => conn.query_drop("DO 1").await?,
+            Probe::Writable => {
+                conn.query_drop("DO 1").await?;
+                let settings: Vec<Row> = conn.query(READ_ONLY).await?;
+                let is_on = |row: &Row| !matches!(bytes(row, 1), Some(b"OFF" | b"0"));
+                if settings.iter().any(is_on) {
+                    return Err(Unready::Not("the peer is read-only"));
+                }
+            }
+            Probe::Query { sql, expect } => {
+                let row: Option<Row> = conn.query_first(sql.as_str()).await?;
+                if row.as_ref().and_then(|row| bytes(row, 0)) != Some(expect.as_bytes()) {
+                    return Err(Unready::Not("the probe's query gave another value"));
+                }
+            }
+        }
+        if self.synced {
+            let state: Option<Row> = conn.query_first(STATE).await?;
+            // No row: not a Galera node.
+            if state.is_some_and(|row| bytes(&row, 1) != Some(SYNCED)) {
+                return Err(Unready::Not("Galera node not synced"));
+            }
+        }
         Ok(conn)
-    };
-    let conn = match timeout(limit, visit).await {
-        Ok(Ok(conn)) => conn,
-        Ok(Err(error)) => return Err(AttemptError::Connect(error)),
-        Err(_) => return Err(AttemptError::TimedOut(limit)),
-    };
-    // Only politeness, so it may not take long, nor does its failure mean anything.
-    let _ = timeout(limit, conn.disconnect()).await;
-    Ok(())
+    }
+
+    /// Whether a peer may fail it while it serves callers well.
+    pub(crate) fn asks_more_than_traffic(&self) -> bool {
+        self.synced || self.probe.asks_more_than_traffic()
+    }
+
+    fn judge(&self, error: Error) -> Verdict {
+        let verdict = self.rules.attempt(&AttemptError::Connect(error));
+        match verdict.peer {
+            // It answered, and that was enough for `DO 1`, which some proxies do not know. What
+            // asks more has got no answer to it.
+            PeerVerdict::Healthy if self.asks_more_than_traffic() => Verdict::down()
+                .safe()
+                .because("the probe's statement was refused"),
+            _ => verdict,
+        }
+    }
+}
+
+/// A value of the text protocol; `None` for NULL.
+fn bytes(row: &Row, column: usize) -> Option<&[u8]> {
+    match row.as_ref(column) {
+        Some(Value::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    }
 }

@@ -20,7 +20,7 @@ use mysql_async::{
 use tokio::runtime::Handle;
 
 use crate::admission::{Held, Place};
-use crate::classify;
+use crate::classify::Phase;
 use crate::endpoint::Endpoint;
 use crate::one_off;
 use crate::returning::{Returning, Way};
@@ -44,6 +44,8 @@ pub struct PeerConn {
     lost: Arc<AtomicBool>,
     /// The connection still works, but must not be used by anyone else.
     discard: bool,
+    /// The latest operation failed, and was judged.
+    judged: bool,
 }
 
 /// Whether a [`Transaction`] was started on a connection.
@@ -64,6 +66,7 @@ impl PeerConn {
             transaction: InTransaction::No,
             lost: Arc::default(),
             discard: false,
+            judged: false,
         }
     }
 
@@ -130,6 +133,7 @@ impl PeerConn {
             ticket: &self.ticket,
             lost: &self.lost,
             discard: &mut self.discard,
+            judged: &mut self.judged,
         };
         match &mut self.conn {
             Some(conn) if !conn.is_disconnected() => Ok((conn, judge)),
@@ -143,6 +147,7 @@ struct Judge<'a> {
     ticket: &'a Ticket<Arc<Endpoint>>,
     lost: &'a AtomicBool,
     discard: &'a mut bool,
+    judged: &'a mut bool,
 }
 
 impl Judge<'_> {
@@ -150,6 +155,8 @@ impl Judge<'_> {
         self,
         operation: impl Future<Output = mysql_async::Result<T>>,
     ) -> mysql_async::Result<T> {
+        // It stays so if the operation is dropped midway.
+        *self.judged = false;
         let outcome = operation.await;
         match &outcome {
             Ok(_) => self.ticket.peer().note_heard(),
@@ -159,14 +166,16 @@ impl Judge<'_> {
     }
 
     fn judge(self, error: &Error) {
-        let judged = classify::query(error);
+        let peer = self.ticket.peer();
+        let judged = peer.check.rules.error(Phase::Query, error);
+        *self.judged = true;
         *self.discard |= judged.discard;
-        if judged.lost {
+        if judged.goes_elsewhere() {
             self.lost.store(true, Ordering::Release);
         }
         self.ticket.report(judged.verdict);
         if judged.check_now {
-            self.ticket.peer().check_now(self.ticket);
+            peer.check_now(self.ticket);
         }
     }
 }
@@ -271,7 +280,7 @@ impl Drop for PeerConn {
         };
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         if conn.is_disconnected() {
-            if !self.lost.swap(true, Ordering::AcqRel) {
+            if !self.judged && !self.lost.swap(true, Ordering::AcqRel) {
                 // An operation was dropped midway, or rows stopped coming: the statement's own
                 // doing, or the peer's?
                 endpoint.check_now(&self.ticket);

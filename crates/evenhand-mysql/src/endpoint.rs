@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use evenhand::{Ticket, Verdict};
+use evenhand::{PeerVerdict, Ticket};
 use mysql_async::{Conn, Opts};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::admission::Places;
-use crate::check::check;
+use crate::check::Check;
 use crate::error::{AttemptError, Error};
 use crate::options::PoolOptions;
 use crate::tame::{counted, tame};
@@ -56,8 +56,10 @@ pub(crate) struct Endpoint {
     pool: Mutex<mysql_async::Pool>,
     /// Passed by who takes a connection from the pool, so that no two open the same last one.
     door: Mutex<()>,
-    /// One probe, one check or one clean-up may take this long.
+    /// One login or one clean-up may take this long.
     pub(crate) attempt_timeout: Duration,
+    /// Whether it is ready for work, and what its errors say.
+    pub(crate) check: Check,
     checking: AtomicBool,
     checked: Mutex<Option<Instant>>,
     /// Turns at logging in. Few may be under way at a time, so that a peer that comes back is not
@@ -89,6 +91,7 @@ impl Endpoint {
             places: Places::new(constraints.max()),
             min: constraints.min(),
             attempt_timeout: options.attempt_timeout,
+            check: options.check(),
             checking: AtomicBool::new(false),
             checked: Mutex::new(None),
             logins: Places::new(LOGINS),
@@ -250,6 +253,12 @@ impl Endpoint {
         self.heard.load(Ordering::Relaxed) > since
     }
 
+    pub(crate) fn was_heard_within(&self, time: Duration) -> bool {
+        Instant::now()
+            .checked_sub(time)
+            .is_some_and(|since| self.was_heard_since(since))
+    }
+
     pub(crate) fn opts(&self) -> &Opts {
         &self.opts
     }
@@ -296,13 +305,10 @@ impl Endpoint {
         };
         let ticket = ticket.clone();
         runtime.spawn(async move {
-            let verdict = match check(&turn.0.opts, turn.0.attempt_timeout).await {
-                Ok(()) => {
-                    turn.0.note_checked();
-                    Verdict::healthy()
-                }
-                Err(error) => crate::classify::attempt(&error),
-            };
+            let verdict = turn.0.check.run(&turn.0.opts).await;
+            if verdict.peer == PeerVerdict::Healthy {
+                turn.0.note_checked();
+            }
             ticket.report(verdict);
         });
     }

@@ -10,12 +10,13 @@
 //! | `one_off` | statements on the pool itself: `"SELECT ..".first(&pool)` |
 //! | `peers`, `usage` | [`PeersHandle`]: what operators do; [`Usage`]: what is in use, of how much |
 //! | `databases` | [`Databases`]: several pools by alias |
-//! | `options` | [`PoolOptions`]: how long things may take, and how many there may be |
+//! | `options` | [`PoolOptions`]: how long things may take, and how many there may be; every default in one table |
 //! | `error`, `url` | [`Error`], [`AttemptError`]; [`UrlError`] and what it judges |
-//! | `classify` | what an error says of its peer, by phase, code and message |
+//! | `classify` | what an error says of its peer, by phase, code and message: [`Classifier`] |
 //! | `admission` | who may have one of so many, first come first served |
 //! | `endpoint`, `tame` | one peer's connections; the driver's options as this crate needs them |
 //! | `connector`, `idempotent` | one attempt at a checkout; one try of idempotent work |
+//! | `watch`, `probe` | how peers are watched; [`Probe`]: what one must do to be in |
 //! | `check`, `prober` | whether a peer is ready for work; the probe |
 //! | `background`, `keep`, `purge` | beside the checkouts: `pool_min` is kept open; an ejected peer's idle connections are closed |
 //!
@@ -45,6 +46,13 @@
 //!   driver's default is 10; `pool_min=0` turns it off.
 //! - Idle connections beyond that are kept for a minute, and none lives much longer than half an
 //!   hour: see [`PoolOptions::idle_timeout`] and [`PoolOptions::max_lifetime`].
+//!
+//! # How peers are judged
+//!
+//! Errors are judged by a table, by phase, code and message; a [`Classifier`] adds rows of your own
+//! or overrides it. A peer that was ejected comes back when it passes its [`Probe`]. Peers that are
+//! up are checked by it, too, unless traffic has just proved them. [`PoolOptions`] sets all of this,
+//! and tells every default.
 //!
 //! # What it does not do
 //!
@@ -78,6 +86,8 @@ mod classify;
 mod conn;
 mod connector;
 mod databases;
+#[cfg(test)]
+mod defaults;
 mod endpoint;
 mod error;
 mod idempotent;
@@ -87,6 +97,7 @@ mod open;
 mod options;
 mod peers;
 mod pool;
+mod probe;
 mod prober;
 mod purge;
 mod returning;
@@ -94,12 +105,14 @@ mod tame;
 mod transaction;
 mod url;
 mod usage;
+mod watch;
 
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+pub use classify::{Case, Classifier, Judgement, Phase};
 pub use conn::PeerConn;
 pub use databases::Databases;
 pub use error::{AttemptError, Error};
@@ -109,9 +122,11 @@ pub use options::{
 };
 pub use peers::PeersHandle;
 pub use pool::Pool;
+pub use probe::Probe;
 pub use transaction::Transaction;
 pub use url::UrlError;
 pub use usage::{PeerUsage, Usage};
+pub use watch::DEFAULT_CHECK_UP_EVERY;
 
 pub use evenhand;
 pub use evenhand::{Event, EventKind, Events, State, Status};

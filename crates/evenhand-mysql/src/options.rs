@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use evenhand::Eject;
 
+use crate::watch::Watch;
+
 /// One attempt to get a connection from one peer: 2 s.
 pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A checkout as a whole: 10 s.
@@ -28,7 +30,7 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// An ejected peer's first recheck, where the check interval is not shorter.
 const FIRST_RECHECK: Duration = Duration::from_secs(1);
 
-/// The time limits of a [`Pool`](crate::Pool), and its limit in all.
+/// The settings of a [`Pool`](crate::Pool): its limits, and how its peers are watched.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,6 +40,8 @@ const FIRST_RECHECK: Duration = Duration::from_secs(1);
 ///     .attempt_timeout(Duration::from_millis(500))
 ///     .checkout_timeout(Duration::from_secs(3));
 /// ```
+///
+#[doc = include_str!("defaults.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct PoolOptions {
@@ -49,6 +53,7 @@ pub struct PoolOptions {
     pub(crate) max_connections: Option<usize>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) watch: Watch,
 }
 
 impl Default for PoolOptions {
@@ -62,6 +67,7 @@ impl Default for PoolOptions {
             max_connections: None,
             max_lifetime: Some(DEFAULT_MAX_LIFETIME),
             idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
+            watch: Watch::default(),
         }
     }
 }
@@ -69,8 +75,9 @@ impl Default for PoolOptions {
 impl PoolOptions {
     /// How long one peer may take to give a connection: name resolution, TCP, TLS and login
     /// together. A peer that takes longer, and answers nothing else meanwhile, is ejected and another
-    /// is tried. Waiting for a free connection does not count. It also limits each probe, and the
-    /// clean-up of a connection that is returned. Default:
+    /// is tried. Waiting for a free connection does not count. It also limits the clean-up of a
+    /// connection that is returned, and each probe unless that has a
+    /// [limit of its own](Self::probe_timeout). Default:
     /// [`DEFAULT_ATTEMPT_TIMEOUT`].
     pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.attempt_timeout = limit;

@@ -23,7 +23,6 @@ use crate::error::{AttemptError, Error};
 use crate::keep::keep_min_open;
 use crate::options::PoolOptions;
 use crate::peers::PeersHandle;
-use crate::prober::Prober;
 use crate::purge::purge_what_leaves;
 use crate::transaction::Transaction;
 use crate::usage::Usage;
@@ -102,6 +101,7 @@ impl Pool {
         Opts: TryFrom<O>,
         <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
     {
+        let check = options.check();
         let endpoints = peers
             .into_iter()
             .map(|(name, opts)| Endpoint::open(name.into(), opts, &options))
@@ -110,16 +110,23 @@ impl Pool {
             return Err(Error::NoPeers);
         }
         let peers = Peers::new(endpoints)?;
-        let balance = BalanceLayer::new(peers.clone())
-            .classify(ByPhase)
+        let mut layer = BalanceLayer::new(peers.clone())
+            .classify(ByPhase(check.rules.clone()))
             .eject(options.eject())
             // The caller's own deadline ends the wait.
             .all_down(AllDown::WaitUpTo(Duration::MAX))
             // The probe keeps its own time, and says more than that it was up.
-            .probe(Prober, 2 * options.attempt_timeout)
-            .layer(Connector {
-                peers: peers.clone(),
-            });
+            .probe(options.prober(), 2 * check.limit)
+            .fall(options.watch.fall)
+            .rise(options.watch.rise);
+        if let Some(interval) = options.watch.check_up_every {
+            layer = layer
+                .check_every(interval)
+                .check_busy(check.asks_more_than_traffic());
+        }
+        let balance = layer.layer(Connector {
+            peers: peers.clone(),
+        });
         Ok(Self {
             peers,
             balance,

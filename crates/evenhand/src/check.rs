@@ -42,6 +42,8 @@ pub const DEFAULT_RISE: u32 = 1;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checks {
     pub(crate) every: Option<Duration>,
+    /// Traffic proves nothing that the checks ask for.
+    pub(crate) busy: bool,
     pub(crate) fall: u32,
     pub(crate) rise: u32,
 }
@@ -50,6 +52,7 @@ impl Default for Checks {
     fn default() -> Self {
         Self {
             every: None,
+            busy: false,
             fall: DEFAULT_FALL,
             rise: DEFAULT_RISE,
         }
@@ -153,7 +156,7 @@ impl<P: Send + Sync + 'static> Task<P> {
                 .retain(|id, _| view.up().any(|member| member.id == *id));
             let mut checks = JoinSet::new();
             for member in view.up() {
-                if member.take_proof() {
+                if member.take_proof() && !policy.checks.busy {
                     self.failed.remove(&member.id);
                 } else if let Some(check) = Check::begin(member) {
                     checks.spawn(check.run(policy.clone()));
@@ -173,7 +176,8 @@ impl<P: Send + Sync + 'static> Task<P> {
     fn judge(&mut self, check: &Check<P>, verdict: &Verdict, policy: &Arc<Policy<P>>) {
         let member = check.member.member();
         // What traffic has proved meanwhile needs no check.
-        if verdict.peer == PeerVerdict::Healthy || member.is_proved() {
+        let proved = member.is_proved() && !policy.checks.busy;
+        if verdict.peer == PeerVerdict::Healthy || proved {
             self.failed.remove(&member.id);
             return;
         }

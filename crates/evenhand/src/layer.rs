@@ -191,6 +191,13 @@ impl<P, C, Y, K> BalanceLayer<P, C, Y, K> {
         self
     }
 
+    /// Whether peers are checked also while traffic proves them: for a probe that asks for more
+    /// than traffic tells, such as whether a database that answers is writable. Default: `false`.
+    pub fn check_busy(mut self, busy: bool) -> Self {
+        self.settings.checks.busy = busy;
+        self
+    }
+
     /// So many failed checks in a row eject a peer that is up; nought counts as one. Default:
     /// [`DEFAULT_FALL`](crate::DEFAULT_FALL). Callers' attempts count apart: they go by
     /// [`eject`](Self::eject).

@@ -135,6 +135,23 @@ async fn a_peer_that_traffic_proves_is_not_checked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_traffic_proves_nothing_a_busy_peer_is_checked() {
+    let (peers, _, checks, balance) = checked(&["a", "b"], |layer| layer.check_busy(true));
+    for round in 0..100 {
+        if round == 50 {
+            assert!((40..=60).contains(&checks.seen().len()));
+            checks.fail(&["a"]);
+        }
+        for _ in 0..20 {
+            send(&balance).await.unwrap();
+        }
+        sleep(EVERY / 2).await;
+    }
+    assert_eq!(state_of(&peers, "a"), State::Ejected);
+    assert_eq!(state_of(&peers, "b"), State::Up);
+}
+
+#[tokio::test(start_paused = true)]
 async fn so_many_failed_checks_in_a_row_eject() {
     for fall in [1, 3, 5] {
         let (peers, stage, checks, balance) = checked(&["a", "b"], |layer| layer.fall(fall));

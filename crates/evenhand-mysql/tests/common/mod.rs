@@ -35,9 +35,9 @@ pub async fn fakes<const N: usize>() -> [FakeMySql; N] {
     fakes.try_into().ok().unwrap()
 }
 
-/// A pool over the doubles, named a, b, c, ..
+/// A pool over the doubles, named a, b, c, .. It opens nothing but what it is asked for.
 pub fn pool(fakes: &[FakeMySql], options: PoolOptions) -> Pool {
-    pool_with("", fakes, options)
+    pool_with("pool_min=0", fakes, options)
 }
 
 /// With these parameters at the end of each URL.

@@ -1,0 +1,193 @@
+//! Before the connection is there: nothing was executed.
+
+use super::{DEGRADED, DOWN, HEALTHY, NEUTRAL, SHUTDOWN, SUSPECT, WIRE, WSREP};
+use crate::classify::row::On::{AnyCode, Codes, Elsewhere, Saying, Signs};
+use crate::classify::row::{LONG, Row, SHORT};
+use crate::classify::sign::Sign;
+
+pub(super) static ROWS: &[Row] = &[
+    Row::connect(
+        "refused",
+        Signs(&[Sign::Refused]),
+        "connection refused",
+        DOWN.safe(),
+    ),
+    Row::connect(
+        "connect-lost",
+        Signs(&[Sign::Io, Sign::Closed]),
+        "connection failed",
+        DOWN.safe(),
+    )
+    .note("Reset or EOF before or in the handshake, no route, a name that does not resolve."),
+    Row::connect(
+        "attempt-timeout",
+        Signs(&[Sign::TimedOut]),
+        "no connection in time",
+        DOWN.safe(),
+    ),
+    Row::connect(
+        "slow-login",
+        Signs(&[Sign::Slow]),
+        "no connection in time, though it answered others",
+        NEUTRAL.safe(),
+    )
+    .check_now(),
+    Row::connect(
+        "local-shortage",
+        Signs(&[Sign::LocalShortage]),
+        "this host is short of descriptors, ports or memory",
+        NEUTRAL,
+    )
+    .note("Blaming the peer would eject everyone."),
+    Row::connect(
+        "no-free-slot",
+        Signs(&[Sign::NoFreeConnection]),
+        "all of this client's connections to it were in use",
+        NEUTRAL,
+    ),
+    Row::connect(
+        "out-of-time",
+        Signs(&[Sign::OutOfTime]),
+        "the caller's time was up",
+        NEUTRAL,
+    ),
+    Row::connect(
+        "moved-on",
+        Signs(&[Sign::MovedOn, Sign::PoolClosed]),
+        "the attempt moved on before the peer had answered",
+        NEUTRAL.safe(),
+    ),
+    Row::connect(
+        "disconnected",
+        Signs(&[Sign::Disconnected]),
+        "the pool was disconnected",
+        NEUTRAL,
+    ),
+    Row::connect(
+        "try-failed",
+        Signs(&[Sign::TryFailed]),
+        "a try of idempotent work failed",
+        NEUTRAL,
+    )
+    .note("Its connection's guard has judged it."),
+    Row::connect(
+        "bad-handshake",
+        Signs(&[Sign::Protocol, Sign::PacketTooLarge]),
+        "bad handshake",
+        DOWN.safe(),
+    )
+    .note(
+        "Not MySQL, or bytes out of order; to the driver, HTTP looks like a packet that is too \
+         large. What it cannot parse at all is `connect-lost`.",
+    ),
+    Row::connect("1043", Codes(&[1043]), "bad handshake", DOWN.safe()),
+    Row::connect(
+        "tls-certificate",
+        Signs(&[Sign::TlsCertificate]),
+        "the TLS certificate does not hold",
+        SUSPECT.safe(),
+    ),
+    Row::connect(
+        "tls-missing",
+        Signs(&[Sign::TlsMissing]),
+        "no TLS",
+        SUSPECT.safe(),
+    ),
+    Row::connect(
+        "tls-broken",
+        Signs(&[Sign::TlsBroken]),
+        "TLS broke off",
+        DOWN.safe(),
+    ),
+    Row::connect(
+        "own-settings",
+        Signs(&[Sign::OwnSettings]),
+        "an authentication plugin or TLS file that this client cannot use",
+        NEUTRAL,
+    )
+    .note(
+        "The same everywhere. A TLS file that is missing is told by the driver as any I/O error \
+         is, and counts as `connect-lost`.",
+    ),
+    Row::connect(
+        "caller-connect",
+        Signs(&[Sign::Caller]),
+        "the caller's own options or hook",
+        NEUTRAL,
+    ),
+    Row::connect(
+        "full",
+        Codes(&[1040]),
+        "too many connections",
+        DEGRADED.safe().recover_in(SHORT),
+    )
+    .note("May come in place of the greeting. Alive: its idle connections are kept."),
+    Row::connect(
+        "user-limit",
+        Codes(&[1203, 1226]),
+        "user limit reached",
+        DEGRADED.safe().recover_in(SHORT),
+    )
+    .note("Its idle connections are kept."),
+    Row::connect(
+        "unresolved",
+        Codes(&[1042]),
+        "it cannot resolve this host",
+        DOWN.safe(),
+    ),
+    Row::connect(
+        "blocked",
+        Codes(&[1129]),
+        "this host is blocked",
+        DOWN.safe().recover_in(LONG),
+    ),
+    Row::connect(
+        "not-allowed",
+        Codes(&[1130]),
+        "this host is not allowed",
+        DOWN.safe().recover_in(LONG),
+    ),
+    Row::connect(
+        "login-refused",
+        Codes(&[1044, 1045, 1049, 1698, 3118, 4151]),
+        "login refused",
+        SUSPECT.safe(),
+    )
+    .note("One other peer is asked. If it refuses, too, the first error is returned."),
+    Row::connect(
+        "connect-galera",
+        Saying(&[1047], WSREP),
+        "Galera node not ready",
+        DOWN.safe(),
+    ),
+    Row::connect(
+        "connect-shutdown",
+        Codes(SHUTDOWN),
+        "shutting down",
+        DOWN.safe(),
+    ),
+    Row::connect("connect-wire", Codes(WIRE), "wire trouble", DEGRADED.safe()),
+    Row::connect(
+        "connect-proxy",
+        Codes(&[9001, 9002]),
+        "proxy without a backend",
+        DEGRADED.safe(),
+    ),
+    Row::connect(
+        "connect-other",
+        AnyCode,
+        "the server answered with an error",
+        HEALTHY,
+    ),
+    // At checkout.
+    Row::connect(
+        "idle-dead",
+        Elsewhere,
+        "an idle connection was found dead",
+        NEUTRAL.safe(),
+    )
+    .note(
+        "End of stream, reset, `wait_timeout`, 4031. No error comes of it: the driver looks at each \
+         idle connection before it gives it out, drops a dead one and takes the next.",
+    ),
+];

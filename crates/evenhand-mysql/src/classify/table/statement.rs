@@ -1,0 +1,213 @@
+//! In a statement, and in a `COMMIT`.
+
+use super::{DEGRADED, DOWN, HEALTHY, NEUTRAL, SHUTDOWN, WIRE, WSREP};
+use crate::classify::row::On::{AnyCode, Codes, Elsewhere, Saying, Signs};
+use crate::classify::row::Row;
+use crate::classify::sign::Sign;
+
+pub(super) static ROWS: &[Row] = &[
+    Row::commit(
+        "commit-lost",
+        Signs(&[
+            Sign::Io,
+            Sign::Refused,
+            Sign::TlsBroken,
+            Sign::TlsCertificate,
+            Sign::Protocol,
+        ]),
+        "connection lost in COMMIT: its outcome is unknown",
+        DEGRADED,
+    )
+    .check_now(),
+    Row::query(
+        "lost",
+        Signs(&[
+            Sign::Io,
+            Sign::Refused,
+            Sign::TlsBroken,
+            Sign::TlsCertificate,
+        ]),
+        "connection lost",
+        DEGRADED.if_idempotent(),
+    )
+    .discard()
+    .check_now()
+    .note("SIGTERM, SIGKILL and KILL all look like this, and so does a cable that is pulled."),
+    Row::query(
+        "protocol",
+        Signs(&[Sign::Protocol]),
+        "protocol broken",
+        DEGRADED.if_idempotent(),
+    )
+    .discard()
+    .check_now(),
+    Row::query(
+        "closed",
+        Signs(&[Sign::Closed]),
+        "the connection was closed before",
+        NEUTRAL.if_idempotent(),
+    )
+    .discard()
+    .note("What closed it was judged when it did."),
+    Row::query(
+        "query-shortage",
+        Signs(&[Sign::LocalShortage]),
+        "this host is short of descriptors, ports or memory",
+        NEUTRAL,
+    )
+    .discard(),
+    Row::query(
+        "own-deadline",
+        Elsewhere,
+        "the caller dropped the statement",
+        NEUTRAL,
+    )
+    .discard()
+    .check_now()
+    .note("No error comes of it: the connection's guard sees it. A slow statement or a dead peer? The \
+         check decides."),
+    Row::query(
+        "idle-timeout",
+        Codes(&[4031]),
+        "the server had closed the idle connection",
+        NEUTRAL.safe(),
+    )
+    .discard()
+    .note("MySQL 8 only. Where the packet comes out of turn the driver reports `protocol`."),
+    Row::query(
+        "galera",
+        Saying(&[1047], WSREP),
+        "Galera node not ready",
+        DOWN.safe(),
+    )
+    .discard()
+    .note("Connect, ping and `SELECT 1` still succeed there."),
+    Row::query(
+        "unknown-command",
+        Codes(&[1047]),
+        "unknown command",
+        NEUTRAL,
+    ),
+    Row::query(
+        "quorum-lost",
+        Codes(&[1180]),
+        "commit failed: its outcome is unknown",
+        DEGRADED,
+    )
+    .discard()
+    .check_now(),
+    Row::query(
+        "shutdown",
+        Codes(SHUTDOWN),
+        "shutting down",
+        DOWN.if_idempotent(),
+    )
+    .discard(),
+    Row::query(
+        "killed",
+        Codes(&[1927, 3169]),
+        "one session was killed",
+        NEUTRAL.if_idempotent(),
+    )
+    .discard(),
+    Row::query(
+        "wire",
+        Codes(WIRE),
+        "wire trouble",
+        DEGRADED.if_idempotent(),
+    )
+    .discard()
+    .check_now(),
+    Row::query(
+        "packet-too-large",
+        Codes(&[1153]),
+        "the caller's packet is too large",
+        NEUTRAL,
+    )
+    .discard(),
+    Row::query(
+        "own-packet-too-large",
+        Signs(&[Sign::PacketTooLarge]),
+        "the caller's packet is too large",
+        NEUTRAL,
+    )
+    .discard()
+    .note("The driver refuses to send it."),
+    Row::query(
+        "protocol-fault",
+        Codes(&[1156, 1157]),
+        "protocol fault",
+        NEUTRAL,
+    )
+    .discard(),
+    Row::query(
+        "restart-transaction",
+        Codes(&[1205, 1213, 1614, 3101]),
+        "the transaction is to be started again",
+        HEALTHY,
+    )
+    .note("1213 is normal in Galera, even at COMMIT. The caller starts it again."),
+    Row::query(
+        "read-only-option",
+        Saying(&[1290], "read-only"),
+        "the peer is read-only",
+        HEALTHY.safe(),
+    )
+    .discard()
+    .in_writable_pools(DOWN.safe()),
+    Row::query(
+        "read-only-mode",
+        Codes(&[1836]),
+        "the peer is read-only",
+        HEALTHY.safe(),
+    )
+    .discard()
+    .in_writable_pools(DOWN.safe()),
+    Row::query(
+        "read-only-transaction",
+        Codes(&[1792]),
+        "the transaction is read-only",
+        HEALTHY,
+    ),
+    Row::query(
+        "stopped",
+        Codes(&[1317, 1969, 3024]),
+        "a statement was stopped",
+        HEALTHY,
+    ),
+    Row::query(
+        "proxy",
+        Codes(&[9001, 9002]),
+        "proxy without a backend",
+        DEGRADED.safe(),
+    )
+    .discard()
+    .note("All proxies may share their backends: mind the floor."),
+    Row::query(
+        "proxy-other",
+        Codes(&[9003, 9005, 9006]),
+        "the proxy refused the statement",
+        HEALTHY,
+    ),
+    Row::query(
+        "other",
+        AnyCode,
+        "the server answered with an error",
+        HEALTHY,
+    ),
+    Row::query(
+        "caller",
+        Signs(&[
+            Sign::Caller,
+            Sign::OwnSettings,
+            Sign::TlsMissing,
+            Sign::PoolClosed,
+        ]),
+        "the caller's own",
+        NEUTRAL,
+    )
+    .note(
+        "Parameters, conversions, local files. The driver closes the connection for some of \
+         them, and the guard sees that.",
+    ),
+];

@@ -1,0 +1,23 @@
+//! What errors do, seen from outside: which peer is out afterwards, what becomes of the connection,
+//! whether idempotent work goes elsewhere.
+//!
+//! `stage.rs` holds what these tests share, `login.rs` and `statement.rs` are over the in-process
+//! double, `real_login.rs` and `real_statement.rs` over MariaDB servers, `own.rs` is about rows of
+//! the user's own. The doc comment of a test says which rows of the table it shows;
+//! `docs/MYSQL-ERRORS.md` is made from that.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test states what it takes for granted"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod login;
+mod own;
+mod real_login;
+mod real_statement;
+mod stage;
+mod statement;

@@ -1,0 +1,137 @@
+//! What the tests of errors share: real servers, and how to look at what came of an error.
+
+use std::time::Duration;
+
+use evenhand_mysql::evenhand::{self, EventKind, Events, State};
+use evenhand_mysql::mysql_async::{self, Conn, Opts, prelude::Queryable};
+use evenhand_mysql::{Error, PeerConn, Pool, PoolOptions};
+use evenhand_testkit::{FakeMySql, MariaDb, MariaDbBuilder};
+
+use crate::common::{self, until};
+
+/// Nothing but what a test does itself happens: no checks of peers that are up.
+pub(crate) fn still() -> PoolOptions {
+    common::quick().check_up_every(None)
+}
+
+/// Real servers take their time on a busy machine.
+pub(crate) fn patient() -> PoolOptions {
+    still()
+        .attempt_timeout(Duration::from_secs(3))
+        .try_timeout(Duration::from_secs(5))
+        .checkout_timeout(Duration::from_secs(15))
+        .work_timeout(Duration::from_secs(30))
+}
+
+pub(crate) async fn servers(n: usize, builder: MariaDbBuilder) -> Vec<MariaDb> {
+    let started = tokio::task::spawn_blocking(move || builder.start_many(n)).await;
+    // The error says how to install what is missing.
+    started.unwrap().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A pool over these urls, named a, b, ..
+pub(crate) fn pool_of(urls: &[String], options: PoolOptions) -> Pool {
+    let names = ["a", "b", "c"].into_iter();
+    Pool::with_options(names.zip(urls.iter().map(String::as_str)), options).unwrap()
+}
+
+pub(crate) fn urls(servers: &[MariaDb]) -> Vec<String> {
+    servers.iter().map(MariaDb::url).collect()
+}
+
+/// The url, for another user.
+pub(crate) fn as_user(url: &str, user: &str) -> String {
+    url.replace("root@", &format!("{user}@"))
+}
+
+/// A connection past any pool.
+pub(crate) async fn root(url: &str) -> Conn {
+    Conn::new(Opts::from_url(url).unwrap()).await.unwrap()
+}
+
+/// On each server: a user `app` with the password `secret`, who may do everything in `test` and
+/// nothing else.
+pub(crate) async fn add_app(servers: &[MariaDb]) -> Vec<String> {
+    let mut urls = Vec::new();
+    for server in servers {
+        let mut root = root(&server.url()).await;
+        root.query_drop("CREATE USER app@'127.0.0.1' IDENTIFIED BY 'secret'")
+            .await
+            .unwrap();
+        root.query_drop("GRANT ALL ON test.* TO app@'127.0.0.1'")
+            .await
+            .unwrap();
+        root.disconnect().await.unwrap();
+        urls.push(as_user(&server.url(), "app:secret"));
+    }
+    urls
+}
+
+/// A connection to the peer of this name.
+pub(crate) async fn conn_to(pool: &Pool, peer: &str) -> PeerConn {
+    let mut held = Vec::new();
+    loop {
+        let conn = pool.get_conn().await.unwrap();
+        if conn.peer() == peer {
+            return conn;
+        }
+        held.push(conn);
+        assert!(held.len() < 100, "no connection to {peer}");
+    }
+}
+
+pub(crate) fn code(error: &mysql_async::Error) -> Option<u16> {
+    match error {
+        mysql_async::Error::Server(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+/// The server's code that ended a checkout, whatever else was tried.
+pub(crate) fn checkout_code(error: &Error) -> Option<u16> {
+    let Error::Checkout { source, .. } = error else {
+        return None;
+    };
+    match source.cause()? {
+        evenhand_mysql::AttemptError::Connect(error) => code(error),
+        _ => None,
+    }
+}
+
+/// Both peers refused, and nobody was blamed.
+pub(crate) fn agreed(error: &Error) -> bool {
+    let Error::Checkout { source, .. } = error else {
+        return false;
+    };
+    matches!(source, evenhand::Error::Agreed { tried, .. } if tried.len() == 2)
+}
+
+/// The first ejection so far: its peer, why, and when the probe is due.
+pub(crate) fn ejection(events: &mut Events) -> Option<(String, &'static str, Duration)> {
+    while let Some(event) = events.try_next().unwrap() {
+        if let EventKind::Ejected {
+            reason, probe_in, ..
+        } = event.kind
+        {
+            return Some((event.peer.to_string(), reason.unwrap_or(""), probe_in));
+        }
+    }
+    None
+}
+
+/// Returned connections are cleaned up.
+pub(crate) async fn at_rest(pool: &Pool) {
+    let idle = || pool.statuses().iter().all(|status| status.in_flight == 0);
+    until("all connections are given back", idle).await;
+}
+
+/// Whatever was sent to the double before this has been accepted when it returns.
+pub(crate) async fn barrier(fake: &FakeMySql) {
+    let mut conn = root(&fake.url()).await;
+    conn.ping().await.unwrap();
+    conn.disconnect().await.unwrap();
+}
+
+pub(crate) fn is_up(pool: &Pool, peer: usize) -> bool {
+    pool.statuses()[peer].state == State::Up
+}
