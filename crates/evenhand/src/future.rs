@@ -211,7 +211,7 @@ where
                 Poll::Ready(Ok(response))
             }
             outcome => {
-                let place = Entered::resume(member, entry).into_place();
+                let place = Place::of(Entered::resume(member, entry));
                 this.step.set(Step::Done);
                 match self.as_mut().learn(place, &verdict, outcome) {
                     Some(outcome) => Poll::Ready(outcome),

@@ -73,11 +73,11 @@ enum Stage {
 }
 
 impl<P> Place<P> {
-    /// Of an attempt that is counted already, and is no probe.
-    pub(crate) fn counted(member: Arc<Member<P>>, generation: u32) -> Self {
+    /// The same that stands without the roster.
+    pub(crate) fn of(entered: Entered<'_, P>) -> Self {
         Self {
-            member: Occupied::counted(Peer(member)),
-            generation,
+            member: Occupied::counted(Peer(entered.member.clone())),
+            generation: entered.keep().generation,
             stage: Stage::Plain,
         }
     }
@@ -97,7 +97,7 @@ impl<P> Place<P> {
     pub(crate) fn pick_at_once<K: Pick>(set: &Set<P>, pick: &K, random: &Random) -> Option<Self> {
         let view = set.view();
         if K::UNIFORM {
-            return view.roster.enter(random).map(Entered::into_place);
+            return view.roster.enter(random).map(Self::of);
         }
         if view.untimed || !view.due.is_empty() {
             return None;

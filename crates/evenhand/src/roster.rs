@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::health::Phase;
 use crate::member::Member;
 use crate::peer::leave;
-use crate::place::Place;
 use crate::random::Random;
 
 pub(crate) struct Roster<P> {
@@ -122,12 +121,6 @@ impl<'a, P> Entered<'a, P> {
             index,
             generation,
         }
-    }
-
-    /// A place that stands without the roster.
-    pub(crate) fn into_place(self) -> Place<P> {
-        let member = self.member.clone();
-        Place::counted(member, self.keep().generation)
     }
 
     /// Leaves the attempt counted, for [`resume`](Self::resume) to take back.
