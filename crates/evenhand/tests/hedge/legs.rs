@@ -31,7 +31,7 @@ async fn no_second_attempt_starts_before_its_time() {
         advance(D * 3).await;
         assert_eq!(stage.attempts().len(), 1);
     }
-    let mut slow = pin!(hedge.clone().call("request"));
+    let mut slow = pin!(settled(&hedge).call("request"));
     stage.script([Does::Hang, Does::Hang]);
     assert!(poll_once(slow.as_mut()).is_pending());
     advance(D - Duration::from_millis(2)).await;

@@ -99,7 +99,7 @@ async fn dropped_at_any_point_it_leaks_nothing() {
             D * 7 / 2,
             D * 9 / 2,
         ] {
-            for probing in [false, true] {
+            for (probing, new) in [(false, false), (false, true), (true, false)] {
                 let (peers, stage) = (peers(&["a", "b", "c"]), Stage::new());
                 if probing {
                     peers.eject("a", INTERVAL).unwrap();
@@ -111,7 +111,8 @@ async fn dropped_at_any_point_it_leaks_nothing() {
                     .hedge_after(D);
                 let hedge: Hedged = layer.layer(stage.clone());
                 stage.script(script.clone());
-                assert!(timeout(after, send(&hedge)).await.is_err());
+                let clone = if new { hedge.clone() } else { settled(&hedge) };
+                assert!(timeout(after, send_by(clone)).await.is_err());
                 nothing_is_left(&peers, &stage);
             }
         }
@@ -125,7 +126,7 @@ async fn dropped_at_any_point_it_leaks_nothing() {
 async fn abandoned_it_tells_what_both_legs_tried() {
     let (peers, stage, hedge) = hedge(&["a", "b", "c", "d"]);
     stage.script([REFUSE, Does::Hang, REFUSE, Does::Hang]);
-    let mut request = pin!(hedge.clone().call("request"));
+    let mut request = pin!(settled(&hedge).call("request"));
     assert!(timeout(D * 2, request.as_mut()).await.is_err());
     assert_eq!(request.as_mut().abandon().tried().len(), 2);
     nothing_is_left(&peers, &stage);
@@ -134,10 +135,10 @@ async fn abandoned_it_tells_what_both_legs_tried() {
 #[test]
 fn outside_a_runtime_requests_are_plain_ones() {
     let (_, stage, hedge) = hedge(&["a", "b"]);
-    let mut answered = pin!(hedge.clone().call("request"));
+    let mut answered = pin!(settled(&hedge).call("request"));
     assert!(poll_once(answered.as_mut()).is_ready());
     stage.script([Does::Hang]);
-    let mut hangs = pin!(hedge.clone().call("request"));
+    let mut hangs = pin!(settled(&hedge).call("request"));
     assert!(poll_once(hangs.as_mut()).is_pending());
     assert_eq!(stage.attempts().len(), 2);
 }
@@ -172,7 +173,11 @@ async fn whatever_the_peers_do_no_peer_is_tried_twice_and_nothing_is_left() {
             .hedge_after(D)
             .layer(stage.clone());
         stage.script(does);
-        let answer = timeout(LONG, send(&hedge)).await.unwrap().0;
+        let clone = match seed % 2 {
+            0 => hedge.clone(),
+            _ => settled(&hedge),
+        };
+        let answer = timeout(LONG, send_by(clone)).await.unwrap().0;
         let attempts = stage.attempts();
         let different = HashSet::<&String>::from_iter(&attempts).len();
         assert_eq!(different, attempts.len(), "seed {seed}: {attempts:?}");

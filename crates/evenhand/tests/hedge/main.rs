@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{Answer, AsTold, Does, Failure, INTERVAL, REFUSE, Stage, layer, peers};
+use common::{Answer, AsTold, Does, Failure, INTERVAL, REFUSE, Stage, layer, peers, settled};
 use evenhand::{
     AllDown, Cause, Cloned, Error, Hedge, HedgeLayer, Loser, Once, Peers, Replay, State, Verdict,
 };
@@ -44,8 +44,16 @@ async fn send<H>(hedge: &H) -> (Result<String, Error<Failure>>, Duration)
 where
     H: Service<&'static str, Response = Answer, Error = Error<Failure>> + Clone,
 {
+    send_by(settled(hedge)).await
+}
+
+/// As [`send`], by this clone.
+async fn send_by<H>(mut hedge: H) -> (Result<String, Error<Failure>>, Duration)
+where
+    H: Service<&'static str, Response = Answer, Error = Error<Failure>>,
+{
     let start = Instant::now();
-    let answer = hedge.clone().call("request").await;
+    let answer = hedge.call("request").await;
     (answer.map(|answer| answer.peer), start.elapsed())
 }
 
