@@ -47,6 +47,8 @@ pub(crate) struct Record {
     pub(crate) due: Option<Instant>,
     /// A timer runs that will act at that time.
     pub(crate) timed: bool,
+    /// A timer was set that does not run yet: it may have to wait for its turn.
+    pub(crate) adopted: bool,
     /// At that time a background probe goes out, so attempts leave the member alone.
     pub(crate) background: bool,
     /// Ejected by an operator, so it is nobody's last resort.
@@ -60,6 +62,7 @@ impl Record {
         Self {
             due: Some(Instant::now() + interval),
             timed,
+            adopted: false,
             background: timed && background,
             by_hand: false,
         }
@@ -77,8 +80,8 @@ pub(crate) enum Change {
     Told(EventKind),
     /// An ejected peer's time has come.
     Due,
-    /// From now on picks look at the clock to see when an ejected peer's time has come.
-    Untimed,
+    /// Who tells when an ejected peer's time has come: a timer, or picks that look at the clock.
+    Timing,
     /// Only what picks see has changed.
     Quiet,
 }

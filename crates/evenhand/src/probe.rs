@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
 
-use crate::book::Change;
+use crate::book::{Change, Record};
 use crate::classify::{PeerVerdict, Verdict};
 use crate::event::EventKind;
 use crate::health::Phase;
@@ -109,27 +109,41 @@ impl<P: Send + Sync + 'static> Alarm<P> {
             rung: false,
         };
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                if alarm.probe().is_none() {
-                    reach(due.checked_sub(TIMER_GRAIN).unwrap_or(due)).await;
-                    alarm.leave_to_picks();
-                }
-                reach(due).await;
-                alarm.ring().await;
-            });
+            runtime.spawn(alarm.wait_for(due));
         }
     }
 
     /// Sets the timers of those ejected peers that have none, as they were ejected outside every
     /// runtime, or in one that has ended. Does nothing outside a runtime.
+    ///
+    /// Until a timer runs, picks go on looking at the clock: the caller may be the one that keeps
+    /// the runtime busy.
     #[cold]
     pub(crate) fn adopt(set: &Set<P>, policy: &Arc<Policy<P>>) {
-        if Handle::try_current().is_ok() {
-            let adopted = set.adopt_untimed(TIMER_GRAIN, policy.probe.is_some());
-            for (member, generation, due) in adopted {
-                Self::set(&member, generation, due, Some(policy));
-            }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        for (member, generation, due) in set.adopt_untimed(TIMER_GRAIN) {
+            let alarm = Self {
+                member: Arc::downgrade(&member),
+                generation,
+                policy: Some(policy.clone()),
+                rung: false,
+            };
+            runtime.spawn(async move {
+                alarm.take_over();
+                alarm.wait_for(due).await;
+            });
         }
+    }
+
+    async fn wait_for(self, due: Instant) {
+        if self.probe().is_none() {
+            reach(due.checked_sub(TIMER_GRAIN).unwrap_or(due)).await;
+            self.leave_to_picks();
+        }
+        reach(due).await;
+        self.ring().await;
     }
 
     async fn ring(mut self) {
@@ -177,17 +191,34 @@ impl<P> Alarm<P> {
             .and_then(|policy| policy.probe.as_ref())
     }
 
+    /// This timer runs, so picks need not look at the clock.
+    fn take_over(&self) {
+        let background = self.probe().is_some();
+        self.change_record(|record| {
+            record.timed = true;
+            record.background = background;
+        });
+    }
+
     /// Picks look at the clock from now on: they tell the moment exactly, a timer does not.
     fn leave_to_picks(&self) {
+        self.change_record(|record| {
+            record.timed = false;
+            record.background = false;
+        });
+    }
+
+    /// Changes what is known of the ejection, if it is still the same one.
+    fn change_record(&self, change: impl FnOnce(&mut Record)) {
         let Some(member) = self.member.upgrade() else {
             return;
         };
         member.change(|record, _| {
             let now = member.health.read();
             (now.phase == Phase::Ejected && now.generation == self.generation).then(|| {
-                record.timed = false;
-                record.background = false;
-                Change::Untimed
+                record.adopted = false;
+                change(record);
+                Change::Timing
             })
         });
     }

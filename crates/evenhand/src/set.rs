@@ -133,13 +133,9 @@ impl<P> Set<P> {
         }
     }
 
-    /// Those ejected members whose time no timer will tell and is more than `margin` away. From now
-    /// on it is the caller's timers that do, so picks need not look.
-    pub(crate) fn adopt_untimed(
-        &self,
-        margin: Duration,
-        background: bool,
-    ) -> Vec<(Arc<Member<P>>, u32, Instant)> {
+    /// Those ejected members whose time no timer will tell and is more than `margin` away: the
+    /// caller sets one for each.
+    pub(crate) fn adopt_untimed(&self, margin: Duration) -> Vec<(Arc<Member<P>>, u32, Instant)> {
         let mut book = self.book();
         let soon = Instant::now() + margin;
         let Book {
@@ -151,15 +147,12 @@ impl<P> Set<P> {
             if let Some(record) = record
                 && now.phase == Phase::Ejected
                 && !record.timed
+                && !record.adopted
                 && let Some(due) = record.due.filter(|due| *due > soon)
             {
-                record.timed = true;
-                record.background = background;
+                record.adopted = true;
                 adopted.push((member.clone(), now.generation, due));
             }
-        }
-        if !adopted.is_empty() {
-            self.view.store(Arc::new(View::new(&book)));
         }
         adopted
     }
@@ -247,7 +240,7 @@ impl<P> Set<P> {
         self.view.store(Arc::new(View::new(&book)));
         let told = match change {
             Change::Told(kind) => Some(Event::now(member, kind)),
-            Change::Due | Change::Untimed | Change::Quiet => None,
+            Change::Due | Change::Timing | Change::Quiet => None,
         };
         told.iter().for_each(|event| self.send(event));
         drop(book);
@@ -256,7 +249,7 @@ impl<P> Set<P> {
             Change::Told(EventKind::Ejected { .. } | EventKind::ProbeFailed { .. }) => {
                 member.wake();
             }
-            Change::Told(EventKind::ProbeStarted) | Change::Untimed => {}
+            Change::Told(EventKind::ProbeStarted) | Change::Timing => {}
             Change::Told(EventKind::ProbeAbandoned) => {
                 // Out still, and no longer by this probe: whoever holds its tickets must know.
                 member.wake();
