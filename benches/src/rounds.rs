@@ -59,8 +59,17 @@ impl Timed {
 
     /// The median of the rounds' ratios to another case.
     pub fn ratio_to(&self, other: &Self) -> f64 {
+        median(self.ratios(other))
+    }
+
+    /// The middle half of the rounds' ratios to another case: where it begins and where it ends.
+    pub fn middle_half_to(&self, other: &Self) -> [f64; 2] {
+        middle_half(self.ratios(other))
+    }
+
+    fn ratios(&self, other: &Self) -> Vec<f64> {
         let pairs = self.rounds.iter().zip(&other.rounds);
-        median(pairs.map(|(mine, theirs)| mine / theirs).collect())
+        pairs.map(|(mine, theirs)| mine / theirs).collect()
     }
 }
 
@@ -96,6 +105,13 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     (low + high) / 2.0
 }
 
+/// The figures at a quarter and at three quarters of the way.
+pub fn middle_half(mut figures: Vec<f64>) -> [f64; 2] {
+    figures.sort_unstable_by(f64::total_cmp);
+    let last = figures.len().saturating_sub(1);
+    [last / 4, last - last / 4].map(|at| figures.get(at).copied().unwrap_or(f64::NAN))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +121,12 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(vec![]).is_nan());
+    }
+
+    #[test]
+    fn the_middle_half_leaves_a_quarter_on_either_side() {
+        let figures = vec![9.0, 1.0, 2.0, 4.0, 3.0];
+        assert_eq!(middle_half(figures), [2.0, 4.0]);
+        assert!(middle_half(vec![]).iter().all(|figure| figure.is_nan()));
     }
 }

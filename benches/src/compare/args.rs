@@ -1,5 +1,6 @@
 //! What the command line asks for.
 
+use evenhand_benches::mysql::checkout;
 use evenhand_benches::row::Row;
 use lexopt::Parser;
 use lexopt::prelude::*;
@@ -13,6 +14,9 @@ Evenhand beside tower's own balancer, in one process, interleaved.
     compare --only ROW --peers N --calls M
                                           sets one row up and makes M calls, for callgrind:
                                           benches/instructions.sh does the sums
+    compare --mysql [--quick] [--json]    the MySQL pool beside the driver's, on MariaDB and HAProxy
+    compare --outage [--quick] [--json]   one of two MariaDB servers is lost, under load
+    compare --mysql-only ROW --calls M    M checkouts, for benches/instructions-mysql.sh
 
     --quick    fewer rounds, in under 10 s: for a look, not for a figure
     --json     for programs";
@@ -24,6 +28,9 @@ pub(crate) enum Task {
     Compare,
     Storm,
     Only { row: Row, peers: usize, calls: u64 },
+    MySql,
+    Outage,
+    MySqlOnly { row: checkout::Row, calls: u64 },
 }
 
 /// The command line, read.
@@ -36,17 +43,27 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn parse(mut parser: Parser) -> Result<Self, lexopt::Error> {
-        let (mut quick, mut json, mut storm) = (false, false, false);
-        let (mut only, mut peers, mut calls) = (None, 10, 1_000_000);
+        let (mut quick, mut json) = (false, false);
+        let mut whole = Task::Compare;
+        let (mut only, mut mysql_only) = (None, None);
+        let (mut peers, mut calls) = (10, 1_000_000);
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("quick") => quick = true,
                 Long("json") => json = true,
-                Long("storm") => storm = true,
+                Long("storm") => whole = Task::Storm,
+                Long("mysql") => whole = Task::MySql,
+                Long("outage") => whole = Task::Outage,
                 Long("only") => {
                     let name = parser.value()?.string()?;
-                    let row = Row::named(&name).ok_or_else(|| unknown(&name))?;
-                    only = Some(row);
+                    let row = Row::named(&name);
+                    only = Some(row.ok_or_else(|| unknown(&name, Row::ONE_TASK.map(Row::name)))?);
+                }
+                Long("mysql-only") => {
+                    let name = parser.value()?.string()?;
+                    let names = checkout::Row::ALL.map(checkout::Row::name);
+                    let row = checkout::Row::named(&name);
+                    mysql_only = Some(row.ok_or_else(|| unknown(&name, names))?);
                 }
                 Long("peers") => peers = parser.value()?.parse()?,
                 Long("calls") => calls = parser.value()?.parse()?,
@@ -60,18 +77,18 @@ impl Args {
                 arg => return Err(arg.unexpected()),
             }
         }
-        let task = match only {
-            Some(_) if peers == 0 => return Err("--peers must be at least 1".into()),
-            Some(row) => Task::Only { row, peers, calls },
-            None if storm => Task::Storm,
-            None => Task::Compare,
+        let task = match (only, mysql_only) {
+            (Some(_), _) if peers == 0 => return Err("--peers must be at least 1".into()),
+            (Some(row), _) => Task::Only { row, peers, calls },
+            (None, Some(row)) => Task::MySqlOnly { row, calls },
+            (None, None) => whole,
         };
         Ok(Self { task, quick, json })
     }
 }
 
-fn unknown(name: &str) -> lexopt::Error {
-    let rows = Row::ONE_TASK.map(Row::name).join(", ");
+fn unknown<const N: usize>(name: &str, rows: [&str; N]) -> lexopt::Error {
+    let rows = rows.join(", ");
     format!("no row is named `{name}`; there are {rows}").into()
 }
 
@@ -96,5 +113,25 @@ mod tests {
         }
         assert!(parse(&["--only", "nothing"]).is_err());
         assert!(parse(&["--only", "p2c", "--peers", "0"]).is_err());
+        for row in checkout::Row::ALL {
+            let args = parse(&["--mysql-only", row.name(), "--calls", "5"]).unwrap();
+            assert_eq!(args.task, Task::MySqlOnly { row, calls: 5 });
+        }
+        assert!(parse(&["--mysql-only", "p2c"]).is_err());
+    }
+
+    #[test]
+    fn every_comparison_can_be_asked_for() {
+        for (args, task) in [
+            (vec![], Task::Compare),
+            (vec!["--storm"], Task::Storm),
+            (vec!["--mysql"], Task::MySql),
+            (vec!["--outage", "--quick", "--json"], Task::Outage),
+        ] {
+            let flags = args.len() > 1;
+            let args = parse(&args).unwrap();
+            assert_eq!(args.task, task);
+            assert_eq!((args.quick, args.json), (flags, flags));
+        }
     }
 }

@@ -9,10 +9,14 @@
 //! | `args.rs` | what the command line asks for |
 //! | `cost.rs` | time, allocations and memory, side by side |
 //! | `storm.rs` | the failure storm, one contender after the other |
+//! | `mysql.rs` | the MySQL pool beside the driver's own, on real servers |
+//! | `outage.rs` | a lost server, one contender after the other |
 //! | `table.rs` | the printing |
 
 mod args;
 mod cost;
+mod mysql;
+mod outage;
 mod storm;
 mod table;
 
@@ -39,6 +43,9 @@ fn main() -> ExitCode {
         Task::Help => println!("{HELP}"),
         Task::Compare => table::print(&cost::compare(args.quick), args.json),
         Task::Storm => table::print(&storm::compare(args.quick), args.json),
+        Task::MySql => table::print(&mysql::compare(args.quick), args.json),
+        Task::Outage => table::print(&outage::compare(args.quick), args.json),
+        Task::MySqlOnly { row, calls } => mysql::only(row, calls),
         Task::Only { row, peers, calls } => {
             let mut run = one_task::set_up(row, peers);
             black_box(run(calls));
