@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use evenhand::{PeerVerdict, Verdict};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Opts, Row, Value};
+use mysql_async::{Conn, Error, IoError, Opts, Row, Value};
 use tokio::time::timeout;
 
 use crate::classify::Rules;
@@ -46,18 +46,44 @@ impl From<Error> for Unready {
     }
 }
 
+/// What a check found.
+pub(crate) struct Finding {
+    pub(crate) verdict: Verdict,
+    /// The peer gave no answer at all.
+    pub(crate) silent: bool,
+}
+
+impl From<Verdict> for Finding {
+    fn from(verdict: Verdict) -> Self {
+        let silent = false;
+        Self { verdict, silent }
+    }
+}
+
 impl Check {
     /// Logs in, asks what is to be asked, and leaves.
-    pub(crate) async fn run(&self, opts: &Opts) -> Verdict {
+    pub(crate) async fn run(&self, opts: &Opts) -> Finding {
         let conn = match timeout(self.limit, self.visit(opts)).await {
             Ok(Ok(conn)) => conn,
-            Ok(Err(Unready::Failed(error))) => return self.judge(error),
-            Ok(Err(Unready::Not(reason))) => return Verdict::down().safe().because(reason),
-            Err(_) => return self.rules.attempt(&AttemptError::TimedOut(self.limit)),
+            Ok(Err(Unready::Failed(error))) => {
+                return Finding {
+                    silent: is_silence(&error),
+                    verdict: self.judge(error),
+                };
+            }
+            Ok(Err(Unready::Not(reason))) => {
+                return Verdict::down().safe().because(reason).into();
+            }
+            Err(_) => {
+                return Finding {
+                    silent: true,
+                    verdict: self.rules.attempt(&AttemptError::TimedOut(self.limit)),
+                };
+            }
         };
         // Only politeness, so it may not take long, nor does its failure mean anything.
         let _ = timeout(self.limit, conn.disconnect()).await;
-        Verdict::healthy()
+        Verdict::healthy().into()
     }
 
     async fn visit(&self, opts: &Opts) -> Result<Conn, Unready> {
@@ -105,6 +131,15 @@ impl Check {
                 .because("the probe's statement was refused"),
             _ => verdict,
         }
+    }
+}
+
+/// The system gave up on it, or found no way to it, before this crate did.
+fn is_silence(error: &Error) -> bool {
+    use std::io::ErrorKind::{HostUnreachable, TimedOut};
+    match error {
+        Error::Io(IoError::Io(error)) => matches!(error.kind(), TimedOut | HostUnreachable),
+        _ => false,
     }
 }
 

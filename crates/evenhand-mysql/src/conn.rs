@@ -7,21 +7,18 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use evenhand::Ticket;
-use futures_core::future::BoxFuture;
-use mysql_async::prelude::{AsQuery, Queryable, StatementLike, ToConnection};
-use mysql_async::{
-    BinaryProtocol, Conn, DriverError, Error, Params, QueryResult, Statement, TextProtocol,
-    ToConnectionResult, TxOpts,
-};
+use mysql_async::prelude::{Queryable, ToConnection};
+use mysql_async::{Conn, DriverError, ToConnectionResult, TxOpts};
 use tokio::runtime::Handle;
 
 use crate::admission::{Held, Place};
 use crate::classify::Phase;
 use crate::endpoint::Endpoint;
+use crate::judge::{Judge, Marks};
 use crate::one_off;
 use crate::returning::{Returning, Way};
 use crate::transaction::Transaction;
@@ -40,13 +37,18 @@ pub struct PeerConn {
     held: Option<Held>,
     ticket: Ticket<Arc<Endpoint>>,
     transaction: InTransaction,
-    /// A failure of the connection was seen and judged.
-    lost: Arc<AtomicBool>,
+    /// What was seen of it, for who tries again.
+    marks: Arc<Marks>,
     /// The connection still works, but must not be used by anyone else.
     discard: bool,
     /// The latest operation failed, and was judged.
     judged: bool,
+    /// Where it goes when it is dropped, in place of its pool, if that is still there.
+    home: Weak<Home>,
 }
+
+/// Where a connection that was lent waits for who lent it.
+pub(crate) type Home = Mutex<Option<PeerConn>>;
 
 /// Whether a [`Transaction`] was started on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +66,10 @@ impl PeerConn {
             held: Some(held),
             ticket,
             transaction: InTransaction::No,
-            lost: Arc::default(),
+            marks: Arc::default(),
             discard: false,
             judged: false,
+            home: Weak::new(),
         }
     }
 
@@ -89,6 +92,16 @@ impl PeerConn {
         Transaction::start(self, options).await
     }
 
+    /// When it is dropped, it waits there.
+    pub(crate) fn lend(&mut self, home: &Arc<Home>) {
+        self.home = Arc::downgrade(home);
+    }
+
+    /// Itself, as a transaction has it: see `queryable`.
+    pub(crate) fn guard(&mut self) -> &mut Self {
+        self
+    }
+
     /// Holds a place among all of the pool's connections, too.
     pub(crate) fn hold_in_all(&mut self, place: Option<Place>) {
         if let Some(held) = &mut self.held {
@@ -104,9 +117,9 @@ impl PeerConn {
         }
     }
 
-    /// Set once the connection, not a statement on it, has failed.
-    pub(crate) fn lost(&self) -> Arc<AtomicBool> {
-        self.lost.clone()
+    /// What its guard sees of it, also when it is given away.
+    pub(crate) fn marks(&self) -> Arc<Marks> {
+        self.marks.clone()
     }
 
     pub(crate) fn ticket(&self) -> &Ticket<Arc<Endpoint>> {
@@ -118,10 +131,12 @@ impl PeerConn {
     }
 
     /// As [`split`](Self::split), once a dropped transaction is rolled back.
-    async fn ready(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
+    pub(crate) async fn ready(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
         if self.transaction == InTransaction::Dropped {
             let (conn, judge) = self.split()?;
-            judge.watch(conn.query_drop("ROLLBACK")).await?;
+            judge
+                .watch(Phase::Query, conn.query_drop("ROLLBACK"))
+                .await?;
             self.transaction = InTransaction::No;
         }
         self.split()
@@ -131,7 +146,7 @@ impl PeerConn {
     fn split(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
         let judge = Judge {
             ticket: &self.ticket,
-            lost: &self.lost,
+            marks: &self.marks,
             discard: &mut self.discard,
             judged: &mut self.judged,
         };
@@ -139,116 +154,6 @@ impl PeerConn {
             Some(conn) if !conn.is_disconnected() => Ok((conn, judge)),
             _ => Err(DriverError::ConnectionClosed.into()),
         }
-    }
-}
-
-/// Tells what a statement's outcome says.
-struct Judge<'a> {
-    ticket: &'a Ticket<Arc<Endpoint>>,
-    lost: &'a AtomicBool,
-    discard: &'a mut bool,
-    judged: &'a mut bool,
-}
-
-impl Judge<'_> {
-    async fn watch<T>(
-        self,
-        operation: impl Future<Output = mysql_async::Result<T>>,
-    ) -> mysql_async::Result<T> {
-        // It stays so if the operation is dropped midway.
-        *self.judged = false;
-        let outcome = operation.await;
-        match &outcome {
-            Ok(_) => self.ticket.peer().note_heard(),
-            Err(error) => self.judge(error),
-        }
-        outcome
-    }
-
-    fn judge(self, error: &Error) {
-        let peer = self.ticket.peer();
-        let judged = peer.check.rules.error(Phase::Query, error);
-        *self.judged = true;
-        *self.discard |= judged.discard;
-        if judged.goes_elsewhere() {
-            self.lost.store(true, Ordering::Release);
-        }
-        self.ticket.report(judged.verdict);
-        if judged.check_now {
-            peer.check_now(self.ticket);
-        }
-    }
-}
-
-impl Queryable for PeerConn {
-    fn ping(&mut self) -> BoxFuture<'_, mysql_async::Result<()>> {
-        Box::pin(async move {
-            let (conn, judge) = self.ready().await?;
-            judge.watch(conn.ping()).await
-        })
-    }
-
-    fn query_iter<'a, Q>(
-        &'a mut self,
-        query: Q,
-    ) -> BoxFuture<'a, mysql_async::Result<QueryResult<'a, 'static, TextProtocol>>>
-    where
-        Q: AsQuery + 'a,
-    {
-        Box::pin(async move {
-            let (conn, judge) = self.ready().await?;
-            judge.watch(conn.query_iter(query)).await
-        })
-    }
-
-    fn prep<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, mysql_async::Result<Statement>>
-    where
-        Q: AsQuery + 'a,
-    {
-        Box::pin(async move {
-            let (conn, judge) = self.ready().await?;
-            judge.watch(conn.prep(query)).await
-        })
-    }
-
-    fn close(&mut self, statement: Statement) -> BoxFuture<'_, mysql_async::Result<()>> {
-        Box::pin(async move {
-            let (conn, judge) = self.ready().await?;
-            judge.watch(conn.close(statement)).await
-        })
-    }
-
-    fn exec_iter<'a: 's, 's, Q, P>(
-        &'a mut self,
-        statement: Q,
-        params: P,
-    ) -> BoxFuture<'s, mysql_async::Result<QueryResult<'a, 'static, BinaryProtocol>>>
-    where
-        Q: StatementLike + 's,
-        P: Into<Params>,
-    {
-        let params = params.into();
-        Box::pin(async move {
-            let (conn, judge) = self.ready().await?;
-            judge.watch(conn.exec_iter(statement, params)).await
-        })
-    }
-
-    fn exec_batch<'a: 'b, 'b, S, P, I>(
-        &'a mut self,
-        statement: S,
-        params: I,
-    ) -> BoxFuture<'b, mysql_async::Result<()>>
-    where
-        S: StatementLike + 'b,
-        I: IntoIterator<Item = P> + Send + 'b,
-        I::IntoIter: Send,
-        P: Into<Params> + Send,
-    {
-        Box::pin(async move {
-            let (conn, judge) = self.ready().await?;
-            judge.watch(conn.exec_batch(statement, params)).await
-        })
     }
 }
 
@@ -278,9 +183,23 @@ impl Drop for PeerConn {
         let Some(mut conn) = self.conn.take() else {
             return;
         };
+        if let Some(home) = self.home.upgrade() {
+            let back = Self {
+                conn: Some(conn),
+                held: self.held.take(),
+                ticket: self.ticket.clone(),
+                transaction: self.transaction,
+                marks: self.marks.clone(),
+                discard: self.discard,
+                judged: self.judged,
+                home: Weak::new(),
+            };
+            *home.lock().unwrap_or_else(PoisonError::into_inner) = Some(back);
+            return;
+        }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         if conn.is_disconnected() {
-            if !self.judged && !self.lost.swap(true, Ordering::AcqRel) {
+            if !self.judged && !self.marks.lost.swap(true, Ordering::AcqRel) {
                 // An operation was dropped midway, or rows stopped coming: the statement's own
                 // doing, or the peer's?
                 endpoint.check_now(&self.ticket);

@@ -35,6 +35,7 @@ fn in_code() -> BTreeMap<String, String> {
         checkout_timeout,
         try_timeout,
         work_timeout,
+        transaction_attempts,
         check_interval,
         max_connections,
         max_lifetime,
@@ -50,6 +51,7 @@ fn in_code() -> BTreeMap<String, String> {
         check_up_every,
         fall,
         rise,
+        end_on_lost_peer,
     } = watch;
     assert_eq!(classifier, Classifier::default());
     assert_eq!((probe, probe_timeout), (None, None));
@@ -62,6 +64,7 @@ fn in_code() -> BTreeMap<String, String> {
         ("checkout_timeout", seconds(checkout_timeout)),
         ("try_timeout", seconds(try_timeout)),
         ("work_timeout", seconds(work_timeout)),
+        ("transaction_attempts", transaction_attempts.to_string()),
         ("check_interval", seconds(check_interval)),
         ("max_connections", limit(max_connections)),
         ("max_lifetime", seconds(max_lifetime.unwrap())),
@@ -77,6 +80,7 @@ fn in_code() -> BTreeMap<String, String> {
         ("check_up_every", seconds(check_up_every.unwrap())),
         ("fall", fall.to_string()),
         ("rise", rise.to_string()),
+        ("end_on_lost_peer", yes(end_on_lost_peer)),
     ]
     .into_iter()
     .map(|(name, default)| (name.to_owned(), default))

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use evenhand::{PeerVerdict, Ticket};
+use evenhand::{PeerVerdict, Ticket, Verdict};
 use mysql_async::{Conn, Opts};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::admission::Places;
 use crate::check::Check;
 use crate::error::{AttemptError, Error};
+use crate::lost::Silence;
 use crate::options::PoolOptions;
 use crate::tame::{counted, tame};
 use crate::usage::PeerUsage;
@@ -60,6 +61,10 @@ pub(crate) struct Endpoint {
     pub(crate) attempt_timeout: Duration,
     /// Whether it is ready for work, and what its errors say.
     pub(crate) check: Check,
+    /// Whether its checks find it silent.
+    pub(crate) silence: Silence,
+    /// Operations that wait for it end when it is lost.
+    pub(crate) end_on_lost_peer: bool,
     checking: AtomicBool,
     checked: Mutex<Option<Instant>>,
     /// Turns at logging in. Few may be under way at a time, so that a peer that comes back is not
@@ -92,6 +97,8 @@ impl Endpoint {
             min: constraints.min(),
             attempt_timeout: options.attempt_timeout,
             check: options.check(),
+            silence: Silence::default(),
+            end_on_lost_peer: options.watch.end_on_lost_peer,
             checking: AtomicBool::new(false),
             checked: Mutex::new(None),
             logins: Places::new(LOGINS),
@@ -259,10 +266,6 @@ impl Endpoint {
             .is_some_and(|since| self.was_heard_since(since))
     }
 
-    pub(crate) fn opts(&self) -> &Opts {
-        &self.opts
-    }
-
     pub(crate) fn resets(&self) -> bool {
         self.reset
     }
@@ -305,12 +308,21 @@ impl Endpoint {
         };
         let ticket = ticket.clone();
         runtime.spawn(async move {
-            let verdict = turn.0.check.run(&turn.0.opts).await;
+            let verdict = turn.0.check_up().await;
             if verdict.peer == PeerVerdict::Healthy {
                 turn.0.note_checked();
             }
             ticket.report(verdict);
         });
+    }
+
+    /// Checks the peer, and notes whether it is lost.
+    pub(crate) async fn check_up(&self) -> Verdict {
+        let began = Instant::now();
+        let found = self.check.run(&self.opts).await;
+        let heard_since = |moment| self.was_heard_since(moment);
+        self.silence.note(began, found.silent, heard_since);
+        found.verdict
     }
 
     fn was_just_checked(&self) -> bool {

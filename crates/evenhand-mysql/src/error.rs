@@ -55,9 +55,31 @@ pub enum Error {
         /// Every peer tried, each with its own cause, and when the next is due.
         source: evenhand::Error<AttemptError>,
     },
-    /// Idempotent work was not done.
+    /// Idempotent work, or a transaction, was not done.
     #[error(transparent)]
     Work(#[from] WorkError),
+    /// The peer was found lost while an operation on a connection to it was waiting: two checks in
+    /// a row got no answer at all. Whether a statement was executed is unknown. See
+    /// [`PoolOptions::end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer).
+    #[error("peer `{peer}` was found lost when it had been waited for {waited:.1?}")]
+    #[non_exhaustive]
+    PeerLost {
+        /// The peer's name.
+        peer: Arc<str>,
+        /// How long the operation had waited.
+        waited: Duration,
+    },
+    /// A `COMMIT` was sent, and its answer did not come: **it may have happened or not**. It was
+    /// not sent again, nor was any of the transaction's work done again.
+    #[error("peer `{peer}`: no answer to COMMIT, whether it happened is unknown: {source}")]
+    #[non_exhaustive]
+    OutcomeUnknown {
+        /// The peer's name.
+        peer: Arc<str>,
+        /// What happened instead: an error of the driver, [`Error::PeerLost`] in one, or
+        /// [`AttemptError::OutOfTime`].
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The pool was disconnected.
     #[error("the pool was disconnected")]
     Disconnected,
@@ -72,6 +94,39 @@ pub enum Error {
         /// The time limit.
         limit: Duration,
     },
+}
+
+impl Error {
+    /// The first of these errors in `error` and its sources, also within an error of the driver,
+    /// where most of them come.
+    ///
+    /// ```
+    /// use evenhand_mysql::{Error, mysql_async};
+    ///
+    /// let from_the_driver = mysql_async::Error::from(Error::Disconnected);
+    /// assert!(matches!(Error::find(&from_the_driver), Some(Error::Disconnected)));
+    /// ```
+    pub fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = match error.downcast_ref() {
+                Some(mysql_async::Error::Other(inner)) => Some(&**inner),
+                _ => error.source(),
+            };
+        }
+        None
+    }
+
+    pub(crate) fn outcome_unknown(
+        peer: Arc<str>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        Self::OutcomeUnknown { peer, source }
+    }
 }
 
 impl From<Error> for mysql_async::Error {
@@ -115,12 +170,17 @@ pub enum AttemptError {
     /// A try of idempotent work took too long.
     #[error("the work took longer than {0:?}")]
     TryTimedOut(Duration),
-    /// A try of idempotent work lost its connection. The source is the work's own error.
+    /// A try of idempotent work or of a transaction lost its connection. The source is the work's
+    /// own error.
     #[error("the connection was lost: {0}")]
     ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server undid a try of a transaction, and asked for it to be started again: a deadlock, or
+    /// a lock that was waited for too long. The source is the work's own error.
+    #[error("the transaction was rolled back: {0}")]
+    RolledBack(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Idempotent work was not done. Names every peer that was tried.
+/// Idempotent work, or a transaction, was not done. Names every peer that was tried.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WorkError {
@@ -128,11 +188,12 @@ pub struct WorkError {
     pub waited: Duration,
     /// The tries that had a connection, in order.
     pub tries: Vec<FailedTry>,
-    /// Why there was no connection for another try; `None` if the time was up.
+    /// Why there was no connection for another try; `None` if the time was up
+    /// or no more tries were allowed.
     pub checkout: Option<Box<Error>>,
 }
 
-/// A try of idempotent work that failed.
+/// A try of idempotent work, or of a transaction, that failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedTry {

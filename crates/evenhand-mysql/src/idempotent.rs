@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -103,7 +102,7 @@ where
     W: Future<Output = Result<T, E>>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (ticket, lost) = (conn.ticket().clone(), conn.lost());
+    let (ticket, marks) = (conn.ticket().clone(), conn.marks());
     let limit = pool.options().try_timeout;
     let own_end = Instant::now() + limit;
     // What the connection's guard sees on the way, it tells the balancer.
@@ -113,7 +112,7 @@ where
         () = ticket.ejected() => return Try::Failed(AttemptError::Ejected),
     };
     match outcome {
-        Ok(Err(error)) if lost.load(Ordering::Acquire) => {
+        Ok(Err(error)) if marks.is_lost() => {
             Try::Failed(AttemptError::ConnectionLost(error.into()))
         }
         Ok(outcome) => Try::Outcome(outcome),

@@ -2,7 +2,6 @@
 //! them.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::admission::Places;
 use crate::endpoint::{Endpoint, Peer};
+use crate::jitter::about;
 
 /// How often it looks, a half more or less by chance: clients that were started together do not
 /// log in together.
@@ -135,11 +135,4 @@ async fn open_one(endpoint: &Endpoint) -> mysql_async::Result<Option<Conn>> {
             }
         }
     }
-}
-
-/// A time between a half and one and a half of this.
-fn about(time: Duration) -> Duration {
-    // The standard library's hasher keys are the system's randomness.
-    let drawn = RandomState::new().build_hasher().finish() >> 32;
-    time.mul_f64(0.5 + drawn as f64 / f64::from(u32::MAX))
 }

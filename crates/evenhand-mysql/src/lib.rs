@@ -5,6 +5,9 @@
 //! | --- | --- |
 //! | `pool` | [`Pool`]: checkouts and idempotent work over the peers |
 //! | `open` | pools from a URL with several hosts, or from options alone |
+//! | `rerun` | [`Pool::transaction`]: a transaction that is run again where nothing of it has happened |
+//! | `queryable`, `judge` | the driver's [`Queryable`] on the guard; what each outcome says |
+//! | `lost`, `jitter` | whether a peer is silent, so that what waits for it ends; times that stray |
 //! | `conn`, `returning` | [`PeerConn`]: a checked-out connection and the guard around it; its way back |
 //! | `transaction` | [`Transaction`]: on a connection of its own or a borrowed one |
 //! | `one_off` | statements on the pool itself: `"SELECT ..".first(&pool)` |
@@ -27,7 +30,9 @@
 //! - A connection whose last operation was dropped or broke the protocol is not used again.
 //! - A connection, and so a transaction, stays on its peer.
 //! - No statement is run twice, unless the caller marked the work idempotent with
-//!   [`Pool::run_idempotent`].
+//!   [`Pool::run_idempotent`]; a transaction of [`Pool::transaction`] happens once or not at all.
+//! - A statement that waits on a lost peer ends once two checks in a row were met by silence
+//!   ([`PoolOptions::end_on_lost_peer`]).
 //! - Places are given first come, first served. A full pool is its callers' own doing: it blames no
 //!   peer, and its error says what is in use, of how much ([`Error::Full`]).
 //! - An idle connection that the server closed costs nobody anything.
@@ -58,7 +63,10 @@
 //!
 //! Statements are not routed: every peer must be able to serve every statement. A connection that
 //! fails in the middle of your own work gives you its error; only idempotent work is done again.
-//! A `COMMIT` whose answer is lost gives the driver's error, and the outcome is unknown.
+//! [`Pool::transaction`] does a transaction again where it is certain that nothing of it has
+//! happened. A `COMMIT` whose answer is lost is never sent again: it gives
+//! [`Error::OutcomeUnknown`], also where it was sent as text (`COMMIT` alone, not prepared, and not
+//! `COMMIT WORK`).
 //!
 //! A statement goes through the guard where it is called on a [`PeerConn`] or a [`Transaction`]
 //! (`conn.query(..)`, `conn.exec(..)`). Through the driver's other way, `"..".first(..)`, the driver
@@ -91,7 +99,10 @@ mod defaults;
 mod endpoint;
 mod error;
 mod idempotent;
+mod jitter;
+mod judge;
 mod keep;
+mod lost;
 mod one_off;
 mod open;
 mod options;
@@ -100,6 +111,8 @@ mod pool;
 mod probe;
 mod prober;
 mod purge;
+mod queryable;
+mod rerun;
 mod returning;
 mod tame;
 mod transaction;
@@ -118,7 +131,7 @@ pub use databases::Databases;
 pub use error::{AttemptError, Error};
 pub use options::{
     DEFAULT_ATTEMPT_TIMEOUT, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_LIFETIME,
-    DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, PoolOptions,
+    DEFAULT_TRANSACTION_ATTEMPTS, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, PoolOptions,
 };
 pub use peers::PeersHandle;
 pub use pool::Pool;

@@ -15,6 +15,9 @@ pub const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idempotent work as a whole: 30 s.
 pub const DEFAULT_WORK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A transaction of [`Pool::transaction`](crate::Pool::transaction) is run at most so often: 5 times.
+pub const DEFAULT_TRANSACTION_ATTEMPTS: u32 = 5;
+
 /// How long a connection lives: 30 min, a tenth more or less by chance.
 ///
 /// Long enough that logins are rare, and short enough that what changed behind a name or a proxy,
@@ -49,6 +52,7 @@ pub struct PoolOptions {
     pub(crate) checkout_timeout: Duration,
     pub(crate) try_timeout: Duration,
     pub(crate) work_timeout: Duration,
+    pub(crate) transaction_attempts: u32,
     pub(crate) check_interval: Duration,
     pub(crate) max_connections: Option<usize>,
     pub(crate) max_lifetime: Option<Duration>,
@@ -63,6 +67,7 @@ impl Default for PoolOptions {
             checkout_timeout: DEFAULT_CHECKOUT_TIMEOUT,
             try_timeout: DEFAULT_TRY_TIMEOUT,
             work_timeout: DEFAULT_WORK_TIMEOUT,
+            transaction_attempts: DEFAULT_TRANSACTION_ATTEMPTS,
             check_interval: evenhand_config::DEFAULT_CHECK_INTERVAL,
             max_connections: None,
             max_lifetime: Some(DEFAULT_MAX_LIFETIME),
@@ -99,9 +104,17 @@ impl PoolOptions {
         self
     }
 
-    /// How long idempotent work may take in all. Default: [`DEFAULT_WORK_TIMEOUT`].
+    /// How long idempotent work, or a transaction of [`Pool::transaction`](crate::Pool::transaction),
+    /// may take in all. Default: [`DEFAULT_WORK_TIMEOUT`].
     pub const fn work_timeout(mut self, limit: Duration) -> Self {
         self.work_timeout = limit;
+        self
+    }
+
+    /// How often a transaction of [`Pool::transaction`](crate::Pool::transaction) is run at most;
+    /// nought counts as one. Default: [`DEFAULT_TRANSACTION_ATTEMPTS`].
+    pub const fn transaction_attempts(mut self, attempts: u32) -> Self {
+        self.transaction_attempts = if attempts == 0 { 1 } else { attempts };
         self
     }
 

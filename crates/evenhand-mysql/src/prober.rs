@@ -33,13 +33,13 @@ impl Service<Peer> for Prober {
         let heard_within = self.heard_within;
         Box::pin(async move {
             if peer.state() != State::Up {
-                return Ok(peer.check.run(peer.opts()).await);
+                return Ok(peer.check_up().await);
             }
             let proved = heard_within.is_some_and(|time| peer.was_heard_within(time));
             if proved && !peer.check.asks_more_than_traffic() {
                 return Ok(Verdict::healthy());
             }
-            let verdict = peer.check.run(peer.opts()).await;
+            let verdict = peer.check_up().await;
             Ok(match verdict.peer {
                 // Says nothing of the peer: this host's shortage, or a password that no peer may
                 // take. A peer that is up stays so; for the balancer a probe passes or fails.

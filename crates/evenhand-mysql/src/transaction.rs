@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::PoisonError;
 
-use futures_core::future::BoxFuture;
-use mysql_async::prelude::{AsQuery, Queryable, StatementLike, ToConnection};
-use mysql_async::{
-    BinaryProtocol, DriverError, Params, QueryResult, Result, Statement, TextProtocol,
-    ToConnectionResult, TxOpts,
-};
+use mysql_async::prelude::{Queryable, ToConnection};
+use mysql_async::{DriverError, Result, ToConnectionResult, TxOpts};
 
-use crate::conn::{InTransaction, PeerConn};
+use crate::conn::{Home, InTransaction, PeerConn};
 
 /// A transaction, from [`Pool::start_transaction`](crate::Pool::start_transaction) or
 /// [`PeerConn::start_transaction`]. It is used as a [`mysql_async::Transaction`] is, and stays on
@@ -53,12 +50,14 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     ///
-    /// The driver's. If the connection was lost, whether it was committed is unknown.
+    /// The driver's. If the connection was lost, or its peer, whether it was committed is unknown:
+    /// then it is [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), in
+    /// [`mysql_async::Error::Other`]. A server's error is given as it is.
     ///
-    /// If it is dropped before it ends, whether it was committed is unknown, too; the connection is
+    /// If this is dropped before it ends, whether it was committed is unknown, too; the connection is
     /// closed.
     pub async fn commit(mut self) -> Result<()> {
-        let conn = self.conn();
+        let conn = self.guard();
         match conn.query_drop("COMMIT").await {
             Ok(()) => {
                 *conn.transaction() = InTransaction::No;
@@ -79,13 +78,13 @@ impl<'a> Transaction<'a> {
     ///
     /// The driver's. If the connection was lost, the server rolls back by itself.
     pub async fn rollback(mut self) -> Result<()> {
-        let conn = self.conn();
+        let conn = self.guard();
         conn.query_drop("ROLLBACK").await?;
         *conn.transaction() = InTransaction::No;
         Ok(())
     }
 
-    fn conn(&mut self) -> &mut PeerConn {
+    pub(crate) fn guard(&mut self) -> &mut PeerConn {
         match &mut self.conn {
             On::Own(conn) => conn,
             On::Borrowed(conn) => conn,
@@ -98,6 +97,18 @@ impl Transaction<'static> {
         begin(&mut conn, options).await?;
         let conn = On::Own(Box::new(conn));
         Ok(Self { conn })
+    }
+
+    /// The transaction that was lent from there, unless it was ended or is still held.
+    pub(crate) fn back(home: &Home) -> Option<Self> {
+        let back = home.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut conn = back?;
+        if *conn.transaction() == InTransaction::No {
+            return None;
+        }
+        *conn.transaction() = InTransaction::Yes;
+        let conn = On::Own(Box::new(conn));
+        Some(Self { conn })
     }
 }
 
@@ -127,63 +138,10 @@ async fn begin(conn: &mut PeerConn, options: TxOpts) -> Result<()> {
     Ok(())
 }
 
-impl Queryable for Transaction<'_> {
-    fn ping(&mut self) -> BoxFuture<'_, Result<()>> {
-        self.conn().ping()
-    }
-
-    fn query_iter<'a, Q>(
-        &'a mut self,
-        query: Q,
-    ) -> BoxFuture<'a, Result<QueryResult<'a, 'static, TextProtocol>>>
-    where
-        Q: AsQuery + 'a,
-    {
-        self.conn().query_iter(query)
-    }
-
-    fn prep<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Statement>>
-    where
-        Q: AsQuery + 'a,
-    {
-        self.conn().prep(query)
-    }
-
-    fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<()>> {
-        self.conn().close(statement)
-    }
-
-    fn exec_iter<'a: 's, 's, Q, P>(
-        &'a mut self,
-        statement: Q,
-        params: P,
-    ) -> BoxFuture<'s, Result<QueryResult<'a, 'static, BinaryProtocol>>>
-    where
-        Q: StatementLike + 's,
-        P: Into<Params>,
-    {
-        self.conn().exec_iter(statement, params)
-    }
-
-    fn exec_batch<'a: 'b, 'b, S, P, I>(
-        &'a mut self,
-        statement: S,
-        params: I,
-    ) -> BoxFuture<'b, Result<()>>
-    where
-        S: StatementLike + 'b,
-        I: IntoIterator<Item = P> + Send + 'b,
-        I::IntoIter: Send,
-        P: Into<Params> + Send,
-    {
-        self.conn().exec_batch(statement, params)
-    }
-}
-
 /// Lets `"SELECT ..".first(&mut transaction)` and its siblings run in this transaction.
 impl<'a> ToConnection<'a, 'static> for &'a mut Transaction<'_> {
     fn to_connection(self) -> ToConnectionResult<'a, 'static> {
-        self.conn().to_connection()
+        self.guard().to_connection()
     }
 }
 
@@ -200,7 +158,7 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        let transaction = self.conn().transaction();
+        let transaction = self.guard().transaction();
         if *transaction == InTransaction::Yes {
             *transaction = InTransaction::Dropped;
         }

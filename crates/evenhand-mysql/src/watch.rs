@@ -23,6 +23,7 @@ pub(crate) struct Watch {
     pub(crate) check_up_every: Option<Duration>,
     pub(crate) fall: u32,
     pub(crate) rise: u32,
+    pub(crate) end_on_lost_peer: bool,
 }
 
 impl Default for Watch {
@@ -36,6 +37,7 @@ impl Default for Watch {
             check_up_every: Some(DEFAULT_CHECK_UP_EVERY),
             fall: evenhand::DEFAULT_FALL,
             rise: evenhand::DEFAULT_RISE,
+            end_on_lost_peer: true,
         }
     }
 }
@@ -110,6 +112,24 @@ impl PoolOptions {
     /// are off. Default: [`evenhand::DEFAULT_RISE`].
     pub fn rise(mut self, probes: u32) -> Self {
         self.watch.rise = probes.max(1);
+        self
+    }
+
+    /// Whether an operation that waits on a connection ends when its peer is lost, with
+    /// [`Error::PeerLost`](crate::Error::PeerLost): when two checks in a row got no answer at all,
+    /// not even a refusal, nor did anything else. Otherwise it would wait until the kernel gives the
+    /// connection up, which may take a quarter of an hour. Default: `true`.
+    ///
+    /// With the default intervals that is about 12 s after the peer was last heard. A slow statement
+    /// on a peer that answers its checks is never ended, whatever it takes; nor is one because its
+    /// peer is full, refuses logins, is drained, or was ejected by hand. A peer that is
+    /// being drained is not checked. With [`check_up_every`](Self::check_up_every) turned off, a peer
+    /// is checked only where something else points to it.
+    ///
+    /// Rows that are taken one by one (`query_iter`, `exec_iter`, streams) come from the driver
+    /// itself, and so do those of `"SELECT ..".fetch(&mut conn)`: waiting for these is not ended.
+    pub fn end_on_lost_peer(mut self, end: bool) -> Self {
+        self.watch.end_on_lost_peer = end;
         self
     }
 

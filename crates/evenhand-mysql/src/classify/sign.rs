@@ -72,7 +72,9 @@ impl<'e> Seen<'e> {
             AttemptError::OutOfTime => Sign::OutOfTime,
             AttemptError::Disconnected => Sign::Disconnected,
             AttemptError::Ejected | AttemptError::Busy(_) | AttemptError::Avoided => Sign::MovedOn,
-            AttemptError::TryTimedOut(_) | AttemptError::ConnectionLost(_) => Sign::TryFailed,
+            AttemptError::TryTimedOut(_)
+            | AttemptError::ConnectionLost(_)
+            | AttemptError::RolledBack(_) => Sign::TryFailed,
         })
     }
 
