@@ -15,7 +15,11 @@ use evenhand_mysql::{Pool, PoolOptions};
 use evenhand_testkit::MariaDb;
 use tokio::time::{Instant, sleep};
 
+pub mod books;
 pub mod load;
+pub mod mixed;
+pub mod scene;
+pub mod sql;
 
 /// The README's examples compile.
 #[cfg(doctest)]
