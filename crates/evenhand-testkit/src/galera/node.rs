@@ -300,7 +300,15 @@ impl GaleraNode {
     ) -> Result<(), GaleraError> {
         let begun = Instant::now();
         loop {
-            let status = self.own_status()?;
+            let status = match self.own_status() {
+                Ok(status) => status,
+                // A node that rejoins cuts sessions off now and then.
+                Err(_) if begun.elapsed() < limit => {
+                    thread::sleep(POLL);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if reached(&status) {
                 return Ok(());
             }
