@@ -82,8 +82,9 @@ fn a_checkout_without_a_reset_asks_the_server_nothing_and_one_with_a_reset_does(
         // The last one may still be under way.
         let expected = if resetting { 49..=51 } else { 0..=0 };
         assert!(expected.contains(&resets), "{row:?}: {resets} resets");
-        // Those that looked, and none of the pool's.
-        assert_eq!(status(&server, "Connections") - logins, 3, "{row:?}");
+        // Those that looked, and few of the pool's: what is given back is used again.
+        let logins = status(&server, "Connections") - logins;
+        assert!(logins < 25, "{row:?}: {logins} logins");
     }
 }
 
