@@ -12,9 +12,10 @@ mod common;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{QUIET, soon, stalls, until};
+use common::{soon, stalls, until};
 use evenhand_testkit::{ErrPacket, FakeMySql, Fault};
 use mysql_async::prelude::*;
 use mysql_async::{ChangeUserOpts, Conn, Error, IoError};
@@ -113,13 +114,12 @@ async fn stall_in_handshake_greets_and_never_answers_the_login() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held = connect(&fake).await.unwrap();
     fake.set_fault(Fault::StallInHandshake);
-    let connecting = tokio::spawn(Conn::from_url(fake.url()));
+    let mut connecting = tokio::spawn(Conn::from_url(fake.url()));
     until("it has come", || fake.accepted() == 2).await;
-    tokio::time::sleep(QUIET).await;
+    assert!(stalls(&mut connecting).await);
     held.ping().await.unwrap();
     fake.clear_fault();
-    tokio::time::sleep(QUIET).await;
-    assert!(!connecting.is_finished(), "never means never");
+    assert!(stalls(&mut connecting).await, "never means never");
     assert_eq!(fake.logins(), 1);
     connecting.abort();
     until("it is gone", || fake.connections() == 1).await;
@@ -409,8 +409,9 @@ fn it_can_be_commanded_and_dropped_from_outside_the_runtime() {
 async fn commands_in_any_order_under_load_leave_a_working_server() {
     let fake = Arc::new(FakeMySql::start().await.unwrap());
     let mut clients = tokio::task::JoinSet::new();
+    let done = Arc::<AtomicU64>::default();
     for _ in 0..16 {
-        let url = fake.url();
+        let (url, done) = (fake.url(), done.clone());
         clients.spawn(async move {
             loop {
                 let work = async {
@@ -421,6 +422,7 @@ async fn commands_in_any_order_under_load_leave_a_working_server() {
                     conn.disconnect().await
                 };
                 let _ = tokio::time::timeout(Duration::from_millis(20), work).await;
+                done.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
             }
         });
@@ -434,7 +436,8 @@ async fn commands_in_any_order_under_load_leave_a_working_server() {
             4 => fake.set_fault(Fault::StallInQuery),
             _ => fake.clear_fault(),
         }
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        let enough = done.load(Ordering::Relaxed) + 16;
+        until("more is tried", || done.load(Ordering::Relaxed) >= enough).await;
     }
     fake.restart().await.unwrap();
     let served = fake.queries();

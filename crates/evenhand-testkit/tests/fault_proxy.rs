@@ -21,6 +21,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::interval;
 
 /// A proxy before a listener, and both ends of a connection through it.
 struct Line {
@@ -127,9 +128,10 @@ async fn a_delay_holds_each_byte_as_long_and_slows_nothing_down() {
     assert!(begun.elapsed() < delay);
 
     let begun = Instant::now();
+    let mut pace = interval(Duration::from_millis(10));
     for n in 0..10 {
+        pace.tick().await;
         line.server.write_all(&[n]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     expect(&mut line.client, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]).await;
     let took = begun.elapsed();
@@ -182,11 +184,9 @@ async fn a_freeze_holds_what_waits_for_a_slow_reader() {
     tokio::spawn(async move { server.write_all(&vec![7; 30_000_000]).await });
     // Until no more fits.
     let passed = || line.proxy.bytes(ToClient);
-    let mut before = 0;
-    while before == 0 || passed() != before {
-        before = passed();
-        tokio::time::sleep(QUIET).await;
-    }
+    let more_than = |before| until("more has passed", move || passed() > before);
+    more_than(0).await;
+    while !stalls(more_than(passed())).await {}
     line.proxy.freeze();
     let before = passed();
     let mut read = vec![0; before as usize];
@@ -333,12 +333,11 @@ async fn a_driver_meets_its_faults() {
     // Connections are made and get no greeting; the late reply comes.
     proxy.freeze();
     assert!(stalls(Conn::from_url(proxy.url())).await);
-    let late = tokio::spawn(async move {
+    let mut late = tokio::spawn(async move {
         let answer: Option<u32> = held.query_first("SELECT 7").await.unwrap();
         (held, answer)
     });
-    tokio::time::sleep(QUIET).await;
-    assert!(!late.is_finished());
+    assert!(stalls(&mut late).await);
     proxy.thaw();
     let (mut held, answer) = soon(late).await.unwrap();
     assert_eq!(answer, Some(7));

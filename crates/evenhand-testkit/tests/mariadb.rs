@@ -9,6 +9,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +18,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{QUIET, soon, stalls};
+use common::{QUIET, soon, stalls, until};
 use evenhand_testkit::{MariaDb, MariaDbError};
 use mysql_async::Conn;
 use mysql_async::prelude::*;
@@ -39,6 +40,19 @@ fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let state = stat.rsplit_once(") ")?.1.chars().next()?;
     (state != 'Z').then_some(state)
+}
+
+/// The processes that were started to serve this port.
+fn servers_of(port: u16) -> impl Iterator<Item = u32> {
+    let argument = format!("--port={port}\0");
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(move |process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let arguments = fs::read(process.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&arguments)
+            .contains(&argument)
+            .then_some(pid)
+    })
 }
 
 fn assert_ends(pid: u32) {
@@ -164,12 +178,19 @@ fn a_restart_waits_for_a_port_that_another_holds() {
     let mut db = MariaDb::start().unwrap();
     db.kill().unwrap();
     let squatter = TcpListener::bind(db.addr()).unwrap();
+    let port = db.port();
     let leaves = std::thread::spawn(move || {
-        std::thread::sleep(2 * QUIET);
+        let (begun, mut tried) = (Instant::now(), BTreeSet::new());
+        // The second one is started when the first has not got the port.
+        while tried.len() < 2 {
+            assert!(begun.elapsed() < LIMIT, "tried: {tried:?}");
+            tried.extend(servers_of(port));
+        }
         drop(squatter);
     });
     db.restart().unwrap();
     assert!(leaves.is_finished());
+    leaves.join().unwrap();
 }
 
 #[test]
@@ -192,10 +213,14 @@ fn a_drop_ends_the_process_also_in_a_panic_and_when_frozen() {
     assert_refused(addr);
 }
 
-#[test]
-fn a_server_outlives_the_thread_that_asked_for_it() {
-    let db = std::thread::spawn(MariaDb::start).join().unwrap().unwrap();
-    std::thread::sleep(QUIET);
+#[tokio::test]
+async fn a_server_outlives_the_thread_that_asked_for_it() {
+    let start = || (fs::read_link("/proc/thread-self"), MariaDb::start());
+    let (thread, db) = std::thread::spawn(start).join().unwrap();
+    // A thread that is joined may not be quite gone yet.
+    let (thread, db) = (Path::new("/proc").join(thread.unwrap()), db.unwrap());
+    until("the thread is gone", || !thread.exists()).await;
+    connect(&db).await.ping().await.unwrap();
     assert!(state(db.pid().unwrap()).is_some());
 }
 
@@ -215,10 +240,11 @@ fn helper_that_waits_to_be_killed() {
 
 #[test]
 fn a_server_dies_with_a_test_process_that_is_killed() {
-    if !Path::new("/usr/bin/setpriv").exists() {
-        eprintln!("left out: there is no setpriv here");
-        return;
-    }
+    let setpriv = Path::new("/usr/bin/setpriv");
+    assert!(
+        setpriv.exists(),
+        "install setpriv: apt-get install util-linux"
+    );
     // Nobody cleans up after a process that is killed, so its folders go below ours.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
