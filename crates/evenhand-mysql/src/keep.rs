@@ -136,3 +136,25 @@ async fn open_one(endpoint: &Endpoint) -> mysql_async::Result<Option<Conn>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_failure_makes_the_rest_twice_as_long_up_to_a_minute() {
+        let mut standing = BTreeMap::new();
+        let name: Arc<str> = "a".into();
+        for expected in [2, 4, 8, 16, 32, 60, 60].map(Duration::from_secs) {
+            rest(&mut standing, name.clone());
+            let Some(Standing::Resting { until, time }) = standing.get(&name) else {
+                unreachable!("it rests")
+            };
+            assert_eq!(*time, expected);
+            let rests = until.saturating_duration_since(Instant::now());
+            assert!((expected / 2..=expected * 3 / 2).contains(&rests), "{rests:?}");
+            let opening = Standing::Opening(Some(*time));
+            standing.insert(name.clone(), opening);
+        }
+    }
+}

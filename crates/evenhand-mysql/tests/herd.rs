@@ -47,12 +47,13 @@ async fn a_herd_does_not_eject_a_peer_that_is_well() {
     let pool = Pool::with_options([("a", url.as_str())], options).unwrap();
     let mut events = pool.subscribe();
     for hold in [Duration::from_millis(5), LIMIT / 2] {
+        let hold = format!("SELECT SLEEP({})", hold.as_secs_f64());
         let mut callers = JoinSet::new();
         for _ in 0..300 {
-            let pool = pool.clone();
+            let (pool, hold) = (pool.clone(), hold.clone());
             callers.spawn(async move {
                 let work = async |mut conn: evenhand_mysql::PeerConn| {
-                    tokio::time::sleep(hold).await;
+                    conn.query_drop(hold.as_str()).await?;
                     conn.query_first::<u16, _>("SELECT @@port").await
                 };
                 let outcome: mysql_async::Result<_> = pool.run_idempotent(work).await;

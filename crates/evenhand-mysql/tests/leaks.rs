@@ -8,6 +8,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{err, fakes, pool_with, quick, until, up};
@@ -16,7 +18,7 @@ use evenhand_mysql::mysql_async::TxOpts;
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 const TIME: Duration = Duration::from_secs(4);
 
@@ -33,7 +35,7 @@ impl Dice {
     }
 }
 
-async fn use_it(pool: Pool, mut dice: Dice) {
+async fn use_it(pool: Pool, mut dice: Dice, done: Arc<AtomicU64>) {
     let end = Instant::now() + TIME;
     while Instant::now() < end {
         let patience = Duration::from_micros(1 << dice.below(18));
@@ -55,11 +57,13 @@ async fn use_it(pool: Pool, mut dice: Dice) {
             }
         };
         let _ = timeout(patience, work).await;
+        done.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
     }
 }
 
-async fn disturb(pool: Pool, fakes: &[FakeMySql], mut dice: Dice) {
+/// Does another harm each time that some more work is `done`, well or not.
+async fn disturb(pool: Pool, fakes: &[FakeMySql], mut dice: Dice, done: &AtomicU64) {
     let end = Instant::now() + TIME;
     let peers = pool.peers();
     while Instant::now() < end {
@@ -74,7 +78,8 @@ async fn disturb(pool: Pool, fakes: &[FakeMySql], mut dice: Dice) {
             6 => peers.restore("a").unwrap(),
             _ => peers.eject("b", Duration::from_millis(20)).unwrap(),
         }
-        sleep(Duration::from_millis(dice.below(60))).await;
+        let enough = done.load(Ordering::Relaxed) + dice.below(100);
+        until("more is done", || done.load(Ordering::Relaxed) >= enough).await;
     }
     for (fake, name) in fakes.iter().zip(["a", "b"]) {
         fake.thaw();
@@ -95,10 +100,11 @@ async fn nothing_is_left_behind() {
             .checkout_timeout(Duration::from_secs(10));
         let pool = pool_with(parameters, &fakes, options);
         let mut tasks = JoinSet::new();
+        let done = Arc::<AtomicU64>::default();
         for seed in 0..24 {
-            tasks.spawn(use_it(pool.clone(), Dice(seed)));
+            tasks.spawn(use_it(pool.clone(), Dice(seed), done.clone()));
         }
-        disturb(pool.clone(), &fakes, Dice(99)).await;
+        disturb(pool.clone(), &fakes, Dice(99), &done).await;
         while let Some(ended) = tasks.join_next().await {
             ended.unwrap();
         }

@@ -14,7 +14,7 @@ use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// The driver looks once a second at the most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -45,24 +45,30 @@ async fn idle_connections_beyond_the_min_are_closed_after_their_time() {
     let took = start.elapsed();
     let expected = Duration::from_secs(1)..Duration::from_secs(1) + LOOK + SLACK;
     assert!(expected.contains(&took), "{took:?}");
-    sleep(Duration::from_secs(2)).await;
-    assert_eq!(fake.connections(), 2, "the min stays");
+    assert_eq!(fake.logins(), 6);
+    // Once more: the min stays, and is used.
+    drop(hold(&pool, 6).await);
+    until("all are idle", || pool.usage().peers[0].idle == 6).await;
+    until("those beyond the min are closed", || {
+        fake.connections() == 2
+    })
+    .await;
+    drop(hold(&pool, 2).await);
+    assert_eq!(fake.logins(), 6 + 4, "the min stays");
 }
 
 #[tokio::test]
 async fn by_default_idle_connections_are_kept_for_a_while() {
-    let [fake] = fakes::<1>().await;
-    let pool = pool_with(
-        "pool_min=0&pool_max=8",
-        std::slice::from_ref(&fake),
-        quick(),
-    );
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool_with("pool_min=0&pool_max=8", &fakes[..1], quick());
+    let impatient = quick().idle_timeout(Some(Duration::from_secs(1)));
+    let impatient = pool_with("pool_min=0&pool_max=8", &fakes[1..], impatient);
     drop(hold(&pool, 6).await);
-    until("all are idle", || pool.usage().peers[0].idle == 6).await;
-    sleep(LOOK + SLACK).await;
-    assert_eq!(fake.connections(), 6);
+    drop(hold(&impatient, 6).await);
+    until("another pool's are closed", || fakes[1].connections() == 0).await;
+    assert_eq!(fakes[0].connections(), 6);
     drop(hold(&pool, 6).await);
-    assert_eq!(fake.logins(), 6, "they are used again");
+    assert_eq!(fakes[0].logins(), 6, "they are used again");
 }
 
 #[tokio::test]
@@ -124,16 +130,10 @@ async fn after_a_recovery_connections_spread_again() {
         let (a, b) = (open(&fakes[0]), open(&fakes[1]));
         (a as f64 / (a + b) as f64, a, b)
     };
-    while (share().0 - 0.5).abs() > 0.05 {
-        let took = start.elapsed();
-        assert!(
-            took < idle + idle / 4 + LOOK + SLACK,
-            "{took:?}: {:?}",
-            share()
-        );
-        sleep(Duration::from_millis(20)).await;
-    }
-    println!("spread after {:?}: {:?}", start.elapsed(), share());
+    until("each has half of them", || (share().0 - 0.5).abs() <= 0.05).await;
+    let took = start.elapsed();
+    println!("spread after {took:?}: {:?}", share());
+    assert!(took < idle + idle / 4 + LOOK + SLACK, "{took:?}");
     work.abort_all();
 }
 
@@ -173,7 +173,6 @@ async fn connections_that_the_server_closed_for_idling_cost_nothing() {
     let start = Instant::now();
     while others(&mut asking).await > 0 {
         assert!(start.elapsed() < Duration::from_secs(10));
-        sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(pool.usage().peers[0].idle, 10, "nobody has told the pool");
     for mut conn in hold(&pool, 10).await {

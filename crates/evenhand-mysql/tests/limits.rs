@@ -179,8 +179,6 @@ async fn who_comes_first_is_served_first() {
                 usage.waiting + usage.peers[0].waiting == i + 1
             };
             until("it waits, too", queued).await;
-            // So that their looks around do not come at the same moments.
-            tokio::time::sleep(Duration::from_millis(7)).await;
         }
         drop(held);
         for i in 0..8 {

@@ -9,25 +9,36 @@ use tokio::time::timeout;
 
 use crate::common::{until, up};
 use crate::stage::{
-    add_app, at_rest, code, conn_to, ejection, is_up, patient, pool_of, root, servers, urls,
+    add_app, at_rest, code, conn_to, ejection, has_session, is_up, patient, pool_of, root, servers,
+    until_asleep, until_gone, urls,
 };
 
-/// Whether the session went on after the error and was given out again.
-async fn is_kept(pool: &Pool, mut conn: PeerConn) -> bool {
-    let own = (conn.peer().to_owned(), conn.id());
+/// Whether the session went on after the error and was given out again; if not, it has ended.
+async fn is_kept(pool: &Pool, server: &MariaDb, mut conn: PeerConn) -> bool {
+    let (peer, id) = (conn.peer().to_owned(), conn.id());
     let works = conn.query_drop("DO 1").await.is_ok();
     drop(conn);
     at_rest(pool).await;
-    let mut held = Vec::new();
-    for _ in 0..20 {
-        let conn = pool.get_conn().await.unwrap();
-        if (conn.peer(), conn.id()) == (&*own.0, own.1) {
-            return works;
+    let mut operator = root(&server.url()).await;
+    let found = async {
+        let mut held = Vec::new();
+        while has_session(&mut operator, id).await {
+            let usage = pool.usage().peers;
+            if usage
+                .iter()
+                .any(|usage| *usage.peer == *peer && usage.idle > 0)
+            {
+                let conn = conn_to(pool, &peer).await;
+                if conn.id() == id {
+                    return works;
+                }
+                held.push(conn);
+            }
         }
-        held.push(conn);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    false
+        false
+    };
+    // MariaDB sees every five seconds whether the client of one that sleeps is there.
+    timeout(Duration::from_secs(20), found).await.unwrap()
 }
 
 async fn one() -> (Vec<MariaDb>, Pool) {
@@ -39,7 +50,7 @@ async fn one() -> (Vec<MariaDb>, Pool) {
 /// Rows: stopped, other (MariaDB)
 #[tokio::test]
 async fn a_statement_that_is_stopped_or_wrong_leaves_all_as_it_was() {
-    let (_servers, pool) = one().await;
+    let (servers, pool) = one().await;
     let mut conn = pool.get_conn().await.unwrap();
     let slow = "SET STATEMENT max_statement_time = 0.1 FOR SELECT SLEEP(20)";
     let error = conn.query_drop(slow).await.unwrap_err();
@@ -51,15 +62,7 @@ async fn a_statement_that_is_stopped_or_wrong_leaves_all_as_it_was() {
     let id = conn.id();
     let query = conn.query_drop("SELECT SLEEP(20)");
     let kill = async {
-        let running = format!(
-            "SELECT 1 FROM information_schema.processlist WHERE id = {id} AND state = 'User sleep'"
-        );
-        while operator
-            .query_first::<u8, _>(&running)
-            .await
-            .unwrap()
-            .is_none()
-        {}
+        until_asleep(&mut operator).await;
         operator
             .query_drop(format!("KILL QUERY {id}"))
             .await
@@ -68,14 +71,14 @@ async fn a_statement_that_is_stopped_or_wrong_leaves_all_as_it_was() {
     let (outcome, ()) = tokio::join!(query, kill);
     assert_eq!(code(&outcome.unwrap_err()), Some(1317));
     drop(operator);
-    assert!(is_kept(&pool, conn).await);
+    assert!(is_kept(&pool, &servers[0], conn).await);
     assert_eq!(up(&pool), 1);
 }
 
 /// Rows: restart-transaction (MariaDB)
 #[tokio::test]
 async fn a_deadlock_and_a_lock_that_is_not_had_leave_all_as_it_was() {
-    let (_servers, pool) = one().await;
+    let (servers, pool) = one().await;
     let mut one = pool.get_conn().await.unwrap();
     let mut other = pool.get_conn().await.unwrap();
     for statement in [
@@ -107,7 +110,7 @@ async fn a_deadlock_and_a_lock_that_is_not_had_leave_all_as_it_was() {
         .collect();
     assert_eq!(errors, [Some(1213)], "one of them is the victim");
     drop(other);
-    assert!(is_kept(&pool, one).await);
+    assert!(is_kept(&pool, &servers[0], one).await);
     assert_eq!(up(&pool), 1);
 }
 
@@ -117,7 +120,7 @@ async fn what_the_caller_did_wrong_blames_nobody() {
     use mysql_async::DriverError::{MixedParams, StmtParamsMismatch};
     use mysql_async::Error;
 
-    let (_servers, pool) = one().await;
+    let (servers, pool) = one().await;
     let mut events = pool.subscribe();
     let mut conn = pool.get_conn().await.unwrap();
     conn.query_drop("CREATE TABLE t (id INT) ENGINE=InnoDB")
@@ -131,13 +134,13 @@ async fn what_the_caller_did_wrong_blames_nobody() {
     conn.query_drop("COMMIT").await.unwrap();
     let mixed = conn.exec_drop("SELECT ?, :name", (1,)).await.unwrap_err();
     assert!(matches!(mixed, Error::Driver(MixedParams)), "{mixed}");
-    assert!(is_kept(&pool, conn).await);
+    assert!(is_kept(&pool, &servers[0], conn).await);
 
     // For this one the driver closes the connection.
     let mut conn = pool.get_conn().await.unwrap();
     let mismatch = conn.exec_drop("SELECT ?", (1, 2)).await.unwrap_err();
     assert!(matches!(mismatch, Error::Driver(StmtParamsMismatch { .. })));
-    assert!(!is_kept(&pool, conn).await);
+    assert!(!is_kept(&pool, &servers[0], conn).await);
     // And yet it is no lost connection: idempotent work is not tried elsewhere for it.
     let work = async |mut conn: PeerConn| conn.exec_drop("SELECT ?", (1, 2)).await;
     let mismatch = pool.run_idempotent(work).await.unwrap_err();
@@ -160,7 +163,7 @@ async fn a_packet_that_is_too_large_costs_the_connection_and_blames_nobody() {
             let error = conn.query_drop(large.as_str()).await.unwrap_err();
             assert_eq!(code(&error) == Some(1153), by_server, "{error}");
             assert!(error.to_string().contains("max_allowed_packet"), "{error}");
-            assert!(!is_kept(&pool, conn).await);
+            assert!(!is_kept(&pool, &servers[0], conn).await);
         }
         // Not even idempotent work is tried elsewhere.
         let work = async |mut conn: PeerConn| conn.query_drop(large.as_str()).await;
@@ -185,15 +188,7 @@ async fn a_session_that_is_killed_or_timed_out_is_lost_and_the_server_is_found_w
         } else {
             conn.query_drop("SET wait_timeout = 1").await.unwrap();
         }
-        let alive = format!("SELECT 1 FROM information_schema.processlist WHERE id = {id}");
-        while operator
-            .query_first::<u8, _>(&alive)
-            .await
-            .unwrap()
-            .is_some()
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_gone(&mut operator, id).await;
         let error = conn.query_drop("DO 1").await.unwrap_err();
         // Not 1927, nor any other server error: the connection just ends.
         assert!(
@@ -219,13 +214,7 @@ async fn a_server_that_is_shut_down_is_found_out_by_a_check() {
     let mut conn = conn_to(&pool, "a").await;
     let query = tokio::spawn(async move { conn.query_drop("SELECT SLEEP(30)").await });
     let mut operator = root(&servers[0].url()).await;
-    let running = "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep'";
-    while operator
-        .query_first::<u8, _>(running)
-        .await
-        .unwrap()
-        .is_none()
-    {}
+    until_asleep(&mut operator).await;
     let mut server = servers.remove(0);
     let stop = tokio::task::spawn_blocking(move || server.stop().map(|()| server));
     let error = query.await.unwrap().unwrap_err();
@@ -240,12 +229,12 @@ async fn a_server_that_is_shut_down_is_found_out_by_a_check() {
 /// Rows: own-deadline (MariaDB)
 #[tokio::test]
 async fn a_statement_that_its_caller_drops_costs_the_connection_only() {
-    let (_servers, pool) = one().await;
+    let (servers, pool) = one().await;
     let mut events = pool.subscribe();
     let mut conn = pool.get_conn().await.unwrap();
     let slow = conn.query_drop("SELECT SLEEP(20)");
     timeout(Duration::from_millis(100), slow).await.unwrap_err();
-    assert!(!is_kept(&pool, conn).await);
+    assert!(!is_kept(&pool, &servers[0], conn).await);
     assert_eq!(events.try_next().unwrap(), None);
 }
 
@@ -272,7 +261,7 @@ async fn a_server_that_became_read_only() {
     let mut refused = conn_to(&pool, "a").await;
     let error = write_by(&mut refused).await.unwrap_err();
     assert_eq!(code(&error), Some(1290), "{error}");
-    assert!(!is_kept(&pool, refused).await);
+    assert!(!is_kept(&pool, &servers[0], refused).await);
     for _ in 0..10 {
         pool.run_idempotent(write).await.unwrap();
     }

@@ -6,6 +6,7 @@ use evenhand_mysql::evenhand::{self, EventKind, Events, State};
 use evenhand_mysql::mysql_async::{self, Conn, Opts, prelude::Queryable};
 use evenhand_mysql::{Error, PeerConn, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb, MariaDbBuilder};
+use tokio::time::timeout;
 
 use crate::common::{self, until};
 
@@ -29,9 +30,14 @@ pub(crate) async fn servers(n: usize, builder: MariaDbBuilder) -> Vec<MariaDb> {
     started.unwrap().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A pool over these urls, named a, b, ..
+/// A pool over these urls, named a, b, .. It opens nothing but what it is asked for.
 pub(crate) fn pool_of(urls: &[String], options: PoolOptions) -> Pool {
     let names = ["a", "b", "c"].into_iter();
+    let urls = urls.iter().map(|url| {
+        let and = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{and}pool_min=0")
+    });
+    let urls: Vec<String> = urls.collect();
     Pool::with_options(names.zip(urls.iter().map(String::as_str)), options).unwrap()
 }
 
@@ -123,6 +129,26 @@ pub(crate) fn ejection(events: &mut Events) -> Option<(String, &'static str, Dur
 pub(crate) async fn at_rest(pool: &Pool) {
     let idle = || pool.statuses().iter().all(|status| status.in_flight == 0);
     until("all connections are given back", idle).await;
+}
+
+/// Whether the server has a session of this number.
+pub(crate) async fn has_session(operator: &mut impl Queryable, id: u32) -> bool {
+    let query = format!("SELECT 1 FROM information_schema.processlist WHERE id = {id}");
+    let session: Option<u8> = operator.query_first(query).await.unwrap();
+    session.is_some()
+}
+
+/// The server's session of this number has ended when it returns.
+pub(crate) async fn until_gone(operator: &mut impl Queryable, id: u32) {
+    let gone = async { while has_session(operator, id).await {} };
+    timeout(Duration::from_secs(10), gone).await.unwrap();
+}
+
+/// Some session at the server runs `SLEEP` when it returns.
+pub(crate) async fn until_asleep(operator: &mut impl Queryable) {
+    let query = "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep'";
+    let asleep = async { while operator.query_first(query).await.unwrap() != Some(1) {} };
+    timeout(Duration::from_secs(10), asleep).await.unwrap();
 }
 
 /// Whatever was sent to the double before this has been accepted when it returns.
