@@ -42,13 +42,15 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
     }
 
     fn call(&mut self, attempt: Attempt<Arc<Endpoint>, Checkout>) -> Self::Future {
-        let (ticket, peers) = (attempt.ticket(), self.peers.clone());
+        let ticket = attempt.ticket();
+        // One that comes back has been at the others, and they were of no use.
+        let others = (!attempt.comes_back()).then(|| self.peers.clone());
         let Checkout { deadline, avoid } = attempt.request;
         Box::pin(async move {
             if avoid.iter().any(|name| **name == *ticket.peer().name()) {
                 return Err(AttemptError::Avoided);
             }
-            connect(ticket, deadline, &peers).await
+            connect(ticket, deadline, others.as_ref()).await
         })
     }
 }
@@ -59,15 +61,15 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
 async fn connect(
     ticket: Ticket<Arc<Endpoint>>,
     deadline: Instant,
-    peers: &Peers<Arc<Endpoint>>,
+    others: Option<&Peers<Arc<Endpoint>>>,
 ) -> Result<PeerConn, AttemptError> {
     let peer: &Peer = ticket.peer();
     let opening = async {
-        let place = turn(peer, &peer.places, deadline, peers).await?;
+        let place = turn(peer, &peer.places, deadline, others).await?;
         // The attempt's time limit is of the login, not of the wait for a turn at it.
         let _login = match peer.has_idle() {
             true => None,
-            false => Some(turn(peer, &peer.logins, deadline, peers).await?),
+            false => Some(turn(peer, &peer.logins, deadline, others).await?),
         };
         Ok((peer.connect(deadline).await?, place))
     };
@@ -87,18 +89,21 @@ async fn connect(
     }
 }
 
-/// A turn at what only so many may have at a time. Where all are taken, the request goes to a peer
-/// that has one to spare, and waits only while none has.
+/// A turn at what only so many may have at a time. Where all are taken, the request goes to one of
+/// the others that has one to spare, and waits only while none has.
 async fn turn(
     peer: &Peer,
     turns: &Places,
     deadline: Instant,
-    peers: &Peers<Arc<Endpoint>>,
+    others: Option<&Peers<Arc<Endpoint>>>,
 ) -> Result<Place, AttemptError> {
     // One wait, however often it looks around: its turn comes by when it came.
     let mut taking = pin!(turns.take());
     loop {
-        let look_around = deadline.min(Instant::now() + LOOK_AROUND);
+        let look_around = match others {
+            Some(_) => deadline.min(Instant::now() + LOOK_AROUND),
+            None => deadline,
+        };
         // At once, if there is one: the place is asked for before the clock.
         match timeout_at(look_around, taking.as_mut()).await {
             Ok(Ok(place)) => return Ok(place),
@@ -109,7 +114,8 @@ async fn turn(
             Err(_) => {
                 let other = |other: &Peer| !Arc::ptr_eq(other, peer);
                 let spare = |peer: &Peer| peer.state() == State::Up && peer.has_spare();
-                if peers.iter().any(|peer| other(&peer) && spare(&peer)) {
+                let others = others.into_iter().flat_map(Peers::iter);
+                if others.into_iter().any(|peer| other(&peer) && spare(&peer)) {
                     return Err(AttemptError::Busy(peer.usage(peer)));
                 }
             }

@@ -152,7 +152,10 @@ mod tests {
             };
             assert_eq!(*time, expected);
             let rests = until.saturating_duration_since(Instant::now());
-            assert!((expected / 2..=expected * 3 / 2).contains(&rests), "{rests:?}");
+            assert!(
+                (expected / 2..=expected * 3 / 2).contains(&rests),
+                "{rests:?}"
+            );
             let opening = Standing::Opening(Some(*time));
             standing.insert(name.clone(), opening);
         }

@@ -19,6 +19,7 @@ pub struct Attempt<P, R> {
     pub request: R,
     standing: Standing,
     policy: PolicyId,
+    comes_back: bool,
 }
 
 impl<P, R> Attempt<P, R> {
@@ -29,6 +30,14 @@ impl<P, R> Attempt<P, R> {
             request,
             standing,
             policy,
+            comes_back: false,
+        }
+    }
+
+    pub(crate) fn coming_back(self) -> Self {
+        Self {
+            comes_back: true,
+            ..self
         }
     }
 
@@ -45,6 +54,12 @@ impl<P, R> Attempt<P, R> {
     /// Whether this attempt is the one that finds out whether its ejected peer is back.
     pub fn is_probe(&self) -> bool {
         self.standing.probing
+    }
+
+    /// Whether the request has been at every peer that could be of use, and comes back to those it
+    /// left with [`Retry::Again`](crate::Retry::Again). It does so once: here is the place to wait.
+    pub fn comes_back(&self) -> bool {
+        self.comes_back
     }
 }
 

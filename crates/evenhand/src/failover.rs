@@ -60,7 +60,10 @@ where
                     match picked.map_or_else(|| pick(shared, this.history), Ok) {
                         Ok(place) => {
                             let (peer, standing) = (place.peer().clone(), place.standing());
-                            let attempt = attempt(shared, peer, standing, this.request);
+                            let mut attempt = attempt(shared, peer, standing, this.request);
+                            if this.history.as_deref().is_some_and(|h| h.came_back) {
+                                attempt = attempt.coming_back();
+                            }
                             let future = this.connector.call(attempt);
                             let place = Some(place);
                             this.step.set(Step::Call { future, place });
@@ -187,6 +190,13 @@ where
     if let Some(place) = Place::pick(set, &shared.pick, random, excluded) {
         return Ok(place);
     }
+    if role == Role::Alone
+        && let Some(history) = history.as_mut()
+        && history.come_back()
+        && let Some(place) = Place::pick(set, &shared.pick, random, &history.excluded)
+    {
+        return Ok(place);
+    }
     match shared.all_down {
         _ if role == Role::First => Err(NoneLeft::Yield),
         // A peer that is suspected is up, and a response that was turned down is better than none.
@@ -265,7 +275,7 @@ where
         && match request {
             Some(request) => match verdict.retry {
                 Retry::Never => false,
-                Retry::Safe => true,
+                Retry::Safe | Retry::Again => true,
                 Retry::IfIdempotent => shared.replay.is_idempotent(request),
             },
             // The other leg is on another peer already.
@@ -274,6 +284,9 @@ where
     history.excluded.push(member.id);
     if matches!(member.health.read().phase, Phase::Up | Phase::Due) {
         history.spared.push(member.id);
+    }
+    if verdict.retry == Retry::Again {
+        history.left.push(member.id);
     }
     let (cause, rejected) = match outcome {
         Ok(response) if !may_retry => return Some(Ok(response)),

@@ -33,6 +33,10 @@ pub(crate) struct History<P, T, E> {
     pub(crate) excluded: Vec<u32>,
     /// Those of them that their attempt did not take out: to try them again needs a reason.
     pub(crate) spared: Vec<u32>,
+    /// Those of them that had no room just then.
+    pub(crate) left: Vec<u32>,
+    /// It has come back to those.
+    pub(crate) came_back: bool,
     /// A peer that another one's outcome will clear or convict.
     pub(crate) suspect: Option<Place<P>>,
     /// The latest outcome, if it was a response that the classifier turned down: better than none.
@@ -102,6 +106,8 @@ impl<P, T, E> Default for History<P, T, E> {
             tried: Vec::new(),
             excluded: Vec::new(),
             spared: Vec::new(),
+            left: Vec::new(),
+            came_back: false,
             suspect: None,
             rejected: None,
             wait: None,
@@ -120,10 +126,25 @@ impl<P, T, E> History<P, T, E> {
         self.tried.extend(other.tried);
         self.avoid(other.excluded);
         self.spared.extend(other.spared);
+        self.left.extend(other.left);
+        self.came_back |= other.came_back;
         self.suspect = self.suspect.take().or(other.suspect);
         self.wait = self.wait.take().or(other.wait);
         self.last_resort |= other.last_resort;
         self.role = Role::Alone;
+    }
+
+    /// Goes once more to those that it left for want of room; false if there are none, or it did.
+    pub(crate) fn come_back(&mut self) -> bool {
+        if self.came_back || self.left.is_empty() {
+            return false;
+        }
+        self.came_back = true;
+        for id in std::mem::take(&mut self.left) {
+            self.excluded.retain(|other| *other != id);
+            self.spared.retain(|other| *other != id);
+        }
+        true
     }
 
     /// Does not go to these members.

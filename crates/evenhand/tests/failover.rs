@@ -7,9 +7,15 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use common::{Does, REFUSE, Stage, balance, layer, peers, send, up_and_down};
-use evenhand::{Cause, Cloned, Error, Once, Verdict};
-use tower::Layer;
+use evenhand::{AllDown, Attempt, BalanceLayer, Cause, Cloned, Error, Once, Verdict};
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
 async fn while_a_peer_is_up_no_safe_request_fails() {
@@ -35,6 +41,64 @@ async fn no_peer_is_tried_twice_for_one_request() {
     assert_eq!(attempts, names);
     let tried: Vec<&str> = error.tried().iter().map(|tried| &*tried.peer).collect();
     assert_eq!(tried.len(), 5, "{tried:?}");
+}
+
+/// Peers by what they are: "full" has room for who comes back, "gone" refuses, and "crammed" has
+/// room for nobody. What was asked, and whether it came back.
+async fn ask_for_room(
+    names: &[&'static str],
+    all_down: AllDown,
+) -> (Result<(), Error<&'static str>>, Vec<(String, bool)>) {
+    let asked = Arc::<Mutex<Vec<(String, bool)>>>::default();
+    let told = asked.clone();
+    let connector = service_fn(move |attempt: Attempt<(), ()>| {
+        let (name, comes_back) = (attempt.peer.name().to_owned(), attempt.comes_back());
+        told.lock().unwrap().push((name.clone(), comes_back));
+        std::future::ready(match &*name {
+            "full" if comes_back => Ok(()),
+            "gone" => Err("refused"),
+            _ => Err("no room"),
+        })
+    });
+    let classify = |outcome: Result<&(), &&str>| match outcome {
+        Ok(()) => Verdict::healthy(),
+        Err(&"refused") => Verdict::down().safe(),
+        Err(_) => Verdict::neutral().again(),
+    };
+    let balance = BalanceLayer::new(peers(names))
+        .classify(classify)
+        .all_down(all_down)
+        .layer(connector);
+    let outcome = balance.oneshot(()).await;
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    (outcome, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_comes_back_to_a_peer_that_had_no_room_when_no_other_is_of_use() {
+    for all_down in [AllDown::Fail, AllDown::WaitUpTo(MINUTE)] {
+        let start = Instant::now();
+        for _ in 0..20 {
+            let (outcome, asked) = ask_for_room(&["full", "gone"], all_down).await;
+            outcome.unwrap();
+            assert_eq!(asked.len(), 3, "{asked:?}");
+            assert_eq!(asked[2], ("full".to_owned(), true));
+            assert!(asked[..2].iter().all(|(_, comes_back)| !comes_back));
+        }
+        assert_eq!(
+            start.elapsed(),
+            Duration::ZERO,
+            "it waits for nobody's recovery"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_comes_back_once() {
+    let (outcome, asked) = ask_for_room(&["crammed", "gone"], AllDown::Fail).await;
+    assert!(matches!(outcome, Err(Error::NoneLeft { .. })));
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert_eq!(asked[2], ("crammed".to_owned(), true));
 }
 
 #[tokio::test(start_paused = true)]

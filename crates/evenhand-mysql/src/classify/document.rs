@@ -137,7 +137,8 @@ fn in_words(sign: &Sign) -> &'static str {
         Sign::Slow => "`Slow`",
         Sign::NoFreeConnection => "`NoFreeConnection`",
         Sign::OutOfTime => "`OutOfTime`",
-        Sign::MovedOn => "`Ejected`, `Busy`, `Avoided`",
+        Sign::Busy => "`Busy`",
+        Sign::MovedOn => "`Ejected`, `Avoided`",
         Sign::Disconnected => "`Disconnected`",
         Sign::TryFailed => "`TryTimedOut`, `ConnectionLost`",
     }

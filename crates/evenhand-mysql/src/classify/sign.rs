@@ -52,8 +52,9 @@ pub(crate) enum Sign {
     NoFreeConnection,
     /// The caller's time was up.
     OutOfTime,
-    /// The attempt ended without a word of the peer: it was ejected, avoided, or others had a
-    /// connection to spare.
+    /// All of this client's connections to the peer were in use, and another had one to spare.
+    Busy,
+    /// The attempt ended without a word of the peer: it was ejected, or avoided.
     MovedOn,
     /// The pool was disconnected.
     Disconnected,
@@ -71,7 +72,8 @@ impl<'e> Seen<'e> {
             AttemptError::NoFreeConnection(_) => Sign::NoFreeConnection,
             AttemptError::OutOfTime => Sign::OutOfTime,
             AttemptError::Disconnected => Sign::Disconnected,
-            AttemptError::Ejected | AttemptError::Busy(_) | AttemptError::Avoided => Sign::MovedOn,
+            AttemptError::Busy(_) => Sign::Busy,
+            AttemptError::Ejected | AttemptError::Avoided => Sign::MovedOn,
             AttemptError::TryTimedOut(_)
             | AttemptError::ConnectionLost(_)
             | AttemptError::RolledBack(_) => Sign::TryFailed,

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use evenhand::PeerVerdict::{Degraded, Down, Neutral};
-use evenhand::Retry::{Never, Safe};
+use evenhand::Retry::{Again, Never, Safe};
 use evenhand::State;
 use mysql_async::{DriverError, Error, IoError, ServerError, UrlError};
 
@@ -169,7 +169,7 @@ fn before_the_connection_is_there() {
     }
 }
 
-/// Rows: attempt-timeout, slow-login, no-free-slot, out-of-time, moved-on, disconnected, try-failed
+/// Rows: attempt-timeout, slow-login, no-free-slot, out-of-time, busy, moved-on, disconnected, try-failed
 /// (unit)
 #[test]
 fn an_attempt_that_has_no_error_of_the_driver() {
@@ -189,7 +189,7 @@ fn an_attempt_that_has_no_error_of_the_driver() {
         (AttemptError::NoFreeConnection(full.clone()), Neutral, Never),
         (AttemptError::OutOfTime, Neutral, Never),
         (AttemptError::Ejected, Neutral, Safe),
-        (AttemptError::Busy(full), Neutral, Safe),
+        (AttemptError::Busy(full), Neutral, Again),
         (AttemptError::Avoided, Neutral, Safe),
         (AttemptError::Disconnected, Neutral, Never),
         (AttemptError::TryTimedOut(time), Neutral, Never),

@@ -243,7 +243,7 @@ impl Asked {
         }
         let again = match verdict.retry {
             Retry::Never => false,
-            Retry::Safe => true,
+            Retry::Safe | Retry::Again => true,
             Retry::IfIdempotent => self.request.idempotent,
         };
         let again = again && self.request.copied && !agreed;

@@ -52,6 +52,12 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL,
     ),
     Row::connect(
+        "busy",
+        Signs(&[Sign::Busy]),
+        "all of this client's connections to it were in use, and another peer had one to spare",
+        NEUTRAL.again(),
+    ),
+    Row::connect(
         "moved-on",
         Signs(&[Sign::MovedOn, Sign::PoolClosed]),
         "the attempt moved on before the peer had answered",
