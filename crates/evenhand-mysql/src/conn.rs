@@ -6,6 +6,7 @@
 //! returned connection is cleaned up within a time limit, or closed.
 
 use std::fmt;
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,10 +15,12 @@ use evenhand::Ticket;
 use mysql_async::prelude::{Queryable, ToConnection};
 use mysql_async::{Conn, DriverError, ToConnectionResult, TxOpts};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::admission::{Held, Place};
 use crate::classify::Phase;
 use crate::endpoint::Endpoint;
+use crate::error::Error;
 use crate::judge::{Judge, Marks};
 use crate::one_off;
 use crate::returning::{Returning, Way};
@@ -90,6 +93,42 @@ impl PeerConn {
         options: TxOpts,
     ) -> mysql_async::Result<Transaction<'_>> {
         Transaction::start(self, options).await
+    }
+
+    /// Resolves with [`Error::PeerLost`] when its peer is found lost from now on: when two checks in
+    /// a row got no answer at all.
+    ///
+    /// Statements that read all their rows end by themselves then, unless
+    /// [`end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer) is off. Rows that are taken one by
+    /// one come from the driver itself: wait for this beside them.
+    ///
+    /// ```no_run
+    /// # use evenhand_mysql::{Pool, mysql_async::{self, Row, prelude::*}};
+    /// # async fn run(pool: Pool) -> mysql_async::Result<()> {
+    /// let mut conn = pool.get_conn().await?;
+    /// let mut lost = std::pin::pin!(conn.peer_lost());
+    /// let mut rows = conn.query_iter("SELECT * FROM a_large_table").await?;
+    /// loop {
+    ///     let row: Option<Row> = tokio::select! {
+    ///         row = rows.next() => row?,
+    ///         error = lost.as_mut() => return Err(error.into()),
+    ///     };
+    ///     let Some(row) = row else { return Ok(()) };
+    /// #   drop(row);
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// Cancel-safe, and independent of the connection.
+    pub fn peer_lost(&self) -> impl Future<Output = Error> + Send + use<> {
+        let (peer, began) = (self.ticket.peer().clone(), Instant::now());
+        async move {
+            peer.silence.found().await;
+            Error::PeerLost {
+                peer: peer.shared_name(),
+                waited: began.elapsed(),
+            }
+        }
     }
 
     /// When it is dropped, it waits there.

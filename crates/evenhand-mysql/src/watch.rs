@@ -127,7 +127,8 @@ impl PoolOptions {
     /// is checked only where something else points to it.
     ///
     /// Rows that are taken one by one (`query_iter`, `exec_iter`, streams) come from the driver
-    /// itself, and so do those of `"SELECT ..".fetch(&mut conn)`: waiting for these is not ended.
+    /// itself, and so do those of `"SELECT ..".fetch(&mut conn)`: waiting for these is not ended. Where
+    /// that matters, wait for [`PeerConn::peer_lost`](crate::PeerConn::peer_lost) beside them.
     pub fn end_on_lost_peer(mut self, end: bool) -> Self {
         self.watch.end_on_lost_peer = end;
         self

@@ -98,6 +98,34 @@ async fn a_statement_ends_when_its_peer_is_found_lost() {
     until("it is back", || up(&pool) == 1).await;
 }
 
+/// The driver gives these, and so cannot be told.
+#[tokio::test]
+async fn rows_that_are_taken_one_by_one_can_be_given_up_then() {
+    let server = server().await;
+    let proxy = FaultProxy::start(server.addr()).unwrap();
+    let pool = pool_over(&proxy.url(), watched());
+    let mut conn = pool.get_conn().await.unwrap();
+    let mut lost = std::pin::pin!(conn.peer_lost());
+    let many = "SELECT REPEAT('x', 1000) FROM seq_1_to_100000";
+    let mut rows = conn.query_iter(many).await.unwrap();
+    proxy.freeze();
+    let given_up = async {
+        loop {
+            tokio::select! {
+                row = rows.next() => assert!(row.unwrap().is_some()),
+                error = lost.as_mut() => return error,
+            }
+        }
+    };
+    let error = timeout(Duration::from_secs(10), given_up).await.unwrap();
+    assert_lost(&error.into());
+    drop(rows);
+    drop(conn);
+    proxy.thaw();
+    until("it is back", || up(&pool) == 1).await;
+    pool.get_conn().await.unwrap().ping().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_commit_ends_then_too_and_its_outcome_is_unknown() {
     let server = server().await;
