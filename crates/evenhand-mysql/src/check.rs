@@ -34,7 +34,7 @@ pub(crate) struct Check {
 }
 
 /// Why a visit found no peer that is ready.
-enum Unready {
+pub(crate) enum Unready {
     Failed(Error),
     /// It answered, and not as it should have.
     Not(&'static str),
@@ -88,14 +88,18 @@ impl Check {
 
     async fn visit(&self, opts: &Opts) -> Result<Conn, Unready> {
         let mut conn = Conn::new(opts.clone()).await?;
+        self.ask(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// What is to be asked, on a connection that has logged in.
+    pub(crate) async fn ask(&self, conn: &mut Conn) -> Result<(), Unready> {
         match &self.probe {
             Probe::Ping => conn.ping().await?,
             Probe::Ready => conn.query_drop("DO 1").await?,
             Probe::Writable => {
                 conn.query_drop("DO 1").await?;
-                let settings: Vec<Row> = conn.query(READ_ONLY).await?;
-                let is_on = |row: &Row| !matches!(bytes(row, 1), Some(b"OFF" | b"0"));
-                if settings.iter().any(is_on) {
+                if is_read_only(conn).await? {
                     return Err(Unready::Not("the peer is read-only"));
                 }
             }
@@ -113,7 +117,7 @@ impl Check {
                 return Err(Unready::Not("Galera node not synced"));
             }
         }
-        Ok(conn)
+        Ok(())
     }
 
     /// Whether a peer may fail it while it serves callers well.
@@ -132,6 +136,13 @@ impl Check {
             _ => verdict,
         }
     }
+}
+
+/// Whether the server takes no writes.
+pub(crate) async fn is_read_only(conn: &mut Conn) -> mysql_async::Result<bool> {
+    let settings: Vec<Row> = conn.query(READ_ONLY).await?;
+    let is_on = |row: &Row| !matches!(bytes(row, 1), Some(b"OFF" | b"0"));
+    Ok(settings.iter().any(is_on))
 }
 
 /// The system gave up on it, or found no way to it, before this crate did.

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use evenhand_config::Config;
+use tokio::task::JoinSet;
 
 use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::pool::Pool;
+use crate::report::Report;
 
 /// The balanced databases of a config file, each a [`Pool`] of its own: own peers, own interval,
 /// own state. A peer that stands in two of them is two peers: what one pool learns of it the other
@@ -66,6 +69,38 @@ impl Databases {
         self.pools
             .iter()
             .map(|(alias, pool)| (alias.as_str(), pool))
+    }
+
+    /// Asks every peer of every database at once, and for at most `limit`, what it is and whether it
+    /// is online: see [`Pool::check`]. For before a migration or the start of a service, which need all
+    /// of them.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use evenhand_mysql::{Databases, evenhand_config::Config};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let databases = Databases::open(&Config::load("evenhand.toml")?)?;
+    /// let report = databases.check(Duration::from_secs(5)).await;
+    /// println!("{report}");
+    /// if !report.all_online() {
+    ///     return Err("not all peers are online".into());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Cancel-safe.
+    pub async fn check(&self, limit: Duration) -> Report {
+        let mut checks = JoinSet::new();
+        for (nth, (alias, pool)) in self.pools.iter().enumerate() {
+            let (alias, pool) = (alias.clone(), pool.clone());
+            checks.spawn(async move { (nth, alias, pool.check(limit).await) });
+        }
+        let mut checked = checks.join_all().await;
+        checked.sort_by_key(|(nth, _, _)| *nth);
+        let databases = checked.into_iter();
+        Report {
+            databases: databases.map(|(_, alias, peers)| (alias, peers)).collect(),
+        }
     }
 
     /// Disconnects every pool, one after the other.

@@ -130,6 +130,11 @@ impl Endpoint {
         Err(Error::Options { peer: name, source })
     }
 
+    /// How it is reached, past the pool.
+    pub(crate) fn opts(&self) -> &Opts {
+        &self.opts
+    }
+
     /// Whether a connection could be had without waiting for another's to end.
     pub(crate) fn has_spare(&self) -> bool {
         self.places.free() > 0 && (self.has_idle() || self.logins.free() > 0)

@@ -13,6 +13,7 @@
 //! | `one_off` | statements on the pool itself: `"SELECT ..".first(&pool)` |
 //! | `peers`, `usage` | [`PeersHandle`]: what operators do; [`Usage`]: what is in use, of how much |
 //! | `databases` | [`Databases`]: several pools by alias |
+//! | `report`, `inspect` | [`Report`]: what every peer is, and whether it is online; how one is asked |
 //! | `options` | [`PoolOptions`]: how long things may take, and how many there may be; every default in one table |
 //! | `error`, `url` | [`Error`], [`AttemptError`]; [`UrlError`] and what it judges |
 //! | `classify` | what an error says of its peer, by phase, code and message: [`Classifier`] |
@@ -99,6 +100,7 @@ mod defaults;
 mod endpoint;
 mod error;
 mod idempotent;
+mod inspect;
 mod jitter;
 mod judge;
 mod keep;
@@ -112,6 +114,7 @@ mod probe;
 mod prober;
 mod purge;
 mod queryable;
+mod report;
 mod rerun;
 mod returning;
 mod tame;
@@ -136,6 +139,7 @@ pub use options::{
 pub use peers::PeersHandle;
 pub use pool::Pool;
 pub use probe::Probe;
+pub use report::{GaleraFacts, PeerFacts, PeerFault, PeerReport, Report};
 pub use transaction::Transaction;
 pub use url::UrlError;
 pub use usage::{PeerUsage, Usage};

@@ -20,10 +20,12 @@ use crate::conn::PeerConn;
 use crate::connector::{Checkout, Connector};
 use crate::endpoint::{Endpoint, Peer};
 use crate::error::{AttemptError, Error};
+use crate::inspect::inspect;
 use crate::keep::keep_min_open;
 use crate::options::PoolOptions;
 use crate::peers::PeersHandle;
 use crate::purge::purge_what_leaves;
+use crate::report::PeerReport;
 use crate::transaction::Transaction;
 use crate::usage::Usage;
 
@@ -308,6 +310,24 @@ impl Pool {
             peers: self.peers.clone(),
             options: self.options.clone(),
         }
+    }
+
+    /// Asks every peer at once, and for at most `limit`, what it is and whether it is online: on a
+    /// connection of its own each, past the pool's limits, and whatever state the balancer has the
+    /// peer in. What is found changes none of that.
+    ///
+    /// Online is who is there, lets this client in and passes the pool's
+    /// [probe](crate::PoolOptions::probe).
+    ///
+    /// Cancel-safe.
+    pub async fn check(&self, limit: Duration) -> Vec<PeerReport> {
+        let mut asked = JoinSet::new();
+        for (nth, peer) in self.peers.iter().enumerate() {
+            asked.spawn(async move { (nth, inspect(&peer, limit).await) });
+        }
+        let mut reports = asked.join_all().await;
+        reports.sort_by_key(|(nth, _)| *nth);
+        reports.into_iter().map(|(_, report)| report).collect()
     }
 
     /// How many peers are up.
