@@ -51,50 +51,55 @@
 //! let error = Config::parse(text, "evenhand.toml").unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     "evenhand.toml:4:1: databases.db0.prot: unknown key `prot`; \
-//!      a peer has: url, host, port, user, password, name (did you mean `port`?)\n\
+//!     "evenhand.toml:4:1: databases.db0.prot: unknown key `prot` (did you mean `port`?)\n\
 //!      evenhand.toml:7:17: databases.default.peers[1]: no database `db9`; \
 //!      known: db0 (did you mean `db0`?)"
 //! );
 //!
 //! // The same, for a program.
 //! let Error::Invalid(problems) = error else { unreachable!() };
-//! let lines: Vec<usize> = problems.iter().map(|problem| problem.line()).collect();
-//! assert_eq!(lines, [4, 7]);
+//! let guesses: Vec<_> = problems.iter().map(|problem| problem.suggestion()).collect();
+//! assert_eq!(guesses, [Some("port"), Some("db0")]);
 //! ```
 //!
-//! # The keys
+//! # Beside the file
 //!
-//! | key | of | value | default |
-//! | --- | --- | --- | --- |
-//! | `url` | a peer | a `mysql://` url with one host | |
-//! | `host` | a peer without `url` | a host name or an IP address | required |
-//! | `port` | a peer without `url` | 1 to 65535 | [`DEFAULT_PORT`] |
-//! | `user`, `password`, `name` | a peer without `url` | strings; `name` is the database (schema) | none |
-//! | `peers` | a balanced database | the aliases of its peers, at least one, none twice | required |
-//! | `check_interval` | a balanced database | humantime's notation, such as `"30s"`, `"500ms"`, `"1m 30s"`; above zero, at most [`MAX_CHECK_INTERVAL`] | [`DEFAULT_CHECK_INTERVAL`] |
-//!
-//! No other key is accepted. A peer may stand in several lists, or in none.
+//! - [`keys`] is every key that a file may have, as data. The reference page and the schema for
+//!   editors are made of it.
+//! - JSON with the keys of Django's `DATABASES` is read as well: [`Config::parse_json`], or any file
+//!   that ends in `.json`.
+//! - Variables override keys: `EVENHAND__DATABASES__DEFAULT__CHECK_INTERVAL=10s`. They are handed in,
+//!   as [`Sources`].
+//! - A password may stand in a variable (`password_env`) or in a file of its own (`password_file`);
+//!   [`Config::reload_inputs`] names the files that a plan was read from.
+//! - What is doubtful but can be run is in [`Config::warnings`].
 //!
 //! # What is where
 //!
-//! `plan` holds what a file says, `error` what can be wrong with it, and `secret` the type for what
-//! must not be seen. `read` leads from a text to a plan; `suggest` guesses which name was meant.
+//! `keys` holds the table of keys. `tree` leads from a text to names and values with their places, and
+//! lays variables over them; `read` leads from there to a plan, with every check. `plan` holds what a
+//! file says, `problem` what can be wrong with it and how that is shown, `sources` what is read beside
+//! the file, and `secret` the type for what must not be seen. `suggest` guesses which name was meant.
 
 #![forbid(unsafe_code)]
 
-mod error;
+mod keys;
 mod plan;
+mod problem;
 mod read;
 mod secret;
+mod sources;
 mod suggest;
+mod tree;
 
-pub use error::{Error, Problem, Problems};
+pub use keys::{Key, Kind, PROBES, Scope, keys};
 pub use plan::{
-    Address, BalancedDatabase, Config, DEFAULT_CHECK_INTERVAL, DEFAULT_PORT, MAX_CHECK_INTERVAL,
-    Peer,
+    Address, AllDown, BalancedDatabase, Config, Connections, DEFAULT_CHECK_INTERVAL, DEFAULT_PORT,
+    Keep, MAX_CHECK_INTERVAL, PasswordSource, Peer, Pick, Probe, Settings, Tls,
 };
+pub use problem::{Error, Problem, Problems, Severity};
 pub use secret::Secret;
+pub use sources::Sources;
 
 /// Runs the examples of the README.
 #[cfg(doctest)]

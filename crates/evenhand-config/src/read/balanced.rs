@@ -2,71 +2,145 @@
 
 use std::collections::BTreeMap;
 
+use super::context::Context;
 use super::kind::Kind;
 use super::name;
-use super::node::Value;
-use super::report::Report;
+use crate::keys::Kind as ValueKind;
+use crate::plan::{Keep, Peer, Pick, Settings};
+use crate::problem::Finding;
 use crate::suggest::nearest;
+use crate::tree::{Data, Item, Table};
 
 /// The aliases in the `peers` of the balanced database `owner`, in their order, without those that
 /// have been reported. `kinds` holds every database of the file.
-pub(super) fn peers<'a>(
-    list: &Value<'a>,
+pub(super) fn peers<'t>(
+    list: &'t Item,
     owner: &str,
     kinds: &BTreeMap<&str, Kind>,
-    report: &mut Report<'_>,
-) -> Vec<&'a str> {
-    let expected = "an array of aliases, such as [\"db0\", \"db1\"]";
-    let Some(items) = list.array(expected, report) else {
-        return Vec::new();
+    databases: &Table,
+    cx: &mut Context<'_>,
+) -> Vec<&'t str> {
+    let items: Vec<(&Item, &str)> = match &list.data {
+        Data::Array(items) => items
+            .iter()
+            .filter_map(|item| Some((item, alias(item, cx)?)))
+            .collect(),
+        // A variable holds them in one text.
+        Data::Loose(text) => text.split(',').map(|alias| (list, alias.trim())).collect(),
+        _ => {
+            cx.wrong_type(list, ValueKind::Aliases.expected());
+            return Vec::new();
+        }
     };
-    if items.is_empty() {
-        list.wrong(
-            format!("no peer: list at least one; {}", known(kinds)),
-            report,
-        );
+    if matches!(&list.data, Data::Array(all) if all.is_empty()) {
+        let message = format!("no peer: list at least one; {}", known(kinds));
+        cx.report
+            .wrong(list, Finding::new(message).allowed(known(kinds)));
     }
     let mut aliases: Vec<&str> = Vec::new();
-    for item in &items {
-        let Some(alias) = item.string("a string, the alias of a peer", report) else {
-            continue;
-        };
+    for (item, alias) in items {
         if aliases.contains(&alias) {
             let message = format!("`{}` is in the list already: remove it", name::shown(alias));
-            item.wrong(message, report);
-        } else if let Some(message) = problem(alias, owner, kinds) {
-            item.wrong(message, report);
+            cx.report.wrong(item, message);
+        } else if let Some(finding) = problem(alias, owner, kinds, databases) {
+            cx.report
+                .wrong(item, finding.was(name::shown(alias)).allowed(known(kinds)));
         }
         aliases.push(alias);
     }
     aliases
 }
 
-/// Why `alias` cannot be a peer of `owner`.
-fn problem(alias: &str, owner: &str, kinds: &BTreeMap<&str, Kind>) -> Option<String> {
-    match kinds.get(alias) {
-        _ if alias == owner => Some(format!(
-            "a balanced database cannot list itself; {}",
-            known(kinds)
-        )),
-        Some(Kind::Balanced) => Some(format!(
-            "`{}` is balanced itself: list its peers instead; {}",
-            name::shown(alias),
-            known(kinds)
-        )),
-        // What is unclear has been reported where it stands.
-        Some(Kind::Peer | Kind::Unclear) => None,
-        None if name::is_an_address(alias) => Some(format!(
-            "an address, not an alias: give it a database of its own and list that; {}",
-            known(kinds)
-        )),
-        None => Some(format!(
-            "no database `{}`; {}{}",
-            name::shown(alias),
-            known(kinds),
-            name::did_you_mean(nearest(alias, peers_of(kinds)))
-        )),
+fn alias<'t>(item: &'t Item, cx: &mut Context<'_>) -> Option<&'t str> {
+    match &item.data {
+        Data::Text(alias) => Some(alias),
+        _ => {
+            cx.wrong_type(item, "a string, the alias of a peer".to_owned());
+            None
+        }
     }
+}
+
+/// Rules between the settings of a balanced database and its peers. `tables` are those that its
+/// settings come from, the nearest first.
+pub(super) fn check(
+    list: &Item,
+    members: &[Peer],
+    settings: &Settings,
+    tables: &[&Table],
+    cx: &mut Context<'_>,
+) {
+    let given = |key: &str| tables.iter().find_map(|table| table.get(key));
+    if let (Some(Keep::Peers(least)), Some(keep)) = (settings.keep, given("keep"))
+        && least > members.len()
+        && !members.is_empty()
+    {
+        let message = format!("more peers than there are, which is {}", members.len());
+        cx.report.wrong(keep, message);
+    }
+    let weighted = settings.pick == Some(Pick::Weighted);
+    if weighted && !members.is_empty() && members.iter().all(|peer| peer.weight == Some(0)) {
+        cx.report
+            .wrong(list, "no peer weighs anything, so none would get work");
+    }
+    if !weighted
+        && members
+            .iter()
+            .any(|peer| peer.weight.is_some_and(|weight| weight != 1))
+    {
+        let message = format!(
+            "its peers' weights do not count, unless {} is \"weighted\"",
+            cx.spell("pick")
+        );
+        cx.report.warn(&list.key_at, &list.path, message);
+    }
+    if settings.check_up_every == Some(None)
+        && let Some(fall) = tables.first().and_then(|table| table.get("fall"))
+    {
+        let message = format!(
+            "it does not count, since {} is \"none\"",
+            cx.spell("check_up_every")
+        );
+        cx.report.warn(&fall.key_at, &fall.path, message);
+    }
+}
+
+/// Why `alias` cannot be a peer of `owner`.
+fn problem(
+    alias: &str,
+    owner: &str,
+    kinds: &BTreeMap<&str, Kind>,
+    databases: &Table,
+) -> Option<Finding> {
+    let known = known(kinds);
+    let shown = name::shown(alias);
+    let message = match kinds.get(alias) {
+        _ if alias == owner => format!("a balanced database cannot list itself; {known}"),
+        Some(Kind::Balanced) => {
+            format!("`{shown}` is balanced itself: list its peers instead; {known}")
+        }
+        Some(Kind::Foreign) => format!("`{shown}` is not MySQL: its engine says so; {known}"),
+        // What is unclear has been reported where it stands.
+        Some(Kind::Peer | Kind::Unclear) => return None,
+        None if name::is_an_address(alias) => format!(
+            "an address, not an alias: give it a database of its own and list that; {known}"
+        ),
+        None => {
+            let host_of = |peer: &&str| {
+                let host = databases.get(*peer)?.table()?.get("host")?;
+                matches!(&host.data, Data::Text(host) if host == alias).then_some(())
+            };
+            // Somebody may think of a peer by its host.
+            if let Some(guess) = nearest(alias, peers_of(kinds)) {
+                let message = format!("no database `{shown}`; {known}");
+                return Some(Finding::new(message).near(Some(guess)));
+            }
+            let guess = peers_of(kinds).find(|peer| host_of(peer).is_some());
+            let host = guess.map_or("", |_| ", which is the host of one");
+            return Some(Finding::new(format!("no database `{shown}`{host}; {known}")).near(guess));
+        }
+    };
+    Some(Finding::new(message))
 }
 
 fn known(kinds: &BTreeMap<&str, Kind>) -> String {

@@ -9,112 +9,211 @@
 //! | --- | --- |
 //! | `report` | the problems found so far, and where in the text they are |
 //! | `name` | how a name from the file is shown in a message |
-//! | `node` | tables and values that know their place and their type |
-//! | `kind` | what a database is, judged by its keys, and which keys go together |
-//! | `peer`, `mysql_url` | the values of a peer |
-//! | `balanced`, `interval` | the values of a balanced database |
+//! | `visible` | what of the text may be seen in a message |
+//! | `context` | what checks have at hand; a key's value by its kind |
+//! | `duration` | durations, with their units |
+//! | `kind`, `unknown` | what a database is, and which keys it may have |
+//! | `address`, `host`, `mysql_url` | where a peer is |
+//! | `lent`, `password`, `tls` | what a peer inherits, and what it comes to |
+//! | `settings`, `probe`, `keep`, `order` | the settings of a balanced database |
+//! | `balanced` | the peers of a balanced database |
 
+mod address;
 mod balanced;
-mod interval;
+mod context;
+mod duration;
+mod host;
+mod keep;
 mod kind;
+mod lent;
 mod mysql_url;
-mod name;
-mod node;
-mod peer;
-mod report;
+pub(crate) mod name;
+mod order;
+mod password;
+mod probe;
+pub(crate) mod report;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod unknown;
+mod visible;
 
 use std::collections::BTreeMap;
 
-use toml::de::DeTable;
-
+use self::context::Context;
 use self::kind::Kind;
-use self::node::Table;
+use self::lent::{Lent, OwnPeer};
 use self::report::Report;
-use crate::error::Problems;
-use crate::plan::{BalancedDatabase, Config, DEFAULT_CHECK_INTERVAL, Peer};
+use self::unknown::Where;
+use crate::plan::{BalancedDatabase, Config, DEFAULT_CHECK_INTERVAL, Peer, Settings};
+use crate::problem::Problems;
+use crate::sources::Sources;
+use crate::tree::django::Engine;
+use crate::tree::{Dialect, Item, Place, Table, django, json, toml, variables};
+
+/// What a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Toml,
+    /// JSON with Django's keys.
+    Django,
+}
+
+/// A document whose names are ours.
+pub(crate) struct Document {
+    pub(crate) root: Item,
+    /// What Django's dictionary says of each database; empty where the keys tell.
+    pub(crate) notes: BTreeMap<String, Note>,
+}
+
+/// What Django's dictionary says of a database beside its keys.
+pub(crate) struct Note {
+    pub(crate) engine: Engine,
+    /// Keys that were probably meant by others, which have been reported.
+    pub(crate) guesses: Vec<&'static str>,
+}
+
+/// The peers and the balanced databases of a file.
+type Databases = (BTreeMap<String, Peer>, BTreeMap<String, BalancedDatabase>);
 
 /// Reads and checks `text`; problems say that it came from `origin`.
-pub(crate) fn read(text: &str, origin: &str) -> Result<Config, Problems> {
-    let mut report = Report::new(text, origin);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    // What the parser lost would be reported as missing, so a broken document is looked at no
-    // further.
-    if !errors.is_empty() {
-        report.syntax(errors);
-        return report.finish(None);
-    }
-    let config = config(&Table::document(document.get_ref()), &mut report);
-    report.finish(config)
+pub(crate) fn read(
+    text: &str,
+    origin: &str,
+    format: Format,
+    sources: &Sources,
+) -> Result<Config, Problems> {
+    let (dialect, parse): (_, fn(&str, &mut Report<'_>) -> Option<Item>) = match format {
+        Format::Toml => (Dialect::Toml, toml::parse),
+        Format::Django => (Dialect::Django, json::parse),
+    };
+    let mut report = Report::new(text, origin, dialect);
+    let root = parse(text, &mut report);
+    let mask = root.as_ref().map_or_else(visible::words, visible::mask);
+    let document = root.and_then(|root| match format {
+        Format::Toml => Some(Document {
+            root,
+            notes: BTreeMap::new(),
+        }),
+        Format::Django => django::translate(root, &mut report),
+    });
+    let mut cx = Context {
+        report,
+        sources,
+        inputs: Vec::new(),
+    };
+    let databases = document.and_then(|mut document| {
+        variables::overlay(&mut document.root, sources, &mut cx.report);
+        databases(&document, &mut cx)
+    });
+    let Context { report, inputs, .. } = cx;
+    let ((peers, balanced), warnings) = report.finish(databases, || mask)?;
+    Ok(Config {
+        peers,
+        balanced,
+        warnings,
+        inputs,
+    })
 }
 
 /// The whole document. None if there is not even a table of databases.
-fn config(document: &Table<'_>, report: &mut Report<'_>) -> Option<Config> {
-    let guesses = kind::unknown_keys(document, &[("the file", &["databases"])], report);
-    let Some(databases) = document.get("databases") else {
+fn databases(document: &Document, cx: &mut Context<'_>) -> Option<Databases> {
+    let root = cx.table(&document.root)?;
+    let guesses = unknown::report(root, &[Where::File], &mut cx.report);
+    let defaults = root.get("defaults").and_then(|item| cx.table(item));
+    if let Some(defaults) = defaults {
+        unknown::report(defaults, &[Where::Defaults], &mut cx.report);
+    }
+    let Some(item) = root.get("databases") else {
         // `[database.db0]` has been reported already, with the right word for it.
         if guesses.is_empty() {
             let message = "missing: name at least one database, such as `[databases.default]`";
-            report.add(0, "databases", message);
+            cx.report.add(&Place::start(), "databases", message);
         }
         return None;
     };
-    let databases = databases.table(report)?;
+    let databases = cx.table(item)?;
     if databases.is_empty() {
-        let message = "no database: name at least one, such as `[databases.default]`";
-        report.add(databases.at, &databases.path, message);
+        let message = match cx.report.dialect {
+            Dialect::Toml => "no database: name at least one, such as `[databases.default]`",
+            Dialect::Django => "no database: name at least one, such as `default`",
+        };
+        cx.report.add(&item.key_at, &item.path, message);
     }
 
     let mut kinds = BTreeMap::new();
-    let mut tables = Vec::new();
-    for (alias, value) in databases.entries() {
+    for (alias, item) in databases {
         if let Some(message) = name::alias_problem(alias) {
-            report.add(value.key_at, &value.path, message);
+            cx.report.add(&item.key_at, &item.path, message);
         }
-        let Some(table) = value.table(report) else {
-            kinds.insert(alias, Kind::Unclear);
-            continue;
-        };
-        kinds.insert(alias, kind::judge(&table, report));
-        tables.push((alias, table));
+        let note = document.notes.get(alias);
+        kinds.insert(alias.as_str(), kind::judge(item, note, cx));
     }
-    Some(plan(&tables, &kinds, report))
+    Some(plan(databases, defaults, &kinds, cx))
 }
 
 /// The values of the databases. `kinds` holds every database of the file, by alias.
 fn plan(
-    tables: &[(&str, Table<'_>)],
+    databases: &Table,
+    defaults: Option<&Table>,
     kinds: &BTreeMap<&str, Kind>,
-    report: &mut Report<'_>,
-) -> Config {
+    cx: &mut Context<'_>,
+) -> Databases {
+    let nothing = Table::new();
+    let defaults = defaults.unwrap_or(&nothing);
+    let default_settings = settings::read(defaults, cx);
+    let lent_by_defaults = lent::read(defaults, cx);
+    let tables = || {
+        databases
+            .iter()
+            .filter(|(alias, _)| kinds.get(alias.as_str()) != Some(&Kind::Foreign))
+            .filter_map(|(alias, item)| Some((alias, item.table()?)))
+    };
+
+    let mut own: BTreeMap<&str, OwnPeer<'_>> = BTreeMap::new();
     let mut peers = BTreeMap::new();
-    for (alias, table) in tables {
-        if let Some(address) = peer::address(table, report) {
-            let alias = (*alias).to_owned();
-            peers.insert(alias.clone(), Peer { alias, address });
+    for (alias, table) in tables() {
+        if kinds.get(alias.as_str()) == Some(&Kind::Balanced) {
+            continue;
         }
+        let peer = lent::own(alias, table, cx);
+        if let Some(complete) = peer.complete(&[(defaults, &lent_by_defaults)], cx) {
+            peers.insert(alias.clone(), complete);
+        }
+        own.insert(alias, peer);
     }
+
     let mut balanced = BTreeMap::new();
-    for (alias, table) in tables {
-        let interval = table
-            .get("check_interval")
-            .and_then(|value| interval::check_interval(&value, report));
+    for (alias, table) in tables() {
+        let own_settings = match kinds.get(alias.as_str()) {
+            Some(Kind::Peer) => Settings::default(),
+            _ => settings::read(table, cx),
+        };
         let Some(list) = table.get("peers") else {
             continue;
         };
-        let listed = balanced::peers(&list, alias, kinds, report);
-        let alias = (*alias).to_owned();
+        let lent: Lent = match kinds.get(alias.as_str()) {
+            Some(Kind::Balanced) => lent::read(table, cx),
+            _ => Lent::default(),
+        };
+        let settings = own_settings.or(&default_settings);
+        let listed = balanced::peers(list, alias, kinds, databases, cx);
+        let lenders = [(table, &lent), (defaults, &lent_by_defaults)];
+        let members: Vec<Peer> = listed
+            .into_iter()
+            // A peer that is missing here has been reported, so there will be no plan.
+            .filter_map(|peer| own.get(peer)?.complete(&lenders, cx))
+            .collect();
+        order::check(&settings, &[table, defaults], &mut cx.report);
+        balanced::check(list, &members, &settings, &[table, defaults], cx);
         let database = BalancedDatabase {
             alias: alias.clone(),
-            // A peer that is missing here has been reported, so there will be no plan.
-            peers: listed
-                .into_iter()
-                .filter_map(|peer| peers.get(peer).cloned())
-                .collect(),
-            check_interval: interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
+            peers: members,
+            check_interval: settings.check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
+            settings,
         };
-        balanced.insert(alias, database);
+        balanced.insert(alias.clone(), database);
     }
-    Config { peers, balanced }
+    (peers, balanced)
 }

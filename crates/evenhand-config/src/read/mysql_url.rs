@@ -52,6 +52,16 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the query of a url that was checked has this parameter.
+pub(super) fn has(url: &str, parameter: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.query_pairs().any(|(name, _)| name == parameter))
+}
+
+/// Whether a url that was checked names a user.
+pub(super) fn has_user(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| !url.username().is_empty())
+}
+
 fn no_host() -> String {
     format!("no host in the url: expected {FORM}")
 }

@@ -4,7 +4,7 @@
 //! shown: someone who writes a url where an alias belongs finds out without leaking it.
 
 /// The name as TOML would write a key, or `***` if it is an address by mistake.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     if is_an_address(name) {
         "***".to_owned()
@@ -16,7 +16,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// The path of a key inside the table at `path`; an empty path is the document.
-pub(super) fn child(path: &str, key: &str) -> String {
+pub(crate) fn child(path: &str, key: &str) -> String {
     if path.is_empty() {
         shown(key)
     } else {
@@ -25,7 +25,7 @@ pub(super) fn child(path: &str, key: &str) -> String {
 }
 
 /// Names, as a list in a message.
-pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(shown).collect();
     if names.is_empty() {
         "none".to_owned()
@@ -34,15 +34,8 @@ pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// The end of a message about an unknown name: the name that was probably meant, if there is one.
-pub(super) fn did_you_mean(guess: Option<&str>) -> String {
-    guess.map_or_else(String::new, |guess| {
-        format!(" (did you mean `{}`?)", shown(guess))
-    })
-}
-
 /// What is wrong with a name as the alias of a database.
-pub(super) fn alias_problem(alias: &str) -> Option<&'static str> {
+pub(crate) fn alias_problem(alias: &str) -> Option<&'static str> {
     if alias.trim().is_empty() {
         Some("empty alias: give the database a name")
     } else if is_an_address(alias) {
@@ -54,7 +47,7 @@ pub(super) fn alias_problem(alias: &str) -> Option<&'static str> {
 }
 
 /// Whether the text looks like a url, or like a user and password in front of a host.
-pub(super) fn is_an_address(text: &str) -> bool {
+pub(crate) fn is_an_address(text: &str) -> bool {
     text.contains("://") || text.contains('@')
 }
 

@@ -1,59 +1,142 @@
 //! The problems found so far, and where in the text they are.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::{Problem, Problems};
+use crate::problem::{Finding, Mask, Problem, Problems, Severity, Site};
+use crate::tree::{Dialect, Item, Place};
 
 /// Collects what is wrong with one text.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     text: &'a str,
     origin: Arc<str>,
-    problems: Vec<Problem>,
+    pub(crate) dialect: Dialect,
+    found: Vec<Entry>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Entry {
+    place: Place,
+    key: String,
+    severity: Severity,
+    finding: Finding,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(text: &'a str, origin: &str) -> Self {
+    pub(crate) fn new(text: &'a str, origin: &str, dialect: Dialect) -> Self {
         Report {
             text,
             origin: Arc::from(origin),
-            problems: Vec::new(),
+            dialect,
+            found: Vec::new(),
         }
     }
 
-    /// Adds a problem with `key`, at the byte `at` of the text.
-    pub(super) fn add(&mut self, at: usize, key: &str, message: impl Into<String>) {
-        let (line, column) = line_and_column(self.text, at);
-        self.problems.push(Problem {
-            origin: Arc::clone(&self.origin),
-            line,
-            column,
-            key: key.to_owned(),
-            message: message.into(),
-        });
+    /// Adds a problem with `key`.
+    pub(crate) fn add(&mut self, place: &Place, key: &str, finding: impl Into<Finding>) {
+        self.push(place, key, Severity::Error, finding.into());
     }
 
-    /// Adds what the TOML parser found, the leftmost problem of each line: what it says of the rest of
-    /// the line tends to follow from that. Only its message is taken, since its `Display` quotes the
-    /// line, and a line may hold a password.
-    pub(super) fn syntax(&mut self, mut errors: Vec<toml::de::Error>) {
+    /// Adds something about `key` that is doubtful.
+    pub(crate) fn warn(&mut self, place: &Place, key: &str, finding: impl Into<Finding>) {
+        self.push(place, key, Severity::Warning, finding.into());
+    }
+
+    /// Adds a problem with a value.
+    pub(crate) fn wrong(&mut self, item: &Item, finding: impl Into<Finding>) {
+        self.add(&item.at, &item.path, finding);
+    }
+
+    fn push(&mut self, place: &Place, key: &str, severity: Severity, finding: Finding) {
+        let entry = Entry {
+            place: place.clone(),
+            key: key.to_owned(),
+            severity,
+            finding,
+        };
+        // What one table lends to many is found wrong with each of them.
+        if !self.found.contains(&entry) {
+            self.found.push(entry);
+        }
+    }
+
+    /// Adds what a parser found, the leftmost problem of each line: what it says of the rest of the
+    /// line tends to follow from that. Only its message is taken, since its `Display` quotes the line,
+    /// and a line may hold a password.
+    pub(crate) fn syntax(&mut self, format: &str, errors: Vec<(Option<Range<usize>>, &str)>) {
         let end = self.text.len();
-        let place = |error: &toml::de::Error| error.span().map_or(end, |span| span.start);
-        errors.sort_by_key(place);
-        for error in &errors {
-            let at = place(error);
-            let (line, _) = line_and_column(self.text, at);
-            if !self.problems.iter().any(|problem| problem.line == line) {
-                self.add(at, "", format!("not TOML: {}", error.message()));
+        let mut errors: Vec<(Range<usize>, &str)> = errors
+            .into_iter()
+            .map(|(span, message)| (span.unwrap_or(end..end), message))
+            .collect();
+        errors.sort_by_key(|(span, _)| span.start);
+        let mut last = None;
+        for (span, message) in errors {
+            let (line, _) = line_and_column(self.text, span.start);
+            if last != Some(line) {
+                last = Some(line);
+                let message = lower_first(message);
+                let finding = Finding::new(format!("not {format}: {message}"));
+                self.add(&Place::Text(span), "", finding);
             }
         }
     }
 
-    /// The plan, if nothing is wrong with it.
-    pub(super) fn finish<T>(self, plan: Option<T>) -> Result<T, Problems> {
+    /// Whether there is no plan.
+    fn failed(&self) -> bool {
+        let is_error = |entry: &Entry| entry.severity == Severity::Error;
+        self.found.iter().any(is_error)
+    }
+
+    /// The plan and its warnings if nothing is wrong with it. `mask` says what of the text may be
+    /// seen.
+    pub(crate) fn finish<T>(
+        self,
+        plan: Option<T>,
+        mask: impl FnOnce() -> Mask,
+    ) -> Result<(T, Problems), Problems> {
+        let failed = self.failed();
+        let problems = self.problems(mask);
         match plan {
-            Some(plan) if self.problems.is_empty() => Ok(plan),
-            _ => Err(Problems::new(self.problems)),
+            Some(plan) if !failed => Ok((plan, problems)),
+            _ => Err(problems),
         }
+    }
+
+    fn problems(self, mask: impl FnOnce() -> Mask) -> Problems {
+        if self.found.is_empty() {
+            return Problems::new(Vec::new(), Arc::from(""));
+        }
+        let masked = mask().apply(self.text);
+        let problems = self.found.into_iter().map(|entry| {
+            let site = match entry.place {
+                Place::Variable(name) => Site::Variable(name),
+                Place::Text(span) => {
+                    let (line, column) = line_and_column(self.text, span.start);
+                    let masked = masked.map(&span);
+                    Site::Text {
+                        line,
+                        column,
+                        span,
+                        masked,
+                    }
+                }
+            };
+            let origin = Arc::clone(&self.origin);
+            Problem::new(origin, site, &entry.key, entry.severity, entry.finding)
+        });
+        Problems::new(problems.collect(), masked.text.into())
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        // "TOML", "UTF-8" and the like stay.
+        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
     }
 }
 
