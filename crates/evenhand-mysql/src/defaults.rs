@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::classify::Classifier;
 use crate::options::PoolOptions;
+use crate::spread::Spread;
 use crate::watch::Watch;
 
 const TABLE: &str = include_str!("defaults.md");
@@ -40,8 +41,17 @@ fn in_code() -> BTreeMap<String, String> {
         max_connections,
         max_lifetime,
         idle_timeout,
+        spread,
         watch,
     } = options;
+    let Spread {
+        pick,
+        first_recheck,
+        keep,
+        all_down,
+        hedge_after,
+    } = spread;
+    assert_eq!(hedge_after, None);
     let Watch {
         classifier,
         writable: declared,
@@ -66,6 +76,11 @@ fn in_code() -> BTreeMap<String, String> {
         ("work_timeout", seconds(work_timeout)),
         ("transaction_attempts", transaction_attempts.to_string()),
         ("check_interval", seconds(check_interval)),
+        ("first_recheck", seconds(first_recheck)),
+        ("pick", format!("`{pick:?}`")),
+        ("keep", format!("`{keep:?}`")),
+        ("all_down", format!("`{all_down:?}`")),
+        ("hedge_after", "never".to_owned()),
         ("max_connections", limit(max_connections)),
         ("max_lifetime", seconds(max_lifetime.unwrap())),
         ("idle_timeout", seconds(idle_timeout.unwrap())),

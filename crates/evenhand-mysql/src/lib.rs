@@ -20,6 +20,8 @@
 //! | `admission` | who may have one of so many, first come first served |
 //! | `endpoint`, `tame` | one peer's connections; the driver's options as this crate needs them |
 //! | `connector`, `idempotent` | one attempt at a checkout; one try of idempotent work |
+//! | `balancer`, `spread` | the balancer, as the options ask for it; how checkouts are spread |
+//! | `configured` | pools of a config file's databases |
 //! | `watch`, `probe` | how peers are watched; [`Probe`]: what one must do to be in |
 //! | `check`, `prober` | whether a peer is ready for work; the probe |
 //! | `background`, `keep`, `purge` | beside the checkouts: `pool_min` is kept open; an ejected peer's idle connections are closed |
@@ -90,8 +92,10 @@
 
 mod admission;
 mod background;
+mod balancer;
 mod check;
 mod classify;
+mod configured;
 mod conn;
 mod connector;
 mod databases;
@@ -117,6 +121,7 @@ mod queryable;
 mod report;
 mod rerun;
 mod returning;
+mod spread;
 mod tame;
 mod transaction;
 mod url;
@@ -140,6 +145,7 @@ pub use peers::PeersHandle;
 pub use pool::Pool;
 pub use probe::Probe;
 pub use report::{GaleraFacts, PeerFacts, PeerFault, PeerReport, Report};
+pub use spread::DEFAULT_FIRST_RECHECK;
 pub use transaction::Transaction;
 pub use url::UrlError;
 pub use usage::{PeerUsage, Usage};
@@ -148,4 +154,5 @@ pub use watch::DEFAULT_CHECK_UP_EVERY;
 pub use evenhand;
 pub use evenhand::{Event, EventKind, Events, State, Status};
 pub use evenhand_config;
+pub use evenhand_config::{AllDown, Keep, Pick};
 pub use mysql_async;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use evenhand::Eject;
-
+use crate::spread::Spread;
 use crate::watch::Watch;
 
 /// One attempt to get a connection from one peer: 2 s.
@@ -30,9 +29,6 @@ pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// milliseconds.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An ejected peer's first recheck, where the check interval is not shorter.
-const FIRST_RECHECK: Duration = Duration::from_secs(1);
-
 /// The settings of a [`Pool`](crate::Pool): its limits, and how its peers are watched.
 ///
 /// ```
@@ -57,6 +53,7 @@ pub struct PoolOptions {
     pub(crate) max_connections: Option<usize>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) spread: Spread,
     pub(crate) watch: Watch,
 }
 
@@ -72,6 +69,7 @@ impl Default for PoolOptions {
             max_connections: None,
             max_lifetime: Some(DEFAULT_MAX_LIFETIME),
             idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
+            spread: Spread::default(),
             watch: Watch::default(),
         }
     }
@@ -118,8 +116,8 @@ impl PoolOptions {
         self
     }
 
-    /// The longest time between two probes of an ejected peer. The first comes after a second (or
-    /// after this interval, if it is shorter), and after each that fails the time doubles, up to
+    /// The longest time between two probes of an ejected peer. The first comes after
+    /// [`first_recheck`](Self::first_recheck), and after each that fails the time doubles, up to
     /// this. Each is strayed by up to a tenth, so that clients do not probe together. Default:
     /// [`evenhand_config::DEFAULT_CHECK_INTERVAL`].
     pub const fn check_interval(mut self, interval: Duration) -> Self {
@@ -154,10 +152,5 @@ impl PoolOptions {
     pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
         self
-    }
-
-    pub(crate) fn eject(&self) -> Eject {
-        Eject::on_first()
-            .recover_growing(FIRST_RECHECK.min(self.check_interval), self.check_interval)
     }
 }

@@ -102,6 +102,16 @@ impl PeersHandle {
         Ok(self.peers.add(name, endpoint)?)
     }
 
+    /// Sets a peer's weight, which [`Pick::Weighted`](crate::Pick::Weighted) goes by. It is 1 at first;
+    /// nought means never.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if there is no peer of that name.
+    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), Error> {
+        Ok(self.peers.set_weight(name, weight)?)
+    }
+
     /// Removes a peer. Its idle connections are closed, those in use go on and are closed when they
     /// are returned.
     ///

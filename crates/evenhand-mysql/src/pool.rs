@@ -1,23 +1,19 @@
 //! A pool of connections over several equal peers.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenhand::{AllDown, Balance, BalanceLayer, Cloned, Events, Peers, State, Status};
-use evenhand_config::{Address, BalancedDatabase};
-use mysql_async::{Opts, OptsBuilder, TxOpts};
+use evenhand::{Events, Peers, State, Status};
+use mysql_async::{Opts, TxOpts};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
-use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::admission::{Closed, Places};
 use crate::background::Background;
-use crate::classify::ByPhase;
+use crate::balancer::Balancer;
 use crate::conn::PeerConn;
-use crate::connector::{Checkout, Connector};
+use crate::connector::Checkout;
 use crate::endpoint::{Endpoint, Peer};
 use crate::error::{AttemptError, Error};
 use crate::inspect::inspect;
@@ -58,7 +54,7 @@ const DISCONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Pool {
     peers: Peers<Arc<Endpoint>>,
-    balance: Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>,
+    balancer: Balancer,
     options: PoolOptions,
     /// Places for connections to all peers together, if they are limited.
     in_all: Option<Arc<Places>>,
@@ -69,7 +65,7 @@ impl Pool {
     /// A pool over the named peers, with the default [`PoolOptions`]. Connects to nothing yet.
     ///
     /// A peer is given by whatever makes a [`mysql_async::Opts`]: a URL, an
-    /// [`OptsBuilder`] or an `Opts`. Its pool options hold for each peer: at most `pool_max`
+    /// [`mysql_async::OptsBuilder`] or an `Opts`. Its pool options hold for each peer: at most `pool_max`
     /// connections to each are out at a time (100 unless set), and once the pool is used `pool_min`
     /// are kept open to each that is up (10 unless set).
     ///
@@ -103,7 +99,6 @@ impl Pool {
         Opts: TryFrom<O>,
         <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
     {
-        let check = options.check();
         let endpoints = peers
             .into_iter()
             .map(|(name, opts)| Endpoint::open(name.into(), opts, &options))
@@ -112,69 +107,16 @@ impl Pool {
             return Err(Error::NoPeers);
         }
         let peers = Peers::new(endpoints)?;
-        let mut layer = BalanceLayer::new(peers.clone())
-            .classify(ByPhase(check.rules.clone()))
-            .eject(options.eject())
-            // The caller's own deadline ends the wait.
-            .all_down(AllDown::WaitUpTo(Duration::MAX))
-            // The probe keeps its own time, and says more than that it was up.
-            .probe(options.prober(), 2 * check.limit)
-            .fall(options.watch.fall)
-            .rise(options.watch.rise);
-        if let Some(interval) = options.watch.check_up_every {
-            layer = layer
-                .check_every(interval)
-                .check_busy(check.asks_more_than_traffic());
-        }
-        let balance = layer.layer(Connector {
-            peers: peers.clone(),
-        });
+        let balancer = Balancer::new(&peers, &options);
         Ok(Self {
             peers,
-            balance,
+            balancer,
             in_all: options
                 .max_connections
                 .map(|limit| Arc::new(Places::new(limit))),
             options,
             background: Background::default(),
         })
-    }
-
-    /// A pool over the peers of a balanced database of a config file, with its check interval and
-    /// the defaults for the rest.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn from_config(database: &BalancedDatabase) -> Result<Self, Error> {
-        Self::from_config_with(database, PoolOptions::default())
-    }
-
-    /// As [`from_config`](Self::from_config), with `options`, whose check interval gives way to
-    /// the file's.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn from_config_with(
-        database: &BalancedDatabase,
-        options: PoolOptions,
-    ) -> Result<Self, Error> {
-        let peers = database
-            .peers
-            .iter()
-            .map(|peer| {
-                let name: Arc<str> = peer.alias.as_str().into();
-                match opts(&peer.address) {
-                    Ok(opts) => Ok((name, opts)),
-                    Err(source) => Err(Error::Options {
-                        peer: name,
-                        source: Box::new(source),
-                    }),
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Self::with_options(peers, options.check_interval(database.check_interval))
     }
 
     /// A connection to a random peer that is up.
@@ -216,12 +158,7 @@ impl Pool {
                 Err(_) => return Err(self.full(start, None)),
             },
         };
-        let mut checkout = pin!(self.balance.clone().call(request));
-        let outcome = match timeout_at(deadline, checkout.as_mut()).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(checkout.as_mut().abandon()),
-        };
-        match outcome {
+        match self.balancer.checkout(request).await {
             Ok(mut conn) => {
                 conn.hold_in_all(in_all);
                 Ok(conn)
@@ -379,26 +316,5 @@ impl fmt::Debug for Pool {
             .field("peers", &self.peers)
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-fn opts(address: &Address) -> Result<Opts, mysql_async::UrlError> {
-    match address {
-        Address::Url(url) => Opts::from_url(url.expose()),
-        Address::Parts {
-            host,
-            port,
-            user,
-            password,
-            name,
-            ..
-        } => Ok(OptsBuilder::default()
-            .ip_or_hostname(host.as_str())
-            .tcp_port(*port)
-            .user(user.as_deref())
-            .pass(password.as_ref().map(|password| password.expose()))
-            .db_name(name.as_deref())
-            .into()),
-        _ => Err(mysql_async::UrlError::Invalid),
     }
 }

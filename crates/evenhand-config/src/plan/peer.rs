@@ -24,14 +24,12 @@ pub struct Peer {
 
 /// Where a peer is, and as whom to log in: given whole or in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Address {
     /// A `mysql://` url with one host. It is secret as a whole, since it may hold a password.
     ///
     /// Its query (`?pool_max=10`) belongs to the driver and is not checked here.
     Url(Secret),
     /// The parts of an address, each under a key of its own.
-    #[non_exhaustive]
     Parts {
         /// A host name or an IP address, never empty; an IPv6 address without brackets.
         host: String,

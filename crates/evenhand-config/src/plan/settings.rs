@@ -59,7 +59,6 @@ pub struct Settings {
 
 /// Which of the peers that are up gets an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Pick {
     /// Each with equal probability.
     Uniform,
@@ -71,7 +70,6 @@ pub enum Pick {
 
 /// What a checkout does while every peer is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum AllDown {
     /// It waits for one to recover, until its time is up.
     Wait,
@@ -83,7 +81,6 @@ pub enum AllDown {
 
 /// How many peers stay up in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Keep {
     /// So many.
     Peers(usize),
@@ -93,7 +90,6 @@ pub enum Keep {
 
 /// What a peer must do to count as ready for work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Probe {
     /// Log in and ping.
     Ping,
