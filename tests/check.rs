@@ -59,7 +59,7 @@ async fn it_says_of_each_peer_whether_it_is_online_and_why_not() {
     let stopped = peers[2].fault.as_ref().unwrap();
     assert!(matches!(stopped, PeerFault::Unreachable(_)), "{stopped}");
     // It is no judgement.
-    assert_eq!(states(databases.get("orders").unwrap()), [State::Up; 2]);
+    assert_eq!(states(&databases.get("orders").unwrap()), [State::Up; 2]);
     assert!(!format!("{report} {report:?}").contains("not-it"));
 
     // The example, as its users call it.

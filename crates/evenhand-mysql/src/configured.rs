@@ -30,17 +30,24 @@ impl Pool {
         database: &BalancedDatabase,
         options: PoolOptions,
     ) -> Result<Self, Error> {
-        let peers = database
+        let options = options.configured(&database.settings);
+        let pool = Self::with_options(named_opts(database)?, options)?;
+        pool.set_weights(database)?;
+        Ok(pool)
+    }
+
+    /// Makes the peers those of the database. What stays keeps its state.
+    pub(crate) fn adopt_peers(&self, database: &BalancedDatabase) -> Result<(), Error> {
+        self.peers().replace_all(named_opts(database)?)?;
+        self.set_weights(database)
+    }
+
+    fn set_weights(&self, database: &BalancedDatabase) -> Result<(), Error> {
+        let peers = self.peers();
+        database
             .peers
             .iter()
-            .map(|peer| Ok((peer.alias.as_str(), peer_opts(peer)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let pool = Self::with_options(peers, options.configured(&database.settings))?;
-        for peer in &database.peers {
-            pool.peers()
-                .set_weight(&peer.alias, peer.weight.unwrap_or(1))?;
-        }
-        Ok(pool)
+            .try_for_each(|peer| peers.set_weight(&peer.alias, peer.weight.unwrap_or(1)))
     }
 }
 
@@ -76,6 +83,13 @@ fn probe(asked: &Asked) -> Probe {
         Asked::Writable => Probe::Writable,
         Asked::Query { sql, expect } => Probe::query(sql, expect),
     }
+}
+
+fn named_opts(database: &BalancedDatabase) -> Result<Vec<(&str, Opts)>, Error> {
+    let peers = database.peers.iter();
+    peers
+        .map(|peer| Ok((peer.alias.as_str(), peer_opts(peer)?)))
+        .collect()
 }
 
 /// How the driver reaches a peer.

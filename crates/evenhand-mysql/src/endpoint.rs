@@ -356,6 +356,13 @@ impl Drop for CheckTurn {
     }
 }
 
+/// The same peer: the same place, login and options. Its connections are not looked at.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.opts == other.opts
+    }
+}
+
 /// Shows where the peer is; the options may hold a password.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

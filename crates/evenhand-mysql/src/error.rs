@@ -80,6 +80,15 @@ pub enum Error {
         /// [`AttemptError::OutOfTime`].
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no database of this alias.
+    #[error("no database `{alias}`; there are: {}", known.join(", "))]
+    #[non_exhaustive]
+    UnknownDatabase {
+        /// The alias that was asked for.
+        alias: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// The pool was disconnected.
     #[error("the pool was disconnected")]
     Disconnected,

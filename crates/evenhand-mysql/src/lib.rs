@@ -12,7 +12,7 @@
 //! | `transaction` | [`Transaction`]: on a connection of its own or a borrowed one |
 //! | `one_off` | statements on the pool itself: `"SELECT ..".first(&pool)` |
 //! | `peers`, `usage` | [`PeersHandle`]: what operators do; [`Usage`]: what is in use, of how much |
-//! | `databases` | [`Databases`]: several pools by alias |
+//! | `databases`, `router` | [`Databases`]: several pools by alias; which one a request goes to |
 //! | `report`, `inspect` | [`Report`]: what every peer is, and whether it is online; how one is asked |
 //! | `options` | [`PoolOptions`]: how long things may take, and how many there may be; every default in one table |
 //! | `error`, `url` | [`Error`], [`AttemptError`]; [`UrlError`] and what it judges |
@@ -121,6 +121,7 @@ mod queryable;
 mod report;
 mod rerun;
 mod returning;
+mod router;
 mod spread;
 mod tame;
 mod transaction;
@@ -135,7 +136,7 @@ pub struct Readme;
 
 pub use classify::{Case, Classifier, Judgement, Phase};
 pub use conn::PeerConn;
-pub use databases::Databases;
+pub use databases::{Change, Databases};
 pub use error::{AttemptError, Error};
 pub use options::{
     DEFAULT_ATTEMPT_TIMEOUT, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_LIFETIME,
@@ -145,6 +146,7 @@ pub use peers::PeersHandle;
 pub use pool::Pool;
 pub use probe::Probe;
 pub use report::{GaleraFacts, PeerFacts, PeerFault, PeerReport, Report};
+pub use router::Router;
 pub use spread::DEFAULT_FIRST_RECHECK;
 pub use transaction::Transaction;
 pub use url::UrlError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenhand::{Events, Peers, Status};
 use mysql_async::Opts;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Peer};
 use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::usage::PeerUsage;
@@ -100,6 +100,39 @@ impl PeersHandle {
         }
         let (name, endpoint) = Endpoint::open(name.into(), opts, &self.options)?;
         Ok(self.peers.add(name, endpoint)?)
+    }
+
+    /// Makes the peers what this list says, at once: one that is there already, by name and options,
+    /// stays as it is, with its state and its connections; the others are [removed](Self::remove), and
+    /// new ones added, up. A checkout sees either the old peers or the new ones. Weights stay with the
+    /// peers that stay.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add`](Self::add), and [`Error::Peers`] if two have the same name; then nothing is
+    /// changed.
+    pub fn replace_all<N, O>(&self, peers: impl IntoIterator<Item = (N, O)>) -> Result<(), Error>
+    where
+        N: Into<Arc<str>>,
+        Opts: TryFrom<O>,
+        <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let before: Vec<Peer> = self.peers.iter().collect();
+        if before.iter().any(|peer| peer.places.is_closed()) {
+            return Err(Error::Disconnected);
+        }
+        let wanted = peers
+            .into_iter()
+            .map(|(name, opts)| Endpoint::open(name.into(), opts, &self.options))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.peers.replace_all(wanted)?;
+        let present: Vec<Peer> = self.peers.iter().collect();
+        let stays = |gone: &Peer| present.iter().any(|peer| Arc::ptr_eq(peer, gone));
+        before
+            .iter()
+            .filter(|peer| !stays(peer))
+            .for_each(|peer| peer.purge());
+        Ok(())
     }
 
     /// Sets a peer's weight, which [`Pick::Weighted`](crate::Pick::Weighted) goes by. It is 1 at first;

@@ -1,0 +1,88 @@
+//! Which database a request goes to, as a tower service.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use futures_core::future::BoxFuture;
+use tower_service::Service;
+
+use crate::conn::PeerConn;
+use crate::databases::Databases;
+use crate::error::Error;
+
+/// Gives each request a connection to the database that it names. Made by
+/// [`Databases::route`].
+///
+/// The key is read from the request by a closure, as Django's routers do: by what it is about, or by
+/// whether it writes. The connection comes from that database's [`Pool`](crate::Pool), as it is when
+/// the request is made: after a reload from the new one.
+///
+/// (`tower::steer` picks among a fixed list of services by number. Here they have names, come and go,
+/// and a name may be wrong.)
+///
+/// ```no_run
+/// use evenhand_mysql::{Databases, evenhand_config::Config};
+/// use tower_service::Service;
+///
+/// enum Request { ShowUser(u64), AddOrder(u64) }
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let databases = Databases::open(&Config::load("evenhand.toml")?)?;
+/// let mut router = databases.route(|request: &Request| match request {
+///     Request::ShowUser(_) => "users",
+///     Request::AddOrder(_) => "orders",
+/// });
+/// let conn = router.call(Request::ShowUser(7)).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Router<F> {
+    databases: Databases,
+    route: F,
+}
+
+impl<F> Router<F> {
+    pub(crate) fn new(databases: Databases, route: F) -> Self {
+        Self { databases, route }
+    }
+}
+
+/// Always ready: a database that is full makes the request itself wait.
+///
+/// Its errors are those of [`Pool::get_conn`](crate::Pool::get_conn), and
+/// [`Error::UnknownDatabase`]. Dropping the future leaves nothing behind.
+impl<F, A, R> Service<R> for Router<F>
+where
+    F: Fn(&R) -> A,
+    A: AsRef<str>,
+{
+    type Response = PeerConn;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<PeerConn, Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let alias = (self.route)(&request);
+        match self.databases.get(alias.as_ref()) {
+            Some(pool) => Box::pin(async move { pool.get_conn().await }),
+            None => {
+                let error = Error::UnknownDatabase {
+                    alias: alias.as_ref().to_owned(),
+                    known: self.databases.iter().map(|(alias, _)| alias).collect(),
+                };
+                Box::pin(std::future::ready(Err(error)))
+            }
+        }
+    }
+}
+
+impl<F> fmt::Debug for Router<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("databases", &self.databases)
+            .finish_non_exhaustive()
+    }
+}
