@@ -2,8 +2,8 @@
 //! whether idempotent work goes elsewhere.
 //!
 //! `stage.rs` holds what these tests share, `login.rs` and `statement.rs` are over the in-process
-//! double, `real_login.rs` and `real_statement.rs` over MariaDB servers, `own.rs` is about rows of
-//! the user's own. The doc comment of a test says which rows of the table it shows;
+//! double, `real_login.rs` and `real_statement.rs` over MariaDB servers, `real_galera.rs` and
+//! `real_proxy.rs` over Galera and HAProxy, `own.rs` is about rows of the user's own. The doc comment of a test says which rows of the table it shows;
 //! `docs/MYSQL-ERRORS.md` is made from that.
 
 #![allow(
@@ -17,7 +17,9 @@ mod common;
 
 mod login;
 mod own;
+mod real_galera;
 mod real_login;
+mod real_proxy;
 mod real_statement;
 mod stage;
 mod statement;

@@ -6,6 +6,7 @@ use evenhand_mysql::evenhand::{self, EventKind, Events, State};
 use evenhand_mysql::mysql_async::{self, Conn, Opts, prelude::Queryable};
 use evenhand_mysql::{Error, PeerConn, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb, MariaDbBuilder};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::common::{self, until};
 
@@ -134,4 +135,78 @@ pub(crate) async fn barrier(fake: &FakeMySql) {
 
 pub(crate) fn is_up(pool: &Pool, peer: usize) -> bool {
     pool.statuses()[peer].state == State::Up
+}
+
+/// What a real server is given to do what it is to do.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// Checks out until the first peer is out, and gives why and when its probe is due. No checkout
+/// may fail meanwhile, and no other peer be blamed.
+pub(crate) async fn a_goes_out(pool: &Pool) -> (&'static str, Duration) {
+    let mut events = pool.subscribe();
+    for _ in 0..100 {
+        let conn = pool.get_conn().await.unwrap();
+        assert_ne!(conn.peer(), "a");
+        if !is_up(pool, 0) {
+            break;
+        }
+    }
+    let out = |status: &evenhand::Status| status.state != State::Up;
+    assert_eq!(
+        pool.statuses().iter().filter(|status| out(status)).count(),
+        1
+    );
+    let (peer, reason, probe_in) = ejection(&mut events).unwrap();
+    assert_eq!(peer, "a");
+    (reason, probe_in)
+}
+
+/// The one peer of this pool is out after one attempt.
+pub(crate) async fn once_is_enough(pool: Pool) {
+    let own = pool.clone();
+    let attempt = tokio::spawn(async move { own.get_conn().await });
+    let failed = || !is_up(&pool, 0) || attempt.is_finished();
+    until("the attempt fails", failed).await;
+    assert!(!is_up(&pool, 0), "once was not enough");
+    attempt.abort();
+}
+
+/// Why the next probe failed.
+pub(crate) async fn failed_probe(events: &mut Events) -> &'static str {
+    let next = async {
+        loop {
+            if let EventKind::ProbeFailed { reason, .. } =
+                events.next().await.unwrap().unwrap().kind
+            {
+                return reason.unwrap_or("");
+            }
+        }
+    };
+    timeout(LIMIT, next).await.unwrap()
+}
+
+/// These urls, of pools that open no connection but what they are asked for.
+pub(crate) fn lean(urls: impl IntoIterator<Item = String>) -> Vec<String> {
+    let urls = urls.into_iter();
+    urls.map(|url| format!("{url}?pool_min=0")).collect()
+}
+
+/// The session goes on, and is given out again.
+pub(crate) async fn kept(pool: &Pool, mut conn: PeerConn) {
+    let (peer, id) = (conn.peer().to_owned(), conn.id());
+    conn.query_drop("DO 1").await.unwrap();
+    drop(conn);
+    // The driver takes it in by a task of its own.
+    let begun = Instant::now();
+    let mut held = Vec::new();
+    loop {
+        let conn = conn_to(pool, &peer).await;
+        if conn.id() == id {
+            return;
+        }
+        held.push(conn);
+        held.truncate(20);
+        assert!(begun.elapsed() < LIMIT, "it was not given out again");
+        sleep(Duration::from_millis(2)).await;
+    }
 }
