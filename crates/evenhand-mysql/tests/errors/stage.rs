@@ -210,3 +210,18 @@ pub(crate) async fn kept(pool: &Pool, mut conn: PeerConn) {
         sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// The session ends at this server.
+pub(crate) async fn gone(url: &str, id: u32) {
+    let mut operator = root(url).await;
+    let query = format!("SELECT 1 FROM information_schema.processlist WHERE id = {id}");
+    let begun = Instant::now();
+    while operator
+        .query_first::<u8, _>(&query)
+        .await
+        .unwrap()
+        .is_some()
+    {
+        assert!(begun.elapsed() < LIMIT, "it lives on");
+    }
+}
