@@ -14,7 +14,14 @@ use super::table::rows;
 use super::{Judgement, Phase, Row};
 
 /// What may produce an error in a test.
-const MAKERS: [&str; 4] = ["MariaDB", "the double", "a bare listener", "unit"];
+const MAKERS: [&str; 6] = [
+    "MariaDB",
+    "Galera",
+    "HAProxy",
+    "the double",
+    "a bare listener",
+    "unit",
+];
 
 /// A test that shows a row: its name, and what made the error there.
 type Shown = BTreeMap<&'static str, Vec<(String, String)>>;
@@ -219,9 +226,9 @@ too large\", which is the caller's fault), and so does \"server error or not\".
 
 The first row that fits is the one. Peer and retry are those of `evenhand::Verdict`. In a statement,
 retry concerns work that was marked idempotent; nothing else is ever run twice. The tests are of the
-crate; before each stands what produced the error there: a real MariaDB, the in-process double, a
-listener that sends a few bytes, or nothing but the error's value (unit). The tests of TLS want one
-of the TLS features.
+crate; before each stands what produced the error there: a real MariaDB, Galera cluster or HAProxy,
+the in-process double, a listener that sends a few bytes, or nothing but the error's value (unit).
+The tests of TLS want one of the TLS features.
 ";
 
 const COMMIT: &str = "\

@@ -9,37 +9,9 @@ use tokio::time::timeout;
 
 use crate::common::{until, up};
 use crate::stage::{
-    add_app, at_rest, code, conn_to, ejection, has_session, is_up, patient, pool_of, root, servers,
+    add_app, code, conn_to, ejection, is_kept, is_up, patient, pool_of, root, servers,
     until_asleep, until_gone, urls,
 };
-
-/// Whether the session went on after the error and was given out again; if not, it has ended.
-async fn is_kept(pool: &Pool, server: &MariaDb, mut conn: PeerConn) -> bool {
-    let (peer, id) = (conn.peer().to_owned(), conn.id());
-    let works = conn.query_drop("DO 1").await.is_ok();
-    drop(conn);
-    at_rest(pool).await;
-    let mut operator = root(&server.url()).await;
-    let found = async {
-        let mut held = Vec::new();
-        while has_session(&mut operator, id).await {
-            let usage = pool.usage().peers;
-            if usage
-                .iter()
-                .any(|usage| *usage.peer == *peer && usage.idle > 0)
-            {
-                let conn = conn_to(pool, &peer).await;
-                if conn.id() == id {
-                    return works;
-                }
-                held.push(conn);
-            }
-        }
-        false
-    };
-    // MariaDB sees every five seconds whether the client of one that sleeps is there.
-    timeout(Duration::from_secs(20), found).await.unwrap()
-}
 
 async fn one() -> (Vec<MariaDb>, Pool) {
     let servers = servers(1, MariaDb::builder()).await;
@@ -71,7 +43,7 @@ async fn a_statement_that_is_stopped_or_wrong_leaves_all_as_it_was() {
     let (outcome, ()) = tokio::join!(query, kill);
     assert_eq!(code(&outcome.unwrap_err()), Some(1317));
     drop(operator);
-    assert!(is_kept(&pool, &servers[0], conn).await);
+    assert!(is_kept(&pool, &servers[0].url(), conn).await);
     assert_eq!(up(&pool), 1);
 }
 
@@ -110,7 +82,7 @@ async fn a_deadlock_and_a_lock_that_is_not_had_leave_all_as_it_was() {
         .collect();
     assert_eq!(errors, [Some(1213)], "one of them is the victim");
     drop(other);
-    assert!(is_kept(&pool, &servers[0], one).await);
+    assert!(is_kept(&pool, &servers[0].url(), one).await);
     assert_eq!(up(&pool), 1);
 }
 
@@ -134,13 +106,13 @@ async fn what_the_caller_did_wrong_blames_nobody() {
     conn.query_drop("COMMIT").await.unwrap();
     let mixed = conn.exec_drop("SELECT ?, :name", (1,)).await.unwrap_err();
     assert!(matches!(mixed, Error::Driver(MixedParams)), "{mixed}");
-    assert!(is_kept(&pool, &servers[0], conn).await);
+    assert!(is_kept(&pool, &servers[0].url(), conn).await);
 
     // For this one the driver closes the connection.
     let mut conn = pool.get_conn().await.unwrap();
     let mismatch = conn.exec_drop("SELECT ?", (1, 2)).await.unwrap_err();
     assert!(matches!(mismatch, Error::Driver(StmtParamsMismatch { .. })));
-    assert!(!is_kept(&pool, &servers[0], conn).await);
+    assert!(!is_kept(&pool, &servers[0].url(), conn).await);
     // And yet it is no lost connection: idempotent work is not tried elsewhere for it.
     let work = async |mut conn: PeerConn| conn.exec_drop("SELECT ?", (1, 2)).await;
     let mismatch = pool.run_idempotent(work).await.unwrap_err();
@@ -163,7 +135,7 @@ async fn a_packet_that_is_too_large_costs_the_connection_and_blames_nobody() {
             let error = conn.query_drop(large.as_str()).await.unwrap_err();
             assert_eq!(code(&error) == Some(1153), by_server, "{error}");
             assert!(error.to_string().contains("max_allowed_packet"), "{error}");
-            assert!(!is_kept(&pool, &servers[0], conn).await);
+            assert!(!is_kept(&pool, &servers[0].url(), conn).await);
         }
         // Not even idempotent work is tried elsewhere.
         let work = async |mut conn: PeerConn| conn.query_drop(large.as_str()).await;
@@ -234,7 +206,7 @@ async fn a_statement_that_its_caller_drops_costs_the_connection_only() {
     let mut conn = pool.get_conn().await.unwrap();
     let slow = conn.query_drop("SELECT SLEEP(20)");
     timeout(Duration::from_millis(100), slow).await.unwrap_err();
-    assert!(!is_kept(&pool, &servers[0], conn).await);
+    assert!(!is_kept(&pool, &servers[0].url(), conn).await);
     assert_eq!(events.try_next().unwrap(), None);
 }
 
@@ -261,7 +233,7 @@ async fn a_server_that_became_read_only() {
     let mut refused = conn_to(&pool, "a").await;
     let error = write_by(&mut refused).await.unwrap_err();
     assert_eq!(code(&error), Some(1290), "{error}");
-    assert!(!is_kept(&pool, &servers[0], refused).await);
+    assert!(!is_kept(&pool, &servers[0].url(), refused).await);
     for _ in 0..10 {
         pool.run_idempotent(write).await.unwrap();
     }

@@ -144,6 +144,33 @@ pub(crate) async fn until_gone(operator: &mut impl Queryable, id: u32) {
     timeout(Duration::from_secs(10), gone).await.unwrap();
 }
 
+/// Whether the session went on after the error and was given out again; if not, it has ended.
+pub(crate) async fn is_kept(pool: &Pool, url: &str, mut conn: PeerConn) -> bool {
+    let (peer, id) = (conn.peer().to_owned(), conn.id());
+    let works = conn.query_drop("DO 1").await.is_ok();
+    drop(conn);
+    let mut operator = root(url).await;
+    let found = async {
+        let mut held = Vec::new();
+        while has_session(&mut operator, id).await {
+            let usage = pool.usage().peers;
+            if usage
+                .iter()
+                .any(|usage| *usage.peer == *peer && usage.idle > 0)
+            {
+                let conn = conn_to(pool, &peer).await;
+                if conn.id() == id {
+                    return works;
+                }
+                held.push(conn);
+            }
+        }
+        false
+    };
+    // MariaDB sees every five seconds whether the client of one that sleeps is there.
+    timeout(Duration::from_secs(20), found).await.unwrap()
+}
+
 /// Some session at the server runs `SLEEP` when it returns.
 pub(crate) async fn until_asleep(operator: &mut impl Queryable) {
     let query = "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep'";
@@ -160,4 +187,52 @@ pub(crate) async fn barrier(fake: &FakeMySql) {
 
 pub(crate) fn is_up(pool: &Pool, peer: usize) -> bool {
     pool.statuses()[peer].state == State::Up
+}
+
+/// What a real server is given to do what it is to do.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// Checks out until the first peer is out, and gives why and when its probe is due. No checkout
+/// may fail meanwhile, and no other peer be blamed.
+pub(crate) async fn a_goes_out(pool: &Pool) -> (&'static str, Duration) {
+    let mut events = pool.subscribe();
+    for _ in 0..100 {
+        let conn = pool.get_conn().await.unwrap();
+        assert_ne!(conn.peer(), "a");
+        if !is_up(pool, 0) {
+            break;
+        }
+    }
+    let out = |status: &evenhand::Status| status.state != State::Up;
+    assert_eq!(
+        pool.statuses().iter().filter(|status| out(status)).count(),
+        1
+    );
+    let (peer, reason, probe_in) = ejection(&mut events).unwrap();
+    assert_eq!(peer, "a");
+    (reason, probe_in)
+}
+
+/// The one peer of this pool is out after one attempt.
+pub(crate) async fn once_is_enough(pool: Pool) {
+    let own = pool.clone();
+    let attempt = tokio::spawn(async move { own.get_conn().await });
+    let failed = || !is_up(&pool, 0) || attempt.is_finished();
+    until("the attempt fails", failed).await;
+    assert!(!is_up(&pool, 0), "once was not enough");
+    attempt.abort();
+}
+
+/// Why the next probe failed.
+pub(crate) async fn failed_probe(events: &mut Events) -> &'static str {
+    let next = async {
+        loop {
+            if let EventKind::ProbeFailed { reason, .. } =
+                events.next().await.unwrap().unwrap().kind
+            {
+                return reason.unwrap_or("");
+            }
+        }
+    };
+    timeout(LIMIT, next).await.unwrap()
 }
