@@ -206,3 +206,23 @@ async fn a_session_that_cannot_be_set_up_is_the_callers_mistake() {
     assert_eq!(checkout_code(&error), Some(1193), "{error}");
     assert_eq!(up(&pool), 2);
 }
+
+/// No error: a server may ask any client for it, and a driver that is built without it panics.
+#[tokio::test]
+async fn an_account_with_ed25519_logs_in() {
+    let servers = servers(1, MariaDb::builder()).await;
+    let mut operator = root(&servers[0].url()).await;
+    for statement in [
+        "INSTALL SONAME 'auth_ed25519'",
+        "CREATE USER ed@'127.0.0.1' IDENTIFIED VIA ed25519 USING PASSWORD('secret')",
+        "GRANT ALL ON test.* TO ed@'127.0.0.1'",
+    ] {
+        operator.query_drop(statement).await.unwrap();
+    }
+    let login = |login| as_user(&servers[0].url(), login);
+    let pool = pool_of(&[login("ed:secret")], patient());
+    pool.get_conn().await.unwrap().ping().await.unwrap();
+    let pool = pool_of(&[login("ed:wrong")], patient());
+    let error = pool.get_conn().await.unwrap_err();
+    assert_eq!(checkout_code(&error), Some(1045), "{error}");
+}
