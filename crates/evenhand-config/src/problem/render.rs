@@ -22,9 +22,11 @@ pub(super) fn render(problems: &Problems, styled: bool) -> String {
         // The place stands in the title: the masked text has other columns.
         let title = level.primary_title(problem.sentence());
         let group = match &problem.site {
-            Site::Text { masked, .. } => {
-                let span = AnnotationKind::Primary.span(within_a_line(text, masked));
-                title.element(Snippet::source(text).annotation(span))
+            Site::Text { line, masked, .. } => {
+                let (source, span) = its_line(text, masked);
+                let span = AnnotationKind::Primary.span(span);
+                // Only its line is handed over, so that many problems of a long text stay cheap.
+                title.element(Snippet::source(source).line_start(*line).annotation(span))
             }
             Site::Variable(_) => title.element(
                 Level::NOTE.message("it comes from the environment, and overrides the file"),
@@ -35,12 +37,13 @@ pub(super) fn render(problems: &Problems, styled: bool) -> String {
     shown.join("\n\n")
 }
 
-/// The part of a span that is on its first line, on letters' boundaries.
-fn within_a_line(text: &str, span: &Range<usize>) -> Range<usize> {
+/// The line in which a span begins, and the part of the span that is on it.
+fn its_line<'t>(text: &'t str, span: &Range<usize>) -> (&'t str, Range<usize>) {
     let start = boundary(text, span.start);
     let end = boundary(text, span.end).max(start);
-    let line = text[start..end].find('\n').unwrap_or(end - start);
-    start..start + line
+    let from = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let to = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    (&text[from..to], start - from..end.min(to) - from)
 }
 
 fn boundary(text: &str, at: usize) -> usize {

@@ -1,5 +1,7 @@
 //! The problems found so far, and where in the text they are.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,9 +14,13 @@ pub(crate) struct Report<'a> {
     origin: Arc<str>,
     pub(crate) dialect: Dialect,
     found: Vec<Entry>,
+    /// Hashes of what was found.
+    seen: HashSet<u64>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Hash)]
 struct Entry {
     place: Place,
     key: String,
@@ -29,6 +35,8 @@ impl<'a> Report<'a> {
             origin: Arc::from(origin),
             dialect,
             found: Vec::new(),
+            seen: HashSet::new(),
+            lines: lines(text),
         }
     }
 
@@ -55,7 +63,9 @@ impl<'a> Report<'a> {
             finding,
         };
         // What one table lends to many is found wrong with each of them.
-        if !self.found.contains(&entry) {
+        let mut hasher = DefaultHasher::new();
+        entry.hash(&mut hasher);
+        if self.seen.insert(hasher.finish()) {
             self.found.push(entry);
         }
     }
@@ -72,7 +82,7 @@ impl<'a> Report<'a> {
         errors.sort_by_key(|(span, _)| span.start);
         let mut last = None;
         for (span, message) in errors {
-            let (line, _) = line_and_column(self.text, span.start);
+            let (line, _) = line_and_column(self.text, &self.lines, span.start);
             if last != Some(line) {
                 last = Some(line);
                 let message = lower_first(message);
@@ -112,7 +122,7 @@ impl<'a> Report<'a> {
             let site = match entry.place {
                 Place::Variable(name) => Site::Variable(name),
                 Place::Text(span) => {
-                    let (line, column) = line_and_column(self.text, span.start);
+                    let (line, column) = line_and_column(self.text, &self.lines, span.start);
                     let masked = masked.map(&span);
                     Site::Text {
                         line,
@@ -140,38 +150,42 @@ fn lower_first(text: &str) -> String {
     }
 }
 
+/// Where each line of a text begins.
+fn lines(text: &str) -> Vec<usize> {
+    let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(newlines).collect()
+}
+
 /// Line and column of a byte, both counted from 1, the column in characters.
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let mut line = 1;
-    let mut column = 1;
-    for (_, letter) in text.char_indices().take_while(|&(index, _)| index < at) {
-        if letter == '\n' {
-            line += 1;
-            column = 1;
-        } else {
-            column += 1;
-        }
-    }
-    (line, column)
+fn line_and_column(text: &str, lines: &[usize], at: usize) -> (usize, usize) {
+    let line = lines.partition_point(|&start| start <= at);
+    let start = lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
+    let letters = text.get(start..).unwrap_or_default().char_indices();
+    let before = letters.take_while(|&(index, _)| start + index < at);
+    (line, before.count() + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn place(text: &str, at: usize) -> (usize, usize) {
+        line_and_column(text, &lines(text), at)
+    }
+
     #[test]
     fn lines_and_columns_count_from_one_and_in_characters() {
         let text = "a\nßb\n";
-        assert_eq!(line_and_column(text, 0), (1, 1));
-        assert_eq!(line_and_column(text, 1), (1, 2));
-        assert_eq!(line_and_column(text, 2), (2, 1));
-        assert_eq!(line_and_column(text, 4), (2, 2));
-        assert_eq!(line_and_column(text, 6), (3, 1));
+        assert_eq!(place(text, 0), (1, 1));
+        assert_eq!(place(text, 1), (1, 2));
+        assert_eq!(place(text, 2), (2, 1));
+        assert_eq!(place(text, 4), (2, 2));
+        assert_eq!(place(text, 6), (3, 1));
     }
 
     #[test]
     fn a_byte_past_the_end_is_the_end() {
-        assert_eq!(line_and_column("a", 100), (1, 2));
-        assert_eq!(line_and_column("", 100), (1, 1));
+        assert_eq!(place("a", 100), (1, 2));
+        assert_eq!(place("", 100), (1, 1));
     }
 }
