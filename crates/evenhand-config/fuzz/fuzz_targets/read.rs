@@ -19,7 +19,11 @@ fuzz_target!(|text: &str| {
 fn check(text: &str, read: Result<Config, Error>) {
     match read {
         Ok(config) => {
-            assert!(config.balanced_databases().all(|database| !database.peers.is_empty()));
+            assert!(
+                config
+                    .balanced_databases()
+                    .all(|database| !database.peers.is_empty())
+            );
             shown(text, config.warnings());
             let _ = format!("{config:?}");
         }
@@ -37,7 +41,11 @@ fn shown(text: &str, problems: &Problems) {
         match problem.span() {
             Some(span) => {
                 assert!(span.start <= span.end && span.end <= text.len());
-                assert!(problem.line().is_some_and(|line| (1..=lines).contains(&line)));
+                assert!(
+                    problem
+                        .line()
+                        .is_some_and(|line| (1..=lines).contains(&line))
+                );
             }
             None => assert!(problem.variable().is_some()),
         }
