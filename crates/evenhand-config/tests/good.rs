@@ -372,3 +372,24 @@ fn every_notation_of_an_integer_is_one() {
         assert_eq!(parts(config.peer("a").unwrap()).1, 3306);
     }
 }
+
+#[test]
+fn an_alias_may_have_two_underscores_itself() {
+    let text = "[databases.a__b]\nhost = 'a'\n[databases.a]\nhost = 'b'";
+    let sources = Sources::none().variables([
+        ("EVENHAND__DATABASES__A__B__HOST", "c"),
+        ("EVENHAND__DATABASES__A__HOST", "d"),
+    ]);
+    let config = Config::parse_with(text, "f", &sources).unwrap();
+    assert_eq!(parts(config.peer("a__b").unwrap()).0, "c");
+    assert_eq!(parts(config.peer("a").unwrap()).0, "d");
+}
+
+#[test]
+fn a_files_form_is_told_by_its_name() {
+    let json = Config::load("tests/good/seed_two.json").unwrap();
+    assert_eq!(json, Config::load("tests/good/seed_two.toml").unwrap());
+    // Read as the other it makes no sense.
+    let text = std::fs::read_to_string("tests/good/seed_two.toml").unwrap();
+    assert!(Config::parse_json(&text, "f").is_err());
+}
