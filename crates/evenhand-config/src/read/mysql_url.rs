@@ -104,9 +104,18 @@ pub(super) fn has(url: &str, parameter: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.query_pairs().any(|(name, _)| name == parameter))
 }
 
-/// Whether a url that was checked names a user.
-pub(super) fn has_user(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| !url.username().is_empty())
+/// Which of `user`, `password` and `name` a url that was checked has.
+pub(super) fn parts(url: &str) -> Vec<&'static str> {
+    let Ok(url) = Url::parse(url) else {
+        return Vec::new();
+    };
+    let all = [
+        ("user", !url.username().is_empty()),
+        ("password", url.password().is_some()),
+        ("name", !url.path().trim_matches('/').is_empty()),
+    ];
+    let present = all.into_iter().filter(|(_, present)| *present);
+    present.map(|(part, _)| part).collect()
 }
 
 fn no_host() -> String {
