@@ -6,6 +6,9 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::{Problems, Severity, Site};
 
+/// So many bytes of a line are shown before and behind what is wrong.
+const AROUND: usize = 200;
+
 pub(super) fn render(problems: &Problems, styled: bool) -> String {
     let renderer = if styled {
         Renderer::styled()
@@ -43,7 +46,11 @@ fn its_line<'t>(text: &'t str, span: &Range<usize>) -> (&'t str, Range<usize>) {
     let end = boundary(text, span.end).max(start);
     let from = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let to = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    (&text[from..to], start - from..end.min(to) - from)
+    // Of a line that nobody can read as a whole, what is around the span is enough.
+    let from = from.max(boundary(text, start.saturating_sub(AROUND)));
+    let end = end.min(to).min(boundary(text, start + AROUND));
+    let to = to.min(boundary(text, end + AROUND));
+    (&text[from..to], start - from..end - from)
 }
 
 fn boundary(text: &str, at: usize) -> usize {

@@ -1,6 +1,6 @@
 //! The problems found so far, and where in the text they are.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +16,6 @@ pub(crate) struct Report<'a> {
     found: Vec<Entry>,
     /// Hashes of what was found.
     seen: HashSet<u64>,
-    /// Where each line begins.
-    lines: Vec<usize>,
 }
 
 #[derive(Hash)]
@@ -36,7 +34,6 @@ impl<'a> Report<'a> {
             dialect,
             found: Vec::new(),
             seen: HashSet::new(),
-            lines: lines(text),
         }
     }
 
@@ -80,9 +77,10 @@ impl<'a> Report<'a> {
             .map(|(span, message)| (span.unwrap_or(end..end), message))
             .collect();
         errors.sort_by_key(|(span, _)| span.start);
+        let places = places(self.text, errors.iter().map(|(span, _)| span.start));
         let mut last = None;
         for (span, message) in errors {
-            let (line, _) = line_and_column(self.text, &self.lines, span.start);
+            let line = places.get(&span.start).map(|(line, _)| *line);
             if last != Some(line) {
                 last = Some(line);
                 let message = lower_first(message);
@@ -118,11 +116,16 @@ impl<'a> Report<'a> {
             return Problems::new(Vec::new(), Arc::from(""));
         }
         let masked = mask().apply(self.text);
+        let starts = self.found.iter().filter_map(|entry| match &entry.place {
+            Place::Text(span) => Some(span.start),
+            Place::Variable(_) => None,
+        });
+        let places = places(self.text, starts);
         let problems = self.found.into_iter().map(|entry| {
             let site = match entry.place {
                 Place::Variable(name) => Site::Variable(name),
                 Place::Text(span) => {
-                    let (line, column) = line_and_column(self.text, &self.lines, span.start);
+                    let (line, column) = places.get(&span.start).copied().unwrap_or((1, 1));
                     let masked = masked.map(&span);
                     Site::Text {
                         line,
@@ -150,19 +153,24 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Where each line of a text begins.
-fn lines(text: &str) -> Vec<usize> {
-    let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
-    std::iter::once(0).chain(newlines).collect()
-}
-
-/// Line and column of a byte, both counted from 1, the column in characters.
-fn line_and_column(text: &str, lines: &[usize], at: usize) -> (usize, usize) {
-    let line = lines.partition_point(|&start| start <= at);
-    let start = lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
-    let letters = text.get(start..).unwrap_or_default().char_indices();
-    let before = letters.take_while(|&(index, _)| start + index < at);
-    (line, before.count() + 1)
+/// Line and column of some bytes, both counted from 1, the column in characters. The text is gone
+/// through once, however many there are and however long its lines.
+fn places(text: &str, bytes: impl Iterator<Item = usize>) -> BTreeMap<usize, (usize, usize)> {
+    let mut places: BTreeMap<usize, (usize, usize)> = bytes.map(|at| (at, (1, 1))).collect();
+    let (mut line, mut column) = (1, 1);
+    let mut letters = text.char_indices().peekable();
+    for (&at, place) in &mut places {
+        while let Some((_, letter)) = letters.next_if(|&(index, _)| index < at) {
+            if letter == '\n' {
+                line += 1;
+                column = 1;
+            } else {
+                column += 1;
+            }
+        }
+        *place = (line, column);
+    }
+    places
 }
 
 #[cfg(test)]
@@ -170,7 +178,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str, at: usize) -> (usize, usize) {
-        line_and_column(text, &lines(text), at)
+        places(text, [at].into_iter())[&at]
     }
 
     #[test]

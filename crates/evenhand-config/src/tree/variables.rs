@@ -24,6 +24,12 @@ pub(crate) fn overlay(root: &mut Item, sources: &Sources, report: &mut Report<'_
         let Some(rest) = folded.strip_prefix(PREFIX) else {
             continue;
         };
+        // A value that slipped into the name, where it would be seen.
+        if name::is_an_address(variable) {
+            let finding = Finding::new("an address is no name of a variable");
+            report.add(&Place::Variable(Arc::from("EVENHAND__***")), "", finding);
+            continue;
+        }
         if let Err(finding) = one(root, variable, rest, value) {
             report.add(&Place::Variable(Arc::from(variable)), "", finding);
         }
