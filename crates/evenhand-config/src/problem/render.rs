@@ -60,3 +60,32 @@ fn boundary(text: &str, at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+
+    #[test]
+    fn of_a_long_line_only_what_is_around_is_shown() {
+        let aliases: String = (0..1000).map(|n| format!("'größe{n}', ")).collect();
+        let text = format!("databases = {{ a = {{ host = 'h' }}, d = {{ peers = [{aliases}] }} }}");
+        let report = Config::parse(&text, "f").unwrap_err().report();
+        let longest = report
+            .lines()
+            .filter(|line| line.starts_with("1 |"))
+            .map(str::len)
+            .max();
+        assert!((50..700).contains(&longest.unwrap()), "{longest:?}");
+        assert!(report.contains("no database `\"größe999\"`"));
+    }
+
+    #[test]
+    fn the_mark_stands_under_what_is_wrong_behind_what_is_masked() {
+        let text = "databases = { a = { host = 'h', password = 'hunter2', prot = 1 } }";
+        let report = Config::parse(text, "f").unwrap_err().report();
+        let line = "1 | databases = { a = { host = 'h', password = '***', prot = *** } }";
+        let mark = format!("  | {}^^^^", " ".repeat(50));
+        assert!(report.contains(&format!("{line}\n{mark}")), "{report}");
+        assert!(report.contains("f:1:55: "), "{report}");
+    }
+}
