@@ -83,6 +83,7 @@
 
 #![forbid(unsafe_code)]
 
+mod docs;
 mod keys;
 mod plan;
 mod problem;
@@ -92,6 +93,7 @@ mod sources;
 mod suggest;
 mod tree;
 
+pub use docs::{reference, schema};
 pub use keys::{Key, Kind, PROBES, Scope, keys};
 pub use plan::{
     Address, AllDown, BalancedDatabase, Config, Connections, DEFAULT_CHECK_INTERVAL, DEFAULT_PORT,

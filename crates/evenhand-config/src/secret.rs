@@ -91,6 +91,11 @@ mod tests {
             "[databases.a]\nhost = 'h'\npassword = \"hunter2".to_owned(),
             "[databases.a]\nhost = 'h'\npassword = 'hunter2' 'hunter2'".to_owned(),
             "[databases.a]\nhost = 'h'\npassword = 'x'\npassword = 'hunter2'".to_owned(),
+            "[databases.a]\nhost = 'h'\npassword = \"\"\"\nhunter2\n\"\"\" # hunter2\nport = 0"
+                .to_owned(),
+            "[databases.a]\nhost = 'h'\nport = 0 # not hunter2".to_owned(),
+            "[databases.a]\nhost = 'h'\npassword_env = 'hunter2'".to_owned(),
+            "[databases.a]\nhost = 'h'\npassword_file = 'hunter2'".to_owned(),
             format!("[databases.a]\n'{url}' = 1"),
             format!("[databases.'{url}']\nhost = ''"),
             format!("'{url}' = 1"),
@@ -100,7 +105,7 @@ mod tests {
             format!("[databases]\na = '{url}'"),
         ] {
             let error = text.parse::<Config>().unwrap_err();
-            let shown = format!("{error} {error:?} {error:#?}");
+            let shown = format!("{error} {error:?} {error:#?} {}", error.report());
             assert!(!shown.contains("hunter2"), "{shown}\nfor:\n{text}");
         }
     }

@@ -98,6 +98,27 @@ pub(crate) fn find(name: &str) -> Option<&'static Key> {
     keys().iter().find(|key| key.name == name)
 }
 
+// === impl Key ===
+
+impl Key {
+    /// The duration that holds where nobody gives it; none if that is none, or no duration.
+    ///
+    /// ```
+    /// let keys = evenhand_config::keys();
+    /// let interval = keys.iter().find(|key| key.name == "check_interval").unwrap();
+    /// assert_eq!(
+    ///     interval.default_duration(),
+    ///     Some(evenhand_config::DEFAULT_CHECK_INTERVAL)
+    /// );
+    /// ```
+    pub fn default_duration(&self) -> Option<Duration> {
+        match self.kind {
+            Kind::Duration { .. } => humantime::parse_duration(self.default).ok(),
+            _ => None,
+        }
+    }
+}
+
 // === impl Scope ===
 
 impl Scope {

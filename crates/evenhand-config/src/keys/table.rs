@@ -68,7 +68,7 @@ pub(super) const KEYS: &[Key] = &[
         "The file that holds the password, less the newline at its end. It is read whenever the configuration is."),
     key("name", Scope::Inherited, Kind::Text, "none", "mysql_async::OptsBuilder::db_name",
         "The database (schema) to select."),
-    key("pool_min", Scope::Inherited, Kind::Integer { least: 0, most: CONNECTIONS, none: false }, "0", "mysql_async::PoolConstraints",
+    key("pool_min", Scope::Inherited, Kind::Integer { least: 0, most: CONNECTIONS, none: false }, "10, or `pool_max` if that is less", "mysql_async::PoolConstraints",
         "So many connections to the peer are kept open while it is up."),
     key("pool_max", Scope::Inherited, Kind::Integer { least: 1, most: CONNECTIONS, none: false }, "100", "mysql_async::PoolConstraints",
         "So many connections to the peer may be out at a time."),

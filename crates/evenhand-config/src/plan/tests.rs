@@ -33,7 +33,10 @@ fn the_documented_defaults_are_the_constants() {
         documented_default("check_interval"),
         format!("`\"{interval}\"`")
     );
-    assert_eq!(documented_default("port"), format!("`{DEFAULT_PORT}`"));
+    let in_table = |key| crate::keys::find(key).map(|key| key.default);
+    assert_eq!(in_table("check_interval"), Some(&*interval.to_string()));
+    assert_eq!(in_table("port"), Some(&*DEFAULT_PORT.to_string()));
+    assert!(README.contains(&format!("required; `{DEFAULT_PORT}`")));
     let most = humantime::format_duration(MAX_CHECK_INTERVAL);
     assert!(README.contains(&format!("above zero, at most `\"{most}\"`")));
 
@@ -60,6 +63,15 @@ fn the_file_in_the_readme_is_valid() {
 fn the_errors_in_the_readme_are_those_of_its_file() {
     let error = Config::parse(block("[databases.db0]\n"), "evenhand.toml").unwrap_err();
     assert_eq!(error.to_string(), block("evenhand.toml:").trim_end());
+    let report = error.report();
+    assert!(report.contains(block("error: ").trim_end()), "{report}");
+}
+
+#[test]
+fn the_dictionary_in_the_readme_is_valid() {
+    let config = Config::parse_json(block("{"), "settings.json").unwrap();
+    assert!(config.warnings().is_empty());
+    assert_eq!(config.balanced("default").unwrap().peers.len(), 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::read::name;
 
 /// A message, and the same as data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Finding {
     pub(crate) message: String,
     pub(crate) found: Option<String>,

@@ -31,7 +31,12 @@ fn url(table: &Table, cx: &mut Context<'_>) -> Option<String> {
     let (item, kind) = given(table, "url")?;
     let url = cx.string(item, kind)?;
     match mysql_url::check(url) {
-        Ok(()) => Some(url.to_owned()),
+        Ok(()) => {
+            for doubt in mysql_url::doubts(url) {
+                cx.report.warn(&item.at, &item.path, doubt);
+            }
+            Some(url.to_owned())
+        }
         Err(message) => {
             let finding = Finding::new(message).allowed(kind.expected());
             cx.report.wrong(item, finding);

@@ -112,18 +112,22 @@ fn problem(
     kinds: &BTreeMap<&str, Kind>,
     databases: &Table,
 ) -> Option<Finding> {
-    let known = known(kinds);
+    let known = || known(kinds);
     let shown = name::shown(alias);
     let message = match kinds.get(alias) {
-        _ if alias == owner => format!("a balanced database cannot list itself; {known}"),
+        _ if alias == owner => format!("a balanced database cannot list itself; {}", known()),
         Some(Kind::Balanced) => {
-            format!("`{shown}` is balanced itself: list its peers instead; {known}")
+            format!(
+                "`{shown}` is balanced itself: list its peers instead; {}",
+                known()
+            )
         }
-        Some(Kind::Foreign) => format!("`{shown}` is not MySQL: its engine says so; {known}"),
+        Some(Kind::Foreign) => format!("`{shown}` is not MySQL: its engine says so; {}", known()),
         // What is unclear has been reported where it stands.
         Some(Kind::Peer | Kind::Unclear) => return None,
         None if name::is_an_address(alias) => format!(
-            "an address, not an alias: give it a database of its own and list that; {known}"
+            "an address, not an alias: give it a database of its own and list that; {}",
+            known()
         ),
         None => {
             let host_of = |peer: &&str| {
@@ -132,12 +136,13 @@ fn problem(
             };
             // Somebody may think of a peer by its host.
             if let Some(guess) = nearest(alias, peers_of(kinds)) {
-                let message = format!("no database `{shown}`; {known}");
+                let message = format!("no database `{shown}`; {}", known());
                 return Some(Finding::new(message).near(Some(guess)));
             }
             let guess = peers_of(kinds).find(|peer| host_of(peer).is_some());
             let host = guess.map_or("", |_| ", which is the host of one");
-            return Some(Finding::new(format!("no database `{shown}`{host}; {known}")).near(guess));
+            let message = format!("no database `{shown}`{host}; {}", known());
+            return Some(Finding::new(message).near(guess));
         }
     };
     Some(Finding::new(message))

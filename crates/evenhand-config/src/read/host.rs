@@ -46,3 +46,41 @@ fn wrong(host: &str) -> Option<&'static str> {
         Some("not a host name or an IP address (IPv6 without brackets)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_and_ip_addresses_are_hosts() {
+        for host in [
+            "h",
+            "my_host.local.",
+            "größe.example",
+            "10.0.0.1",
+            "::1",
+            "fe80::1%eth0",
+        ] {
+            assert_eq!(wrong(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_no_resolver_takes_is_refused() {
+        for (host, right) in [
+            ("", "empty"),
+            (" ", "empty"),
+            ("h:3306", "give the port in `port`"),
+            ("a,b", "list those as `peers`"),
+            ("mysql://app:secret@h", "use `url` instead"),
+            ("app:secret@h", "use `url` instead"),
+            ("[::1]", "IPv6 without brackets"),
+            ("/run/mysqld.sock", "a socket"),
+            ("a b", "not a host name"),
+            ("a/b", "not a host name"),
+        ] {
+            let message = wrong(host).unwrap();
+            assert!(message.contains(right), "{host}: {message}");
+        }
+    }
+}

@@ -114,9 +114,7 @@ impl OwnPeer<'_> {
             if says("require_ssl") {
                 all.tls = self.own.tls.clone();
             }
-            if all.user.is_some() && !mysql_url::has_user(url) {
-                self.warn_of_no_user(cx);
-            }
+            self.warn_of_what_a_url_lacks(url, &all, cx);
         }
         self.check_pool(&all, &tables, cx);
         let tls = all.tls.complete(&tables, cx);
@@ -151,10 +149,24 @@ impl OwnPeer<'_> {
         })
     }
 
-    fn warn_of_no_user(&self, cx: &mut Context<'_>) {
-        if let Some(url) = self.table.get("url") {
-            let finding =
-                Finding::new("the url names no user, and inherits none: it is the whole address");
+    /// Somebody may take what a balanced database or the defaults lend for granted.
+    fn warn_of_what_a_url_lacks(&self, url: &str, all: &Lent, cx: &mut Context<'_>) {
+        let (own, has) = (&self.own, mysql_url::parts(url));
+        let lent = [
+            ("user", all.user.is_some() && own.user.is_none()),
+            ("password", all.password.is_some() && own.password.is_none()),
+            ("name", all.name.is_some() && own.name.is_none()),
+        ];
+        let lacks: Vec<String> = lent
+            .into_iter()
+            .filter(|(part, lent)| *lent && !has.contains(part))
+            .map(|(part, _)| cx.spell(part))
+            .collect();
+        if let (Some(url), false) = (self.table.get("url"), lacks.is_empty()) {
+            let finding = Finding::new(format!(
+                "it says no {}, and inherits none: a url is the whole address",
+                lacks.join(", ")
+            ));
             cx.report.warn(&url.key_at, &url.path, finding);
         }
     }

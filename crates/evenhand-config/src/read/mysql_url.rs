@@ -5,7 +5,54 @@
 
 use url::{ParseError, Url};
 
+use crate::problem::Finding;
+use crate::suggest::nearest;
+
 const FORM: &str = "mysql://user:password@host:port/name";
+
+/// The parameters that the driver is known to take.
+const PARAMETERS: [&str; 23] = [
+    "abs_conn_ttl",
+    "abs_conn_ttl_jitter",
+    "built_in_roots",
+    "client_found_rows",
+    "compression",
+    "conn_ttl",
+    "enable_cleartext_plugin",
+    "inactive_connection_ttl",
+    "max_allowed_packet",
+    "pool_max",
+    "pool_min",
+    "prefer_socket",
+    "require_ssl",
+    "reset_connection",
+    "secure_auth",
+    "socket",
+    "stmt_cache_size",
+    "tcp_keepalive",
+    "tcp_nodelay",
+    "ttl_check_interval",
+    "verify_ca",
+    "verify_identity",
+    "wait_timeout",
+];
+
+/// What is doubtful about each parameter of a url that was checked. A later driver may take more, so
+/// that is no error; a name that is not known is not shown.
+pub(super) fn doubts(url: &str) -> Vec<Finding> {
+    let Ok(url) = Url::parse(url) else {
+        return Vec::new();
+    };
+    let unknown = url
+        .query_pairs()
+        .filter(|(name, _)| !PARAMETERS.contains(&&**name));
+    let finding = |name: &str| {
+        let message = "a parameter in its query is none that the driver is known to take";
+        let finding = Finding::new(message).allowed(PARAMETERS.join(", "));
+        finding.near(nearest(name, PARAMETERS))
+    };
+    unknown.map(|(name, _)| finding(&name)).collect()
+}
 
 /// Says what is wrong with a url, and what would be right.
 pub(super) fn check(text: &str) -> Result<(), String> {
@@ -57,9 +104,18 @@ pub(super) fn has(url: &str, parameter: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.query_pairs().any(|(name, _)| name == parameter))
 }
 
-/// Whether a url that was checked names a user.
-pub(super) fn has_user(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| !url.username().is_empty())
+/// Which of `user`, `password` and `name` a url that was checked has.
+pub(super) fn parts(url: &str) -> Vec<&'static str> {
+    let Ok(url) = Url::parse(url) else {
+        return Vec::new();
+    };
+    let all = [
+        ("user", !url.username().is_empty()),
+        ("password", url.password().is_some()),
+        ("name", !url.path().trim_matches('/').is_empty()),
+    ];
+    let present = all.into_iter().filter(|(_, present)| *present);
+    present.map(|(part, _)| part).collect()
 }
 
 fn no_host() -> String {

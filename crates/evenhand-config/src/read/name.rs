@@ -51,6 +51,12 @@ pub(crate) fn is_an_address(text: &str) -> bool {
     text.contains("://") || text.contains('@')
 }
 
+/// Whether the text looks like the name of a variable of the environment.
+pub(crate) fn is_a_variable(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    text.bytes().all(fits) && text.starts_with(|first: char| !first.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

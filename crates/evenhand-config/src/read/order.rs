@@ -58,7 +58,7 @@ fn given(settings: &Settings, key: &str) -> Option<Duration> {
 }
 
 fn default_of(key: &str) -> Option<Duration> {
-    humantime::parse_duration(keys::find(key)?.default).ok()
+    keys::find(key)?.default_duration()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A password: in the file, in a variable, or in a file of its own.
 
 use super::context::{Context, given};
+use super::name;
 use crate::plan::PasswordSource;
 use crate::problem::Finding;
 use crate::secret::Secret;
@@ -44,18 +45,23 @@ pub(super) fn read(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
 fn from_variable(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
     let (item, kind) = given(table, "password_env")?;
     let name = cx.string(item, kind)?;
-    // The name is not shown: it may be the password, given by mistake.
+    // What does not look like a name may be the password, given by mistake.
+    let shown = if name::is_a_variable(name) {
+        format!("the variable `{name}`")
+    } else {
+        "the variable".to_owned()
+    };
     let message = match cx.sources.variable(name) {
-        Some(Some("")) => "the variable is empty",
+        Some(Some("")) => format!("{shown} is empty"),
         Some(Some(password)) => {
             return Some(Password {
                 secret: Some(Secret::from(password)),
                 source: PasswordSource::Variable(name.to_owned()),
             });
         }
-        Some(None) => "the variable is not UTF-8",
-        None if name.is_empty() => "empty: give the name of a variable",
-        None => "the variable is not set",
+        Some(None) => format!("{shown} is not UTF-8"),
+        None if name.is_empty() => "empty: give the name of a variable".to_owned(),
+        None => format!("{shown} is not set"),
     };
     let finding = Finding::new(message).allowed(kind.expected());
     cx.report.wrong(item, finding);

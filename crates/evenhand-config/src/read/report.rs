@@ -1,5 +1,7 @@
 //! The problems found so far, and where in the text they are.
 
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,9 +14,11 @@ pub(crate) struct Report<'a> {
     origin: Arc<str>,
     pub(crate) dialect: Dialect,
     found: Vec<Entry>,
+    /// Hashes of what was found.
+    seen: HashSet<u64>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Hash)]
 struct Entry {
     place: Place,
     key: String,
@@ -29,6 +33,7 @@ impl<'a> Report<'a> {
             origin: Arc::from(origin),
             dialect,
             found: Vec::new(),
+            seen: HashSet::new(),
         }
     }
 
@@ -55,7 +60,9 @@ impl<'a> Report<'a> {
             finding,
         };
         // What one table lends to many is found wrong with each of them.
-        if !self.found.contains(&entry) {
+        let mut hasher = DefaultHasher::new();
+        entry.hash(&mut hasher);
+        if self.seen.insert(hasher.finish()) {
             self.found.push(entry);
         }
     }
@@ -70,9 +77,10 @@ impl<'a> Report<'a> {
             .map(|(span, message)| (span.unwrap_or(end..end), message))
             .collect();
         errors.sort_by_key(|(span, _)| span.start);
+        let places = places(self.text, errors.iter().map(|(span, _)| span.start));
         let mut last = None;
         for (span, message) in errors {
-            let (line, _) = line_and_column(self.text, span.start);
+            let line = places.get(&span.start).map(|(line, _)| *line);
             if last != Some(line) {
                 last = Some(line);
                 let message = lower_first(message);
@@ -108,11 +116,16 @@ impl<'a> Report<'a> {
             return Problems::new(Vec::new(), Arc::from(""));
         }
         let masked = mask().apply(self.text);
+        let starts = self.found.iter().filter_map(|entry| match &entry.place {
+            Place::Text(span) => Some(span.start),
+            Place::Variable(_) => None,
+        });
+        let places = places(self.text, starts);
         let problems = self.found.into_iter().map(|entry| {
             let site = match entry.place {
                 Place::Variable(name) => Site::Variable(name),
                 Place::Text(span) => {
-                    let (line, column) = line_and_column(self.text, span.start);
+                    let (line, column) = places.get(&span.start).copied().unwrap_or((1, 1));
                     let masked = masked.map(&span);
                     Site::Text {
                         line,
@@ -140,38 +153,47 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Line and column of a byte, both counted from 1, the column in characters.
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let mut line = 1;
-    let mut column = 1;
-    for (_, letter) in text.char_indices().take_while(|&(index, _)| index < at) {
-        if letter == '\n' {
-            line += 1;
-            column = 1;
-        } else {
-            column += 1;
+/// Line and column of some bytes, both counted from 1, the column in characters. The text is gone
+/// through once, however many there are and however long its lines.
+fn places(text: &str, bytes: impl Iterator<Item = usize>) -> BTreeMap<usize, (usize, usize)> {
+    let mut places: BTreeMap<usize, (usize, usize)> = bytes.map(|at| (at, (1, 1))).collect();
+    let (mut line, mut column) = (1, 1);
+    let mut letters = text.char_indices().peekable();
+    for (&at, place) in &mut places {
+        while let Some((_, letter)) = letters.next_if(|&(index, _)| index < at) {
+            if letter == '\n' {
+                line += 1;
+                column = 1;
+            } else {
+                column += 1;
+            }
         }
+        *place = (line, column);
     }
-    (line, column)
+    places
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn place(text: &str, at: usize) -> (usize, usize) {
+        places(text, [at].into_iter())[&at]
+    }
+
     #[test]
     fn lines_and_columns_count_from_one_and_in_characters() {
         let text = "a\nßb\n";
-        assert_eq!(line_and_column(text, 0), (1, 1));
-        assert_eq!(line_and_column(text, 1), (1, 2));
-        assert_eq!(line_and_column(text, 2), (2, 1));
-        assert_eq!(line_and_column(text, 4), (2, 2));
-        assert_eq!(line_and_column(text, 6), (3, 1));
+        assert_eq!(place(text, 0), (1, 1));
+        assert_eq!(place(text, 1), (1, 2));
+        assert_eq!(place(text, 2), (2, 1));
+        assert_eq!(place(text, 4), (2, 2));
+        assert_eq!(place(text, 6), (3, 1));
     }
 
     #[test]
     fn a_byte_past_the_end_is_the_end() {
-        assert_eq!(line_and_column("a", 100), (1, 2));
-        assert_eq!(line_and_column("", 100), (1, 1));
+        assert_eq!(place("a", 100), (1, 2));
+        assert_eq!(place("", 100), (1, 1));
     }
 }

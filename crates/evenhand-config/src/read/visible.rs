@@ -1,7 +1,7 @@
 //! What of a text may be seen in a message: the values of keys that hold no secret, and known words.
 
 use super::name;
-use crate::keys;
+use crate::keys::{self, Kind};
 use crate::problem::Mask;
 use crate::tree::{Data, Item, Place, Table, django};
 
@@ -54,10 +54,21 @@ fn walk(table: &Table, mask: &mut Mask) {
             (Some(key), _) if key.kind.is_secret() => secret(item, mask),
             // Of a table only values are secret, so that its keys can be pointed at.
             (_, Data::Table(table)) => walk(table, mask),
+            (Some(key), Data::Text(text)) if !looks_like(key.kind, text) => secret(item, mask),
             (Some(_), data) => harmless(item, data, mask),
             (None, data) if is_known(key) => harmless(item, data, mask),
             (None, _) => secret(item, mask),
         }
+    }
+}
+
+/// Whether a text looks like what its key asks for. Where a variable or a file is named, one that does
+/// not may be the password, given by mistake.
+fn looks_like(kind: Kind, text: &str) -> bool {
+    match kind {
+        Kind::Variable => name::is_a_variable(text),
+        Kind::File => text.contains('/'),
+        _ => true,
     }
 }
 

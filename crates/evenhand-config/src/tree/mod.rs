@@ -30,7 +30,7 @@ pub(crate) enum Dialect {
 }
 
 /// Where something stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     /// In the text, at these bytes.
     Text(Range<usize>),

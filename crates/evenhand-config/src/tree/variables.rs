@@ -24,6 +24,12 @@ pub(crate) fn overlay(root: &mut Item, sources: &Sources, report: &mut Report<'_
         let Some(rest) = folded.strip_prefix(PREFIX) else {
             continue;
         };
+        // A value that slipped into the name, where it would be seen.
+        if name::is_an_address(variable) {
+            let finding = Finding::new("an address is no name of a variable");
+            report.add(&Place::Variable(Arc::from("EVENHAND__***")), "", finding);
+            continue;
+        }
         if let Err(finding) = one(root, variable, rest, value) {
             report.add(&Place::Variable(Arc::from(variable)), "", finding);
         }
@@ -80,6 +86,10 @@ fn database<'t, 'r>(
         let matching = databases.keys().filter(|known| fold(known) == *alias);
         found.extend(matching.map(|known| (known, *key)));
     }
+    // Of several ways those that make a key of the rest.
+    if found.iter().any(|(_, key)| known(key)) {
+        found.retain(|(_, key)| known(key));
+    }
     match &found[..] {
         [(alias, key)] => {
             let (alias, key) = ((*alias).clone(), *key);
@@ -88,17 +98,17 @@ fn database<'t, 'r>(
                 .ok_or_else(|| Finding::new("no such database"))
         }
         [] => {
-            let known = || databases.keys().map(String::as_str);
+            let aliases = || databases.keys().map(String::as_str);
             let alias = ways.last().map_or(rest, |(alias, _)| alias);
             let message = format!(
                 "no database `{}`; known: {}",
                 name::shown(alias),
-                name::list(known())
+                name::list(aliases())
             );
             let finding = Finding::new(message).was(name::shown(alias));
             Err(finding
-                .allowed(name::list(known()))
-                .near(nearest(alias, known())))
+                .allowed(name::list(aliases()))
+                .near(nearest(alias, aliases())))
         }
         several => {
             let aliases = name::list(several.iter().map(|(alias, _)| alias.as_str()));
@@ -107,13 +117,23 @@ fn database<'t, 'r>(
     }
 }
 
+/// A key, and the part of it that is meant where it may be a table.
+fn parts(key: &str) -> (&str, Option<&str>) {
+    match key.split_once(BETWEEN) {
+        Some(("probe", part @ ("query" | "expect"))) => ("probe", Some(part)),
+        _ => (key, None),
+    }
+}
+
+/// Whether the end of a variable's name is a key.
+fn known(key: &str) -> bool {
+    keys::find(parts(&key.to_lowercase()).0).is_some()
+}
+
 /// Sets one key of a table, or of the table that a probe may be.
 fn set(item: &mut Item, key: &str, variable: &str, value: &str) -> Result<(), Finding> {
     let folded = key.to_lowercase();
-    let (key, part) = match folded.split_once(BETWEEN) {
-        Some(("probe", part @ ("query" | "expect"))) => ("probe", Some(part)),
-        _ => (folded.as_str(), None),
-    };
+    let (key, part) = parts(&folded);
     if keys::find(key).is_none() {
         let known = keys::keys().iter().map(|key| key.name);
         let message = format!("unknown key `{}`", name::shown(key));
