@@ -33,6 +33,9 @@ const LOGINS: usize = 16;
 /// How long a closed pool's connections are given to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// How often the driver is asked whether a pool is closed.
+const CLOSE_LOOK: Duration = Duration::from_millis(50);
+
 /// How often, and then at what intervals, who waits for room looks for it.
 const YIELDS: u32 = 16;
 const LOOK: Duration = Duration::from_millis(1);
@@ -293,7 +296,7 @@ impl Endpoint {
             fresh,
         );
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(timeout(GOODBYE, old.disconnect()));
+            runtime.spawn(timeout(GOODBYE, close(old)));
         }
     }
 
@@ -338,6 +341,17 @@ impl Endpoint {
     fn note_checked(&self) {
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
+}
+
+/// Closes the driver's pool: resolves when all its connections are closed.
+///
+/// The driver overlooks the end of the last one if that was being opened and is given up while it
+/// disconnects. Whenever it is asked again it looks again.
+pub(crate) async fn close(pool: mysql_async::Pool) {
+    while timeout(CLOSE_LOOK, pool.clone().disconnect())
+        .await
+        .is_err()
+    {}
 }
 
 /// The right to check, given back on drop so that a check that is cut short blocks no other.

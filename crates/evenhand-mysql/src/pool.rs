@@ -14,7 +14,7 @@ use crate::background::Background;
 use crate::balancer::Balancer;
 use crate::conn::PeerConn;
 use crate::connector::Checkout;
-use crate::endpoint::{Endpoint, Peer};
+use crate::endpoint::{Endpoint, Peer, close};
 use crate::error::{AttemptError, Error};
 use crate::inspect::inspect;
 use crate::keep::keep_min_open;
@@ -294,7 +294,7 @@ impl Pool {
             peer.places.close();
             let pool = peer.pool();
             closing.spawn(async move {
-                let closed = timeout(DISCONNECT_LIMIT, pool.disconnect()).await;
+                let closed = timeout(DISCONNECT_LIMIT, close(pool)).await;
                 closed.is_err().then(|| peer.name().to_owned())
             });
         }

@@ -1,4 +1,4 @@
-//! Three hazards of `mysql_async::Pool`, each shown on it and then on this crate's pool, on a real
+//! Four hazards of `mysql_async::Pool`, each shown on it and then on this crate's pool, on a real
 //! server. If a newer driver is free of one, its first half fails, and the guard can go.
 
 #![allow(
@@ -159,4 +159,42 @@ async fn a_dropped_waiter_takes_the_next_ones_wake_up_with_it() {
             )
     })
     .await;
+}
+
+/// Logins are given up while the pool is disconnected, the last thing that it waits for.
+#[tokio::test]
+async fn a_login_that_is_given_up_keeps_a_pool_from_disconnecting() {
+    let (server, theirs, ours) = pools().await;
+    server.freeze().unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+
+    let mut login = Box::pin(theirs.get_conn());
+    assert!(login.as_mut().poll(&mut context).is_pending());
+    let mut disconnecting = Box::pin(theirs.clone().disconnect());
+    assert!(disconnecting.as_mut().poll(&mut context).is_pending());
+    // The driver's task, on this thread, has its turn, and finds that one is left.
+    tokio::task::yield_now().await;
+    drop(login);
+    let ended = timeout(SOON, disconnecting.as_mut()).await;
+    assert!(
+        ended.is_err(),
+        "the driver's: nobody tells it that none is left"
+    );
+    // There was none: asked anew it finds so.
+    timeout(Duration::from_secs(10), theirs.disconnect())
+        .await
+        .unwrap()
+        .unwrap();
+
+    let asking = ours.clone();
+    let mut login = Box::pin(asking.get_conn());
+    until("a login is under way", || {
+        assert!(login.as_mut().poll(&mut context).is_pending());
+        ours.usage().peers[0].in_use == 1
+    })
+    .await;
+    let disconnecting = tokio::spawn(ours.disconnect());
+    tokio::task::yield_now().await;
+    drop(login);
+    disconnecting.await.unwrap().unwrap();
 }
