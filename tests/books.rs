@@ -170,10 +170,18 @@ async fn transfer(pool: &Pool, number: u64) -> Fate {
     }
     let insert = "INSERT INTO test.transfer (number, source, target, amount) VALUES (?, ?, ?, ?)";
     let values = (number, source, target, amount);
-    match transaction.exec_drop(insert, values).await {
-        Ok(()) => fate(&transaction.commit().await),
-        Err(_) => Fate::Refused,
+    if transaction.exec_drop(insert, values).await.is_err() {
+        return Fate::Refused;
     }
+    let answer = transaction.commit().await;
+    if let Err(error) = &answer
+        && !matches!(error, Error::Server(_))
+    {
+        let found = evenhand_mysql::Error::find(error);
+        let says_so = matches!(found, Some(evenhand_mysql::Error::OutcomeUnknown { .. }));
+        assert!(says_so, "a COMMIT that was sent: {error}");
+    }
+    fate(&answer)
 }
 
 /// What one server has.

@@ -37,6 +37,8 @@ async fn a_node_that_is_isolated_costs_no_idempotent_work() {
     cluster[1].isolate().unwrap();
     scene.until_up("node1", false).await;
     scene.fault_ends().await;
+    // It is looked at again, and is no better.
+    scene.probes_fail("node1", 1).await;
     scene.others_serve("node1").await;
 
     cluster[1].rejoin().unwrap();
@@ -57,6 +59,8 @@ async fn a_node_that_rejects_queries_costs_no_idempotent_work() {
     cluster[2].reject_queries(true).unwrap();
     scene.until_up("node2", false).await;
     scene.fault_ends().await;
+    // It is looked at again, and is no better.
+    scene.probes_fail("node2", 1).await;
     scene.others_serve("node2").await;
 
     cluster[2].reject_queries(false).unwrap();

@@ -214,6 +214,20 @@ impl Scene {
         self.told().iter().filter(is).count()
     }
 
+    /// Waits until so many probes of this peer have failed while it was out.
+    ///
+    /// # Panics
+    ///
+    /// If they have not in time.
+    pub async fn probes_fail(&mut self, peer: &str, times: usize) {
+        let what = format!("{}: {times} probes of {peer} fail", self.name);
+        let is = |(name, kind): &&(String, EventKind)| {
+            name == peer && matches!(kind, EventKind::ProbeFailed { .. })
+        };
+        let failed = || self.told().iter().filter(is).count() >= times;
+        until(&what, LIMIT, failed).await;
+    }
+
     /// Ends the work, closes the pool, and sees to it that all held what must hold; `servers` are
     /// looked at for sessions that are left.
     ///

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use evenhand_mysql::evenhand::{EventKind, State};
+use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{Conn, Error, Opts};
 use evenhand_testkit::MariaDb;
 use evenhand_tests::mixed::{self, Failure, Work};
@@ -131,12 +131,8 @@ async fn a_wrong_password_on_one_peer_costs_no_work_at_all() {
     scene.add("db0", &wrong);
     scene.until_up("db0", false).await;
     // Three rechecks find nothing better.
-    let failed = |(peer, kind): &&(String, EventKind)| {
-        peer == "db0" && matches!(kind, EventKind::ProbeFailed { .. })
-    };
-    while scene.told().iter().filter(failed).count() < 3 {
-        scene.serves("db1").await;
-    }
+    scene.probes_fail("db0", 3).await;
+    scene.serves("db1").await;
     assert_eq!(scene.by("db0"), 0);
     assert_eq!(scene.state("db1"), State::Up);
     assert_eq!((scene.ejections("db0"), scene.ejections("db1")), (1, 0));

@@ -14,7 +14,7 @@ use evenhand_mysql::evenhand::{self, EventKind, State};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{AttemptError, Error, Pool};
 use evenhand_testkit::Fault;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// What a busy machine may add.
 const SLACK: Duration = Duration::from_millis(1500);
@@ -159,6 +159,25 @@ async fn an_ejected_peers_idle_connections_are_closed_and_those_in_use_go_on() {
     until("only the used one is left", || fakes[0].connections() == 1).await;
     let one: Option<u32> = used.query_first("SELECT 1").await.unwrap();
     assert_eq!(one, Some(1));
+}
+
+/// Nothing else would end its login soon.
+#[tokio::test]
+async fn who_logs_in_to_a_silent_peer_moves_on_when_it_is_ejected() {
+    let fakes: [_; 2] = fakes().await;
+    let hour = Duration::from_secs(3600);
+    let pool = pool(&fakes, quick().attempt_timeout(hour).checkout_timeout(hour));
+    pool.peers().eject("b", hour).unwrap();
+    fakes[0].freeze();
+    let asking = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get_conn().await }
+    });
+    until("it is at a", || pool.statuses()[0].in_flight > 0).await;
+    pool.peers().restore("b").unwrap();
+    pool.peers().eject("a", hour).unwrap();
+    let asked = timeout(Duration::from_secs(10), asking).await;
+    assert_eq!(asked.unwrap().unwrap().unwrap().peer(), "b");
 }
 
 #[tokio::test]

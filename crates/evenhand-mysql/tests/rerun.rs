@@ -139,6 +139,54 @@ async fn rollbacks_by_the_server_are_bounded_and_the_last_one_is_the_outcome() {
     }
 }
 
+#[tokio::test]
+async fn rollbacks_by_the_server_are_followed_by_pauses_that_grow() {
+    let [fake] = fakes::<1>().await;
+    let options = quick()
+        .transaction_attempts(8)
+        .work_timeout(Duration::from_secs(20));
+    let pool = pool(std::slice::from_ref(&fake), options);
+    fake.answer_err(INSERT, err(1213, "Deadlock found"));
+    let tries = std::sync::Mutex::new(Vec::new());
+    let outcome: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.lock().unwrap().push(Instant::now());
+            tx.query_drop(INSERT).await
+        })
+        .await;
+    outcome.unwrap_err();
+    let tries = tries.into_inner().unwrap();
+    let paused: Vec<Duration> = tries.windows(2).map(|two| two[1] - two[0]).collect();
+    let least = [5, 10, 20, 40, 80, 160, 200].map(|time| Duration::from_millis(time) / 2);
+    assert_eq!(paused.len(), least.len());
+    assert!(
+        paused
+            .iter()
+            .zip(&least)
+            .all(|(paused, least)| paused >= least),
+        "{paused:?}"
+    );
+}
+
+/// It has gone on from there, and then failed by itself.
+#[tokio::test]
+async fn a_rollback_that_work_has_dealt_with_is_not_its_outcome() {
+    let [fake] = fakes::<1>().await;
+    let pool = pool(std::slice::from_ref(&fake), quick());
+    fake.answer_err(INSERT, err(1213, "Deadlock found"));
+    let tries = AtomicUsize::new(0);
+    let outcome: Result<(), Refused> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            tx.query_drop(INSERT).await.unwrap_err();
+            tx.query_drop("DO 1").await?;
+            Err(Refused::TooPoor)
+        })
+        .await;
+    assert!(matches!(outcome, Err(Refused::TooPoor)), "{outcome:?}");
+    assert_eq!(tries.into_inner(), 1);
+}
+
 /// The driver takes its own connection here, so the guard sees none of these errors.
 #[tokio::test]
 async fn a_rollback_that_the_guard_has_not_seen_is_recognised_too() {
@@ -220,6 +268,51 @@ async fn lost_on_every_peer_its_error_names_them_all() {
     let mut tried: Vec<&str> = error.tries.iter().map(|failed| &*failed.peer).collect();
     tried.sort_unstable();
     assert_eq!(tried, ["a", "b"], "{error}");
+}
+
+/// `work` swallows what befell its connection, so that only the `COMMIT` could tell.
+#[tokio::test]
+async fn one_whose_connection_is_dead_before_its_commit_is_done_again() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool(&fakes, quick());
+    let tries = AtomicUsize::new(0);
+    let done: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            if tries.fetch_add(1, Ordering::Relaxed) == 0 {
+                let slow = tx.query_drop("SELECT SLEEP(30)");
+                assert!(timeout(LIMIT / 3, slow).await.is_err());
+            }
+            Ok(())
+        })
+        .await;
+    done.unwrap();
+    assert_eq!(tries.into_inner(), 2);
+    let commits: usize = fakes.iter().map(|fake| sent(fake, "COMMIT")).sum();
+    assert_eq!(commits, 1);
+}
+
+#[tokio::test]
+async fn one_whose_pool_is_closed_meanwhile_says_so() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool(&fakes, quick());
+    let tries = AtomicUsize::new(0);
+    let outcome: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            // It waits for this connection.
+            assert!(timeout(LIMIT / 3, pool.clone().disconnect()).await.is_err());
+            for fake in &fakes {
+                fake.cut_connections();
+            }
+            tx.query_drop(INSERT).await
+        })
+        .await;
+    let error = outcome.unwrap_err();
+    assert!(
+        matches!(Error::find(&error), Some(Error::Disconnected)),
+        "{error}"
+    );
+    assert_eq!(tries.into_inner(), 1);
 }
 
 #[tokio::test]
@@ -360,6 +453,27 @@ async fn after_a_commit_of_its_own_nothing_is_done_again() {
     assert!(
         matches!(outcome, Err(mysql_async::Error::Io(_))),
         "{outcome:?}"
+    );
+    assert_eq!(tries.into_inner(), 1);
+}
+
+/// Whether it is committed is for the server to say, and the time for that is up.
+#[tokio::test]
+async fn after_a_commit_of_its_own_that_ran_out_of_time_its_outcome_is_unknown() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool(&fakes, quick().work_timeout(LIMIT));
+    let tries = AtomicUsize::new(0);
+    let outcome: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            tx.query_drop("COMMIT").await?;
+            std::future::pending().await
+        })
+        .await;
+    let error = outcome.unwrap_err();
+    assert!(
+        matches!(Error::find(&error), Some(Error::OutcomeUnknown { .. })),
+        "{error}"
     );
     assert_eq!(tries.into_inner(), 1);
 }

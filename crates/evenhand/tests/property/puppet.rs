@@ -74,6 +74,7 @@ pub(crate) struct Started {
     pub(crate) instance: u32,
     pub(crate) name: String,
     pub(crate) probe: bool,
+    pub(crate) comes_back: bool,
     pub(crate) ticket: Option<Ticket<u32>>,
 }
 
@@ -128,6 +129,7 @@ impl Service<Attempt<u32, Request>> for Puppet {
             instance: *attempt.peer,
             name: attempt.peer.name().to_owned(),
             probe: attempt.is_probe(),
+            comes_back: attempt.comes_back(),
             ticket: inner.tickets.then(|| attempt.ticket()),
         };
         inner.threads.push(thread.clone());

@@ -40,6 +40,10 @@ pub(crate) struct Asked {
     excluded: Vec<u32>,
     /// Those of them that their attempt did not take out.
     spared: Vec<u32>,
+    /// Those of them that had no room just then.
+    left: Vec<u32>,
+    /// It has come back to those, as it does once.
+    came_back: bool,
     tried: Vec<Tried>,
     suspect: Option<usize>,
     /// The latest outcome, if it was a response that was turned down.
@@ -66,6 +70,8 @@ impl Asked {
             name: String::new(),
             excluded: Vec::new(),
             spared: Vec::new(),
+            left: Vec::new(),
+            came_back: false,
             tried: Vec::new(),
             suspect: None,
             rejected: None,
@@ -137,6 +143,12 @@ impl Asked {
             self.spared.clear();
         }
         let mut allowed = r.allowed(&self.excluded);
+        if allowed == Allowed::Nobody && !self.came_back && !self.left.is_empty() {
+            self.came_back = true;
+            self.excluded.retain(|id| !self.left.contains(id));
+            self.spared.retain(|id| !self.left.contains(id));
+            allowed = r.allowed(&self.excluded);
+        }
         if allowed == Allowed::Nobody {
             let all_up = !r.peers.is_empty() && r.up() == r.peers.len();
             let ends = self.suspect.is_some() || self.rejected.is_some();
@@ -183,6 +195,12 @@ impl Asked {
             return Err(format!(
                 "the attempt on {} {} (probe: {}) is not among {those:?}, probe: {probe}",
                 started.name, started.instance, started.probe
+            ));
+        }
+        if started.comes_back != self.came_back {
+            return Err(format!(
+                "the attempt on {} comes back: {}, the request has: {}",
+                started.name, started.comes_back, self.came_back
             ));
         }
         if seen.outcome.is_ready() {
@@ -240,6 +258,9 @@ impl Asked {
         self.excluded.push(instance);
         if r.candidates().iter().any(|(id, _)| *id == instance) {
             self.spared.push(instance);
+        }
+        if verdict.retry == Retry::Again {
+            self.left.push(instance);
         }
         let again = match verdict.retry {
             Retry::Never => false,

@@ -71,9 +71,10 @@ fn verdict(dice: &mut Dice) -> (bool, Verdict) {
         8 => Verdict::suspect(),
         _ => Verdict::neutral(),
     };
-    let peer = match dice.below(4) {
+    let peer = match dice.below(5) {
         0 => peer,
         1 => peer.if_idempotent(),
+        2 => peer.again(),
         _ => peer.safe(),
     };
     let peer = match dice.below(6) {

@@ -262,8 +262,8 @@ impl World {
         let mut started = self.puppet.started();
         for one in &started {
             let line = format!(
-                "  request {id}: attempt {} on {} ({}), probe: {}",
-                one.serial, one.name, one.instance, one.probe
+                "  request {id}: attempt {} on {} ({}), probe: {}, comes back: {}",
+                one.serial, one.name, one.instance, one.probe, one.comes_back
             );
             self.log.push(line);
         }
