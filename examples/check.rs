@@ -19,7 +19,17 @@ async fn main() -> ExitCode {
         eprintln!("usage: check FILE");
         return ExitCode::from(2);
     };
-    let databases = match open(&file) {
+    let config = match Config::load(&file) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{}", error.report());
+            return ExitCode::from(2);
+        }
+    };
+    if !config.warnings().is_empty() {
+        eprintln!("{}", config.warnings().render());
+    }
+    let databases = match Databases::open(&config) {
         Ok(databases) => databases,
         Err(error) => {
             eprintln!("{error}");
@@ -32,8 +42,4 @@ async fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
-}
-
-fn open(file: &std::ffi::OsStr) -> Result<Databases, Box<dyn std::error::Error>> {
-    Ok(Databases::open(&Config::load(file)?)?)
 }
