@@ -285,7 +285,8 @@ where
     if matches!(member.health.read().phase, Phase::Up | Phase::Due) {
         history.spared.push(member.id);
     }
-    if verdict.retry == Retry::Again {
+    // Of a suspect another peer decides, not itself.
+    if verdict.retry == Retry::Again && verdict.peer != PeerVerdict::Suspect {
         history.left.push(member.id);
     }
     let (cause, rejected) = match outcome {

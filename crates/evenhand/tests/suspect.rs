@@ -81,3 +81,12 @@ async fn a_probe_that_is_suspect_waits_for_the_other_peers_word() {
         "its probe has failed; it waits for the next interval"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_does_not_come_back_to_its_suspect() {
+    let (peers, stage, balance) = balance(&["a"]);
+    stage.script([Does::Fail(Verdict::suspect().again()), Does::Answer]);
+    send(&balance).await.unwrap_err();
+    assert_eq!(stage.attempts().len(), 1);
+    assert_eq!(up_and_down(&peers), (1, 0), "it is not convicted by itself");
+}

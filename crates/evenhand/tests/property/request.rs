@@ -259,7 +259,7 @@ impl Asked {
         if r.candidates().iter().any(|(id, _)| *id == instance) {
             self.spared.push(instance);
         }
-        if verdict.retry == Retry::Again {
+        if verdict.retry == Retry::Again && verdict.peer != PeerVerdict::Suspect {
             self.left.push(instance);
         }
         let again = match verdict.retry {
