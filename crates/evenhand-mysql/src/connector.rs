@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenhand::{Attempt, Peers, State, Ticket};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::admission::{Held, Place, Places};
+use crate::admission::{Closed, Held, Place, Places};
 use crate::conn::PeerConn;
 use crate::endpoint::{Endpoint, Peer};
 use crate::error::AttemptError;
+use crate::limit::by;
 
 /// How often a request that waits for a free connection looks whether another peer has one.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
@@ -21,10 +22,12 @@ const LOOK_AROUND: Duration = Duration::from_millis(20);
 /// A request for a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkout {
+    /// When the caller asked for it.
+    pub(crate) began: Instant,
     /// When the caller's time is up.
     pub(crate) deadline: Instant,
-    /// Peers that it does not go to.
-    pub(crate) avoid: Arc<[Arc<str>]>,
+    /// Peers that it does not go to. Few checkouts have any.
+    pub(crate) avoid: Vec<Arc<str>>,
 }
 
 #[derive(Clone)]
@@ -45,7 +48,9 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
         let ticket = attempt.ticket();
         // One that comes back has been at the others, and they were of no use.
         let others = (!attempt.comes_back()).then(|| self.peers.clone());
-        let Checkout { deadline, avoid } = attempt.request;
+        let Checkout {
+            deadline, avoid, ..
+        } = attempt.request;
         Box::pin(async move {
             if avoid.iter().any(|name| **name == *ticket.peer().name()) {
                 return Err(AttemptError::Avoided);
@@ -99,15 +104,14 @@ async fn turn(
 ) -> Result<Place, AttemptError> {
     // One wait, however often it looks around: its turn comes by when it came.
     let mut taking = pin!(turns.take());
+    let look_around = |began| match others {
+        Some(_) => deadline.min(began + LOOK_AROUND),
+        None => deadline,
+    };
     loop {
-        let look_around = match others {
-            Some(_) => deadline.min(Instant::now() + LOOK_AROUND),
-            None => deadline,
-        };
-        // At once, if there is one: the place is asked for before the clock.
-        match timeout_at(look_around, taking.as_mut()).await {
+        match by(look_around, taking.as_mut()).await {
             Ok(Ok(place)) => return Ok(place),
-            Ok(Err(_)) => return Err(AttemptError::Disconnected),
+            Ok(Err(Closed)) => return Err(AttemptError::Disconnected),
             Err(_) if Instant::now() >= deadline => {
                 return Err(AttemptError::NoFreeConnection(peer.usage(peer)));
             }

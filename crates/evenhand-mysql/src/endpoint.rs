@@ -14,11 +14,12 @@ use std::time::Duration;
 use evenhand::{PeerVerdict, Ticket, Verdict};
 use mysql_async::{Conn, Opts};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::admission::Places;
 use crate::check::Check;
 use crate::error::{AttemptError, Error};
+use crate::limit::by;
 use crate::lost::Silence;
 use crate::options::PoolOptions;
 use crate::tame::{counted, tame};
@@ -174,18 +175,17 @@ impl Endpoint {
 
     /// A connection, idle or new, in the time that one attempt has, and by the deadline.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
-        let start = Instant::now();
-        let own_end = start + self.attempt_timeout;
-        match timeout_at(own_end.min(deadline), self.take()).await {
+        let limit = self.attempt_timeout;
+        match by(|began| deadline.min(began + limit), pin!(self.take())).await {
             Ok(Ok(conn)) => {
                 self.note_heard();
                 Ok(conn)
             }
             Ok(Err(error)) => Err(AttemptError::Connect(error)),
             // Cut short by the caller: it says nothing of the peer.
-            Err(_) if deadline < own_end => Err(AttemptError::OutOfTime),
-            Err(_) if self.was_heard_since(start) => Err(AttemptError::Slow(self.attempt_timeout)),
-            Err(_) => Err(AttemptError::TimedOut(self.attempt_timeout)),
+            Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
+            Err(cut) if self.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
+            Err(_) => Err(AttemptError::TimedOut(limit)),
         }
     }
 

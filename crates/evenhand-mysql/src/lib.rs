@@ -102,6 +102,7 @@ mod idempotent;
 mod jitter;
 mod judge;
 mod keep;
+mod limit;
 mod lost;
 mod one_off;
 mod open;

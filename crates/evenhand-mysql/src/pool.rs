@@ -9,7 +9,7 @@ use evenhand::{AllDown, Balance, BalanceLayer, Cloned, Events, Peers, State, Sta
 use evenhand_config::{Address, BalancedDatabase};
 use mysql_async::{Opts, OptsBuilder, TxOpts};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -21,6 +21,7 @@ use crate::connector::{Checkout, Connector};
 use crate::endpoint::{Endpoint, Peer};
 use crate::error::{AttemptError, Error};
 use crate::keep::keep_min_open;
+use crate::limit::by;
 use crate::options::PoolOptions;
 use crate::peers::PeersHandle;
 use crate::purge::purge_what_leaves;
@@ -189,9 +190,13 @@ impl Pool {
     ///
     /// Cancel-safe: a checkout that is dropped leaves nothing behind.
     pub async fn get_conn(&self) -> Result<PeerConn, Error> {
-        let deadline = Instant::now() + self.options.checkout_timeout;
-        let avoid = Arc::default();
-        self.checkout(Checkout { deadline, avoid }).await
+        let began = Instant::now();
+        self.checkout(Checkout {
+            began,
+            deadline: began + self.options.checkout_timeout,
+            avoid: Vec::new(),
+        })
+        .await
     }
 
     /// A connection, by the deadline.
@@ -204,18 +209,18 @@ impl Pool {
                 tokio::join!(purge, keep);
             }
         });
-        let (start, deadline) = (Instant::now(), request.deadline);
+        let (began, deadline) = (request.began, request.deadline);
         // Before the peer is picked, so that nobody waits for it with a peer in hand.
         let in_all = match self.in_all.as_ref().map(|in_all| in_all.take()) {
             None => None,
-            Some(taking) => match timeout_at(deadline, taking).await {
+            Some(taking) => match by(|_| deadline, pin!(taking)).await {
                 Ok(Ok(place)) => Some(place),
                 Ok(Err(Closed)) => return Err(Error::Disconnected),
-                Err(_) => return Err(self.full(start, None)),
+                Err(_) => return Err(self.full(began, None)),
             },
         };
         let mut checkout = pin!(self.balance.clone().call(request));
-        let outcome = match timeout_at(deadline, checkout.as_mut()).await {
+        let outcome = match by(|_| deadline, checkout.as_mut()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(checkout.as_mut().abandon()),
         };
@@ -226,9 +231,9 @@ impl Pool {
             }
             Err(source) => Err(match source.cause() {
                 Some(AttemptError::Disconnected) => Error::Disconnected,
-                cause if self.is_full(cause) => self.full(start, Some(source)),
+                cause if self.is_full(cause) => self.full(began, Some(source)),
                 _ => Error::Checkout {
-                    waited: start.elapsed(),
+                    waited: began.elapsed(),
                     source,
                 },
             }),
@@ -249,9 +254,9 @@ impl Pool {
         }
     }
 
-    fn full(&self, start: Instant, source: Option<evenhand::Error<AttemptError>>) -> Error {
+    fn full(&self, began: Instant, source: Option<evenhand::Error<AttemptError>>) -> Error {
         Error::Full {
-            waited: start.elapsed(),
+            waited: began.elapsed(),
             usage: self.usage(),
             source: source.map(Box::new),
         }
