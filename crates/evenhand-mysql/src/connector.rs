@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenhand::{Attempt, Peers, State, Ticket};
+use mysql_async::Conn;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -69,19 +70,14 @@ async fn connect(
     others: Option<&Peers<Arc<Endpoint>>>,
 ) -> Result<PeerConn, AttemptError> {
     let peer: &Peer = ticket.peer();
-    let opening = async {
-        let place = turn(peer, &peer.places, deadline, others).await?;
-        // The attempt's time limit is of the login, not of the wait for a turn at it.
-        let _login = match peer.has_idle() {
-            true => None,
-            false => Some(turn(peer, &peer.logins, deadline, others).await?),
-        };
-        Ok((peer.connect(deadline).await?, place))
-    };
-    let opened = tokio::select! {
-        biased;
-        opened = opening => opened,
-        () = ticket.ejected() => Err(AttemptError::Ejected),
+    let opened = {
+        // In place: moved into what waits for it, it would take its room twice.
+        let mut opening = pin!(open(peer, deadline, others));
+        tokio::select! {
+            biased;
+            opened = opening.as_mut() => opened,
+            () = ticket.ejected() => Err(AttemptError::Ejected),
+        }
     };
     match opened {
         Ok((conn, place)) => Ok(PeerConn::new(conn, Held::new(place), ticket)),
@@ -94,6 +90,21 @@ async fn connect(
     }
 }
 
+/// A connection, and the place that it holds.
+async fn open(
+    peer: &Peer,
+    deadline: Instant,
+    others: Option<&Peers<Arc<Endpoint>>>,
+) -> Result<(Conn, Place), AttemptError> {
+    let place = turn(peer, &peer.places, deadline, others).await?;
+    // The attempt's time limit is of the login, not of the wait for a turn at it.
+    let _login = match peer.has_idle() {
+        true => None,
+        false => Some(turn(peer, &peer.logins, deadline, others).await?),
+    };
+    Ok((peer.connect(deadline).await?, place))
+}
+
 /// A turn at what only so many may have at a time. Where all are taken, the request goes to one of
 /// the others that has one to spare, and waits only while none has.
 async fn turn(
@@ -102,6 +113,9 @@ async fn turn(
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
 ) -> Result<Place, AttemptError> {
+    if let Some(place) = turns.try_take() {
+        return Ok(place);
+    }
     // One wait, however often it looks around: its turn comes by when it came.
     let mut taking = pin!(turns.take());
     let look_around = |began| match others {

@@ -89,6 +89,7 @@
 
 mod admission;
 mod background;
+mod balancer;
 mod check;
 mod classify;
 mod conn;
@@ -96,6 +97,7 @@ mod connector;
 mod databases;
 #[cfg(test)]
 mod defaults;
+mod driver;
 mod endpoint;
 mod error;
 mod idempotent;

@@ -112,7 +112,7 @@ impl PeersHandle {
         let removed = self.peers.iter().find(|peer| peer.name() == name);
         self.peers.remove(name)?;
         if let Some(peer) = removed {
-            peer.purge();
+            peer.driver.purge();
         }
         Ok(())
     }

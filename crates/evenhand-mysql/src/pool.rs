@@ -5,16 +5,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenhand::{AllDown, Balance, BalanceLayer, Cloned, Events, Peers, State, Status};
+use evenhand::{AllDown, BalanceLayer, Events, Peers, State, Status};
 use evenhand_config::{Address, BalancedDatabase};
 use mysql_async::{Opts, OptsBuilder, TxOpts};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::admission::{Closed, Places};
 use crate::background::Background;
+use crate::balancer::Balancer;
 use crate::classify::ByPhase;
 use crate::conn::PeerConn;
 use crate::connector::{Checkout, Connector};
@@ -57,7 +57,7 @@ const DISCONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Pool {
     peers: Peers<Arc<Endpoint>>,
-    balance: Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>,
+    balancer: Arc<Balancer>,
     options: PoolOptions,
     /// Places for connections to all peers together, if they are limited.
     in_all: Option<Arc<Places>>,
@@ -130,7 +130,7 @@ impl Pool {
         });
         Ok(Self {
             peers,
-            balance,
+            balancer: Arc::new(Balancer::new(balance)),
             in_all: options
                 .max_connections
                 .map(|limit| Arc::new(Places::new(limit))),
@@ -219,7 +219,7 @@ impl Pool {
                 Err(_) => return Err(self.full(began, None)),
             },
         };
-        let mut checkout = pin!(self.balance.clone().call(request));
+        let mut checkout = pin!(self.balancer.call(request));
         let outcome = match by(|_| deadline, checkout.as_mut()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(checkout.as_mut().abandon()),
@@ -340,7 +340,7 @@ impl Pool {
         let mut closing = JoinSet::new();
         for peer in self.peers.iter() {
             peer.places.close();
-            let pool = peer.pool();
+            let pool = peer.driver.pool();
             closing.spawn(async move {
                 let closed = timeout(DISCONNECT_LIMIT, pool.disconnect()).await;
                 closed.is_err().then(|| peer.name().to_owned())
