@@ -27,8 +27,8 @@ pub(crate) struct Checkout {
     pub(crate) began: Instant,
     /// When the caller's time is up.
     pub(crate) deadline: Instant,
-    /// Peers that it does not go to. Few checkouts have any.
-    pub(crate) avoid: Vec<Arc<str>>,
+    /// Peers that it does not go to, if there are any.
+    pub(crate) avoid: Option<Arc<[Arc<str>]>>,
 }
 
 #[derive(Clone)]
@@ -52,11 +52,14 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
         let Checkout {
             deadline, avoid, ..
         } = attempt.request;
+        let avoided =
+            avoid.is_some_and(|avoid| avoid.iter().any(|name| **name == *ticket.peer().name()));
         Box::pin(async move {
-            if avoid.iter().any(|name| **name == *ticket.peer().name()) {
+            if avoided {
                 return Err(AttemptError::Avoided);
             }
-            connect(ticket, deadline, others.as_ref()).await
+            let (conn, place) = connect(&ticket, deadline, others.as_ref()).await?;
+            Ok(PeerConn::new(conn, Held::new(place), ticket))
         })
     }
 }
@@ -65,29 +68,22 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
 /// connection. Ends at once if the peer is ejected meanwhile: whoever waits on a lost peer moves on
 /// then.
 async fn connect(
-    ticket: Ticket<Arc<Endpoint>>,
+    ticket: &Ticket<Arc<Endpoint>>,
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
-) -> Result<PeerConn, AttemptError> {
+) -> Result<(Conn, Place), AttemptError> {
     let peer: &Peer = ticket.peer();
-    let opened = {
-        // In place: moved into what waits for it, it would take its room twice.
-        let mut opening = pin!(open(peer, deadline, others));
-        tokio::select! {
-            biased;
-            opened = opening.as_mut() => opened,
-            () = ticket.ejected() => Err(AttemptError::Ejected),
-        }
+    // In place: moved into what waits for it, it would take its room twice.
+    let mut opening = pin!(open(peer, deadline, others));
+    let opened = tokio::select! {
+        biased;
+        opened = opening.as_mut() => opened,
+        () = ticket.ejected() => Err(AttemptError::Ejected),
     };
-    match opened {
-        Ok((conn, place)) => Ok(PeerConn::new(conn, Held::new(place), ticket)),
-        Err(error) => {
-            if let AttemptError::Slow(_) = error {
-                peer.check_now(&ticket);
-            }
-            Err(error)
-        }
+    if let Err(AttemptError::Slow(_)) = opened {
+        peer.check_now(ticket);
     }
+    opened
 }
 
 /// A connection, and the place that it holds.

@@ -75,7 +75,7 @@ impl Pool {
             let checkout = Checkout {
                 began: Instant::now(),
                 deadline,
-                avoid: failed.map(|failed| failed.peer.clone()).collect(),
+                avoid: Some(failed.map(|failed| failed.peer.clone()).collect()),
             };
             let conn = match self.checkout(checkout).await {
                 Ok(conn) => conn,

@@ -194,7 +194,7 @@ impl Pool {
         self.checkout(Checkout {
             began,
             deadline: began + self.options.checkout_timeout,
-            avoid: Vec::new(),
+            avoid: None,
         })
         .await
     }

@@ -108,7 +108,7 @@ impl Pool {
             let checkout = Checkout {
                 began,
                 deadline: deadline.min(began + self.options().checkout_timeout),
-                avoid: avoid.clone(),
+                avoid: Some(avoid.as_slice().into()),
             };
             let conn = match self.checkout(checkout).await {
                 Ok(conn) => conn,
