@@ -13,7 +13,8 @@ type Inner = Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>;
 
 pub(crate) struct Balancer {
     /// Used again and again: a clone that was used before finds its peer at less cost than a new
-    /// one.
+    /// one. It holds on to a peer that was removed, whose connections are closed by then, until it
+    /// is used again.
     kept: Mutex<Inner>,
     /// What who finds that in use makes a clone of. Nobody waits here for another.
     template: Inner,

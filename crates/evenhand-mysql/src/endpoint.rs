@@ -177,10 +177,13 @@ impl Endpoint {
         loop {
             let mut getting = pin!(self.driver.get_conn());
             let may = || {
+                if self.has_idle() {
+                    return true;
+                }
                 let open = self.driver.open();
                 // Of the places taken, one is the caller's, who has no connection yet.
                 let one_may_come = open >= self.places.taken() && looks < PATIENCE;
-                self.has_idle() || (open < self.places.limit() && !one_may_come)
+                open < self.places.limit() && !one_may_come
             };
             match self.driver.begin(getting.as_mut(), may).await {
                 Some(Poll::Ready(conn)) => return conn,

@@ -92,6 +92,7 @@ mod background;
 mod balancer;
 mod check;
 mod classify;
+mod config;
 mod conn;
 mod connector;
 mod databases;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{AllDown, BalanceLayer, Events, Peers, State, Status};
-use evenhand_config::{Address, BalancedDatabase};
-use mysql_async::{Opts, OptsBuilder, TxOpts};
+use mysql_async::{Opts, TxOpts};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tower_layer::Layer;
@@ -68,7 +67,7 @@ impl Pool {
     /// A pool over the named peers, with the default [`PoolOptions`]. Connects to nothing yet.
     ///
     /// A peer is given by whatever makes a [`mysql_async::Opts`]: a URL, an
-    /// [`OptsBuilder`] or an `Opts`. Its pool options hold for each peer: at most `pool_max`
+    /// [`OptsBuilder`](mysql_async::OptsBuilder) or an `Opts`. Its pool options hold for each peer: at most `pool_max`
     /// connections to each are out at a time (100 unless set), and once the pool is used `pool_min`
     /// are kept open to each that is up (10 unless set).
     ///
@@ -137,43 +136,6 @@ impl Pool {
             options,
             background: Background::default(),
         })
-    }
-
-    /// A pool over the peers of a balanced database of a config file, with its check interval and
-    /// the defaults for the rest.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn from_config(database: &BalancedDatabase) -> Result<Self, Error> {
-        Self::from_config_with(database, PoolOptions::default())
-    }
-
-    /// As [`from_config`](Self::from_config), with `options`, whose check interval gives way to
-    /// the file's.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn from_config_with(
-        database: &BalancedDatabase,
-        options: PoolOptions,
-    ) -> Result<Self, Error> {
-        let peers = database
-            .peers
-            .iter()
-            .map(|peer| {
-                let name: Arc<str> = peer.alias.as_str().into();
-                match opts(&peer.address) {
-                    Ok(opts) => Ok((name, opts)),
-                    Err(source) => Err(Error::Options {
-                        peer: name,
-                        source: Box::new(source),
-                    }),
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Self::with_options(peers, options.check_interval(database.check_interval))
     }
 
     /// A connection to a random peer that is up.
@@ -364,26 +326,5 @@ impl fmt::Debug for Pool {
             .field("peers", &self.peers)
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-fn opts(address: &Address) -> Result<Opts, mysql_async::UrlError> {
-    match address {
-        Address::Url(url) => Opts::from_url(url.expose()),
-        Address::Parts {
-            host,
-            port,
-            user,
-            password,
-            name,
-            ..
-        } => Ok(OptsBuilder::default()
-            .ip_or_hostname(host.as_str())
-            .tcp_port(*port)
-            .user(user.as_deref())
-            .pass(password.as_ref().map(|password| password.expose()))
-            .db_name(name.as_deref())
-            .into()),
-        _ => Err(mysql_async::UrlError::Invalid),
     }
 }
