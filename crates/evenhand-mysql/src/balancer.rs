@@ -4,13 +4,12 @@
 //! usual one, uniform picks without a hedge, keeps the balancer's shortest path.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, TryLockError};
 
 use evenhand::{
     Balance, BalanceLayer, Candidates, Cloned, Error, Hedge, LeastInFlight, Peers, Uniform,
     Weighted,
 };
-use tokio::time::timeout_at;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,13 +18,13 @@ use crate::conn::PeerConn;
 use crate::connector::{Checkout, Connector};
 use crate::endpoint::Endpoint;
 use crate::error::AttemptError;
+use crate::limit::by;
 use crate::options::PoolOptions;
 
-#[derive(Clone)]
 pub(crate) enum Balancer {
-    Uniform(Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>),
-    Picked(Balance<Connector, Arc<Endpoint>, ByPhase, Cloned, Picked>),
-    Hedged(Hedge<Connector, Arc<Endpoint>, ByPhase, Cloned, Picked>),
+    Uniform(Kept<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>>),
+    Picked(Kept<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned, Picked>>),
+    Hedged(Kept<Hedge<Connector, Arc<Endpoint>, ByPhase, Cloned, Picked>>),
 }
 
 impl Balancer {
@@ -50,17 +49,14 @@ impl Balancer {
         let picked = Picked(options.spread.pick);
         match options.spread.hedge_after {
             // A connection that is asked for twice does no harm: the one that is not wanted is closed.
-            Some(after) => Self::Hedged(
-                layer
-                    .pick(picked)
-                    .replay(Cloned::idempotent())
-                    .hedge_after(after)
-                    .layer(connector),
-            ),
-            None if picked.0 == evenhand_config::Pick::Uniform => {
-                Self::Uniform(layer.layer(connector))
+            Some(after) => {
+                let layer = layer.pick(picked).replay(Cloned::idempotent());
+                Self::Hedged(Kept::new(layer.hedge_after(after).layer(connector)))
             }
-            None => Self::Picked(layer.pick(picked).layer(connector)),
+            None if picked.0 == evenhand_config::Pick::Uniform => {
+                Self::Uniform(Kept::new(layer.layer(connector)))
+            }
+            None => Self::Picked(Kept::new(layer.pick(picked).layer(connector))),
         }
     }
 
@@ -73,8 +69,8 @@ impl Balancer {
         macro_rules! by_deadline {
             ($balance:expr) => {{
                 let deadline = request.deadline;
-                let mut checkout = pin!($balance.clone().call(request));
-                match timeout_at(deadline, checkout.as_mut()).await {
+                let mut checkout = pin!($balance.call(request));
+                match by(|_| deadline, checkout.as_mut()).await {
                     Ok(outcome) => outcome,
                     Err(_) => Err(checkout.as_mut().abandon()),
                 }
@@ -84,6 +80,33 @@ impl Balancer {
             Self::Uniform(balance) => by_deadline!(balance),
             Self::Picked(balance) => by_deadline!(balance),
             Self::Hedged(hedge) => by_deadline!(hedge),
+        }
+    }
+}
+
+/// A balancer that many tasks call through a shared reference.
+pub(crate) struct Kept<S> {
+    /// Used again and again: a clone that was used before finds its peer at less cost than a new one. It
+    /// holds on to a peer that was removed, whose connections are closed by then, until it is used
+    /// again.
+    kept: Mutex<S>,
+    /// What who finds that in use makes a clone of. Nobody waits here for another.
+    template: S,
+}
+
+impl<S: Service<Checkout> + Clone> Kept<S> {
+    fn new(template: S) -> Self {
+        Self {
+            kept: Mutex::new(template.clone()),
+            template,
+        }
+    }
+
+    fn call(&self, request: Checkout) -> S::Future {
+        match self.kept.try_lock() {
+            Ok(mut kept) => kept.call(request),
+            Err(TryLockError::Poisoned(kept)) => kept.into_inner().call(request),
+            Err(TryLockError::WouldBlock) => self.template.clone().call(request),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::admission::{Held, Place};
 use crate::classify::Phase;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::judge::{Judge, Marks};
+use crate::judge::{Judge, LazyMarks, Marks};
 use crate::one_off;
 use crate::returning::{Returning, Way};
 use crate::transaction::Transaction;
@@ -41,7 +41,7 @@ pub struct PeerConn {
     ticket: Ticket<Arc<Endpoint>>,
     transaction: InTransaction,
     /// What was seen of it, for who tries again.
-    marks: Arc<Marks>,
+    marks: LazyMarks,
     /// The connection still works, but must not be used by anyone else.
     discard: bool,
     /// The latest operation failed, and was judged.
@@ -69,7 +69,7 @@ impl PeerConn {
             held: Some(held),
             ticket,
             transaction: InTransaction::No,
-            marks: Arc::default(),
+            marks: LazyMarks::default(),
             discard: false,
             judged: false,
             home: Weak::new(),
@@ -158,7 +158,7 @@ impl PeerConn {
 
     /// What its guard sees of it, also when it is given away.
     pub(crate) fn marks(&self) -> Arc<Marks> {
-        self.marks.clone()
+        self.marks.get().clone()
     }
 
     pub(crate) fn ticket(&self) -> &Ticket<Arc<Endpoint>> {
@@ -238,7 +238,7 @@ impl Drop for PeerConn {
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         if conn.is_disconnected() {
-            if !self.judged && !self.marks.lost.swap(true, Ordering::AcqRel) {
+            if !self.judged && !self.marks.get().lost.swap(true, Ordering::AcqRel) {
                 // An operation was dropped midway, or rows stopped coming: the statement's own
                 // doing, or the peer's?
                 endpoint.check_now(&self.ticket);

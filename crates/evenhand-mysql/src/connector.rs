@@ -7,13 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenhand::{Attempt, Peers, State, Ticket};
-use tokio::time::{Instant, timeout_at};
+use mysql_async::Conn;
+use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::admission::{Held, Place, Places};
+use crate::admission::{Closed, Held, Place, Places};
 use crate::conn::PeerConn;
 use crate::endpoint::{Endpoint, Peer};
 use crate::error::AttemptError;
+use crate::limit::by;
 
 /// How often a request that waits for a free connection looks whether another peer has one.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
@@ -21,10 +23,12 @@ const LOOK_AROUND: Duration = Duration::from_millis(20);
 /// A request for a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkout {
+    /// When the caller asked for it.
+    pub(crate) began: Instant,
     /// When the caller's time is up.
     pub(crate) deadline: Instant,
-    /// Peers that it does not go to.
-    pub(crate) avoid: Arc<[Arc<str>]>,
+    /// Peers that it does not go to, if there are any.
+    pub(crate) avoid: Option<Arc<[Arc<str>]>>,
 }
 
 #[derive(Clone)]
@@ -45,12 +49,17 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
         let ticket = attempt.ticket();
         // One that comes back has been at the others, and they were of no use.
         let others = (!attempt.comes_back()).then(|| self.peers.clone());
-        let Checkout { deadline, avoid } = attempt.request;
+        let Checkout {
+            deadline, avoid, ..
+        } = attempt.request;
+        let avoided =
+            avoid.is_some_and(|avoid| avoid.iter().any(|name| **name == *ticket.peer().name()));
         Box::pin(async move {
-            if avoid.iter().any(|name| **name == *ticket.peer().name()) {
+            if avoided {
                 return Err(AttemptError::Avoided);
             }
-            connect(ticket, deadline, others.as_ref()).await
+            let (conn, place) = connect(&ticket, deadline, others.as_ref()).await?;
+            Ok(PeerConn::new(conn, Held::new(place), ticket))
         })
     }
 }
@@ -59,34 +68,37 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
 /// connection. Ends at once if the peer is ejected meanwhile: whoever waits on a lost peer moves on
 /// then.
 async fn connect(
-    ticket: Ticket<Arc<Endpoint>>,
+    ticket: &Ticket<Arc<Endpoint>>,
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
-) -> Result<PeerConn, AttemptError> {
+) -> Result<(Conn, Place), AttemptError> {
     let peer: &Peer = ticket.peer();
-    let opening = async {
-        let place = turn(peer, &peer.places, deadline, others).await?;
-        // The attempt's time limit is of the login, not of the wait for a turn at it.
-        let _login = match peer.has_idle() {
-            true => None,
-            false => Some(turn(peer, &peer.logins, deadline, others).await?),
-        };
-        Ok((peer.connect(deadline).await?, place))
-    };
+    // In place: moved into what waits for it, it would take its room twice.
+    let mut opening = pin!(open(peer, deadline, others));
     let opened = tokio::select! {
         biased;
-        opened = opening => opened,
+        opened = opening.as_mut() => opened,
         () = ticket.ejected() => Err(AttemptError::Ejected),
     };
-    match opened {
-        Ok((conn, place)) => Ok(PeerConn::new(conn, Held::new(place), ticket)),
-        Err(error) => {
-            if let AttemptError::Slow(_) = error {
-                peer.check_now(&ticket);
-            }
-            Err(error)
-        }
+    if let Err(AttemptError::Slow(_)) = opened {
+        peer.check_now(ticket);
     }
+    opened
+}
+
+/// A connection, and the place that it holds.
+async fn open(
+    peer: &Peer,
+    deadline: Instant,
+    others: Option<&Peers<Arc<Endpoint>>>,
+) -> Result<(Conn, Place), AttemptError> {
+    let place = turn(peer, &peer.places, deadline, others).await?;
+    // The attempt's time limit is of the login, not of the wait for a turn at it.
+    let _login = match peer.has_idle() {
+        true => None,
+        false => Some(turn(peer, &peer.logins, deadline, others).await?),
+    };
+    Ok((peer.connect(deadline).await?, place))
 }
 
 /// A turn at what only so many may have at a time. Where all are taken, the request goes to one of
@@ -97,17 +109,19 @@ async fn turn(
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
 ) -> Result<Place, AttemptError> {
+    if let Some(place) = turns.try_take() {
+        return Ok(place);
+    }
     // One wait, however often it looks around: its turn comes by when it came.
     let mut taking = pin!(turns.take());
+    let look_around = |began| match others {
+        Some(_) => deadline.min(began + LOOK_AROUND),
+        None => deadline,
+    };
     loop {
-        let look_around = match others {
-            Some(_) => deadline.min(Instant::now() + LOOK_AROUND),
-            None => deadline,
-        };
-        // At once, if there is one: the place is asked for before the clock.
-        match timeout_at(look_around, taking.as_mut()).await {
+        match by(look_around, taking.as_mut()).await {
             Ok(Ok(place)) => return Ok(place),
-            Ok(Err(_)) => return Err(AttemptError::Disconnected),
+            Ok(Err(Closed)) => return Err(AttemptError::Disconnected),
             Err(_) if Instant::now() >= deadline => {
                 return Err(AttemptError::NoFreeConnection(peer.usage(peer)));
             }

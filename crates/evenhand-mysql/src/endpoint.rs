@@ -1,11 +1,9 @@
 //! One peer: where it is, and this client's connections to it.
 //!
-//! A `mysql_async::Pool` keeps the idle connections, and ends those that have been idle or alive
-//! too long. Who may have one is decided above it (see `admission`).
+//! Who may have one of the [driver's](crate::driver) is decided above it (see `admission`).
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -14,11 +12,13 @@ use std::time::Duration;
 use evenhand::{PeerVerdict, Ticket, Verdict};
 use mysql_async::{Conn, Opts};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::admission::Places;
 use crate::check::Check;
+use crate::driver::Driver;
 use crate::error::{AttemptError, Error};
+use crate::limit::by;
 use crate::lost::Silence;
 use crate::options::PoolOptions;
 use crate::tame::{counted, tame};
@@ -29,12 +29,6 @@ const CHECK_SPACING: Duration = Duration::from_secs(1);
 
 /// So many logins to one peer are under way at a time.
 const LOGINS: usize = 16;
-
-/// How long a closed pool's connections are given to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(5);
-
-/// How often the driver is asked whether a pool is closed.
-const CLOSE_LOOK: Duration = Duration::from_millis(50);
 
 /// How often, and then at what intervals, who waits for room looks for it.
 const YIELDS: u32 = 16;
@@ -48,8 +42,8 @@ pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
 
 pub(crate) struct Endpoint {
     opts: Opts,
-    /// As `opts`, for connections that are counted in `opened`.
-    pooled: Opts,
+    /// The connections themselves; those that are opened there are counted in `opened`.
+    pub(crate) driver: Driver,
     opened: Arc<AtomicU64>,
     /// Connections are reset when they are returned.
     reset: bool,
@@ -57,9 +51,6 @@ pub(crate) struct Endpoint {
     pub(crate) places: Places,
     /// How many connections are kept open while the peer is up.
     min: usize,
-    pool: Mutex<mysql_async::Pool>,
-    /// Passed by who takes a connection from the pool, so that no two open the same last one.
-    door: Mutex<()>,
     /// One login or one clean-up may take this long.
     pub(crate) attempt_timeout: Duration,
     /// Whether it is ready for work, and what its errors say.
@@ -88,12 +79,9 @@ impl Endpoint {
         let (constraints, reset) = (pool_opts.constraints(), pool_opts.reset_connection());
         let opts = tame(opts, options);
         let opened = Arc::<AtomicU64>::default();
-        let pooled = counted(&opts, opened.clone());
         Self {
-            pool: Mutex::new(mysql_async::Pool::new(pooled.clone())),
-            door: Mutex::new(()),
+            driver: Driver::new(counted(&opts, opened.clone())),
             opts,
-            pooled,
             opened,
             reset,
             places: Places::new(constraints.max()),
@@ -145,26 +133,12 @@ impl Endpoint {
 
     /// Whether there is an idle connection, as far as can be told.
     pub(crate) fn has_idle(&self) -> bool {
-        self.idle() > 0
-    }
-
-    fn idle(&self) -> usize {
-        let metrics = self.pool().metrics();
-        metrics.connections_in_pool.load(Ordering::Relaxed)
+        self.driver.idle() > 0
     }
 
     /// How many connections are missing to what is to be kept open.
     pub(crate) fn missing(&self) -> usize {
-        self.min.saturating_sub(self.open_now())
-    }
-
-    /// How many connections came to grief so far where only the driver saw it: lost or cut short
-    /// in use, or failed while they were cleaned up.
-    pub(crate) fn losses(&self) -> usize {
-        let metrics = self.pool().metrics();
-        let lost = &metrics.discarded_unestablished_connection;
-        let unclean = &metrics.discarded_error_during_cleanup;
-        lost.load(Ordering::Relaxed) + unclean.load(Ordering::Relaxed)
+        self.min.saturating_sub(self.driver.open())
     }
 
     /// How much of the peer is in use.
@@ -174,7 +148,7 @@ impl Endpoint {
             state: peer.state(),
             in_use: self.places.taken(),
             limit: self.places.limit(),
-            idle: self.idle(),
+            idle: self.driver.idle(),
             opened: self.opened.load(Ordering::Relaxed),
             waiting: self.places.waiting() + self.logins.waiting(),
         }
@@ -182,18 +156,17 @@ impl Endpoint {
 
     /// A connection, idle or new, in the time that one attempt has, and by the deadline.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
-        let start = Instant::now();
-        let own_end = start + self.attempt_timeout;
-        match timeout_at(own_end.min(deadline), self.take()).await {
+        let limit = self.attempt_timeout;
+        match by(|began| deadline.min(began + limit), pin!(self.take())).await {
             Ok(Ok(conn)) => {
                 self.note_heard();
                 Ok(conn)
             }
             Ok(Err(error)) => Err(AttemptError::Connect(error)),
             // Cut short by the caller: it says nothing of the peer.
-            Err(_) if deadline < own_end => Err(AttemptError::OutOfTime),
-            Err(_) if self.was_heard_since(start) => Err(AttemptError::Slow(self.attempt_timeout)),
-            Err(_) => Err(AttemptError::TimedOut(self.attempt_timeout)),
+            Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
+            Err(cut) if self.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
+            Err(_) => Err(AttemptError::TimedOut(limit)),
         }
     }
 
@@ -207,43 +180,25 @@ impl Endpoint {
     async fn take(&self) -> mysql_async::Result<Conn> {
         let mut looks: u32 = 0;
         loop {
-            let pool = self.pool();
-            let mut getting = pin!(pool.get_conn());
+            let mut getting = pin!(self.driver.get_conn());
             let may = || {
-                let open = self.open_now();
+                if self.has_idle() {
+                    return true;
+                }
+                let open = self.driver.open();
                 // Of the places taken, one is the caller's, who has no connection yet.
                 let one_may_come = open >= self.places.taken() && looks < PATIENCE;
-                self.has_idle() || (open < self.places.limit() && !one_may_come)
+                open < self.places.limit() && !one_may_come
             };
-            match self.begin(getting.as_mut(), may).await {
+            match self.driver.begin(getting.as_mut(), may).await {
                 Some(Poll::Ready(conn)) => return conn,
                 Some(Poll::Pending) => return getting.await,
                 None if looks < YIELDS => tokio::task::yield_now().await,
-                None => sleep(LOOK).await,
+                // Boxed, as it is seldom needed and would make every checkout larger.
+                None => Box::pin(sleep(LOOK)).await,
             }
             looks += 1;
         }
-    }
-
-    /// Polls what gets a connection from the driver's pool for the first time, if it `may`: that
-    /// takes an idle one or begins to open one, and what was true before is true until then. After
-    /// that it waits for the peer alone.
-    pub(crate) async fn begin<F: Future>(
-        &self,
-        mut getting: Pin<&mut F>,
-        may: impl Fn() -> bool,
-    ) -> Option<Poll<F::Output>> {
-        poll_fn(|cx| {
-            let _one_at_a_time = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-            Poll::Ready(may().then(|| getting.as_mut().poll(cx)))
-        })
-        .await
-    }
-
-    /// How many connections are open or being opened, but for those of a pool that was purged.
-    fn open_now(&self) -> usize {
-        let metrics = self.pool().metrics();
-        metrics.connection_count.load(Ordering::Relaxed)
     }
 
     /// The peer has answered something.
@@ -276,28 +231,6 @@ impl Endpoint {
 
     pub(crate) fn resets(&self) -> bool {
         self.reset
-    }
-
-    pub(crate) fn pool(&self) -> mysql_async::Pool {
-        self.pool
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Closes the idle connections. Those in use go on, and are closed when they are returned.
-    ///
-    /// The pool is replaced by a fresh one, which connects to nothing until it is asked; the old
-    /// one is told to disconnect with a time limit, as it would wait for ever for a silent peer.
-    pub(crate) fn purge(&self) {
-        let fresh = mysql_async::Pool::new(self.pooled.clone());
-        let old = std::mem::replace(
-            &mut *self.pool.lock().unwrap_or_else(PoisonError::into_inner),
-            fresh,
-        );
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(timeout(GOODBYE, close(old)));
-        }
     }
 
     /// Checks the peer now, in the background, and tells the ticket what came of it: after an
@@ -341,17 +274,6 @@ impl Endpoint {
     fn note_checked(&self) {
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
-}
-
-/// Closes the driver's pool: resolves when all its connections are closed.
-///
-/// The driver overlooks the end of the last one if that was being opened and is given up while it
-/// disconnects. Whenever it is asked again it looks again.
-pub(crate) async fn close(pool: mysql_async::Pool) {
-    while timeout(CLOSE_LOOK, pool.clone().disconnect())
-        .await
-        .is_err()
-    {}
 }
 
 /// The right to check, given back on drop so that a check that is cut short blocks no other.

@@ -4,7 +4,6 @@
 //! down must not be taken round all of them again and again.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -73,8 +72,12 @@ impl Pool {
             let failed = tries
                 .iter()
                 .filter(|failed| !matches!(failed.cause, AttemptError::Ejected));
-            let avoid: Arc<[Arc<str>]> = failed.map(|failed| failed.peer.clone()).collect();
-            let conn = match self.checkout(Checkout { deadline, avoid }).await {
+            let checkout = Checkout {
+                began: Instant::now(),
+                deadline,
+                avoid: Some(failed.map(|failed| failed.peer.clone()).collect()),
+            };
+            let conn = match self.checkout(checkout).await {
                 Ok(conn) => conn,
                 Err(Error::Disconnected) => return Err(Error::Disconnected.into()),
                 // Nothing was tried: the plain error says it all.

@@ -1,8 +1,8 @@
 //! What a statement's outcome says: of the peer to the balancer, of the connection to its guard,
 //! and of the work to who does it again. A statement that waits on a lost peer is ended here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use evenhand::Ticket;
 use mysql_async::Error;
@@ -47,6 +47,24 @@ impl Marks {
     }
 }
 
+/// [`Marks`] that are made when there is something to mark, or somebody wants to see them. Until
+/// then there is nothing to be seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LazyMarks(OnceLock<Arc<Marks>>);
+
+impl LazyMarks {
+    pub(crate) fn get(&self) -> &Arc<Marks> {
+        self.0.get_or_init(Arc::default)
+    }
+
+    /// What was seen of the statement before does not count for the next.
+    fn begin_statement(&self) {
+        if let Some(marks) = self.0.get() {
+            marks.restart.store(false, Ordering::Release);
+        }
+    }
+}
+
 /// What a statement that is sent as text is. Only a plain `COMMIT` is told apart.
 pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
     let query = query.as_query();
@@ -61,7 +79,7 @@ pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
 /// Judges one operation.
 pub(crate) struct Judge<'a> {
     pub(crate) ticket: &'a Ticket<Arc<Endpoint>>,
-    pub(crate) marks: &'a Marks,
+    pub(crate) marks: &'a LazyMarks,
     pub(crate) discard: &'a mut bool,
     pub(crate) judged: &'a mut bool,
 }
@@ -75,9 +93,9 @@ impl Judge<'_> {
     ) -> mysql_async::Result<T> {
         // It stays so if the operation is dropped midway.
         *self.judged = false;
-        self.marks.restart.store(false, Ordering::Release);
+        self.marks.begin_statement();
         if phase == Phase::Commit {
-            self.marks.commit_sent.store(true, Ordering::Release);
+            self.marks.get().commit_sent.store(true, Ordering::Release);
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let outcome = if endpoint.end_on_lost_peer {
@@ -105,10 +123,10 @@ impl Judge<'_> {
         *self.judged = true;
         *self.discard |= judged.discard;
         if judged.goes_elsewhere() {
-            self.marks.lost.store(true, Ordering::Release);
+            self.marks.get().lost.store(true, Ordering::Release);
         }
         if asks_for_restart(&error) {
-            self.marks.restart.store(true, Ordering::Release);
+            self.marks.get().restart.store(true, Ordering::Release);
         }
         self.ticket.report(judged.verdict);
         if judged.check_now {
@@ -134,7 +152,7 @@ impl Judge<'_> {
         if phase == Phase::Commit {
             return self.outcome_unknown(error);
         }
-        self.marks.lost.store(true, Ordering::Release);
+        self.marks.get().lost.store(true, Ordering::Release);
         error
     }
 

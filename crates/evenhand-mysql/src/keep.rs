@@ -120,13 +120,13 @@ async fn open_missing(peer: &Peer, in_all: Option<&Places>) -> Result<(), Failed
 /// pool opens one only if it has none: so they are taken out, and given back as soon as it
 /// has begun.
 async fn open_one(endpoint: &Endpoint) -> mysql_async::Result<Option<Conn>> {
-    let pool = endpoint.pool();
+    let pool = endpoint.driver.pool();
     let mut idle = Vec::new();
     loop {
         let mut next = pin!(pool.get_conn());
         // An idle one is there at the first poll.
         let missing = || endpoint.missing() > 0;
-        match endpoint.begin(next.as_mut(), missing).await {
+        match endpoint.driver.begin(next.as_mut(), missing).await {
             None => return Ok(None),
             Some(Poll::Ready(conn)) => idle.push(conn?),
             Some(Poll::Pending) => {

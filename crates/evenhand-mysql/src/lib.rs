@@ -17,8 +17,8 @@
 //! | `options` | [`PoolOptions`]: how long things may take, and how many there may be; every default in one table |
 //! | `error`, `url` | [`Error`], [`AttemptError`]; [`UrlError`] and what it judges |
 //! | `classify` | what an error says of its peer, by phase, code and message: [`Classifier`] |
-//! | `admission` | who may have one of so many, first come first served |
-//! | `endpoint`, `tame` | one peer's connections; the driver's options as this crate needs them |
+//! | `admission`, `limit` | who may have one of so many, first come first served; time limits |
+//! | `endpoint`, `driver`, `tame` | one peer's connections; the driver's pool of them, and its options as this crate needs them |
 //! | `connector`, `idempotent` | one attempt at a checkout; one try of idempotent work |
 //! | `balancer`, `spread` | the balancer, as the options ask for it; how checkouts are spread |
 //! | `configured` | pools of a config file's databases |
@@ -101,6 +101,7 @@ mod connector;
 mod databases;
 #[cfg(test)]
 mod defaults;
+mod driver;
 mod endpoint;
 mod error;
 mod idempotent;
@@ -108,6 +109,7 @@ mod inspect;
 mod jitter;
 mod judge;
 mod keep;
+mod limit;
 mod lost;
 mod one_off;
 mod open;

@@ -107,12 +107,12 @@ fn watch(ticket: Ticket<Arc<Endpoint>>) {
     let Some(mut turn) = Watching::take(endpoint.clone()) else {
         return;
     };
-    let mut losses = endpoint.losses();
+    let mut losses = endpoint.driver.losses();
     runtime.spawn(async move {
         loop {
             while !ticket.is_stale() && endpoint.had_one_off_within(endpoint.attempt_timeout) {
                 sleep(LOOK).await;
-                let now = endpoint.losses();
+                let now = endpoint.driver.losses();
                 if now != losses {
                     losses = now;
                     endpoint.check_now(&ticket);

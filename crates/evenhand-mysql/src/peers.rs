@@ -131,7 +131,7 @@ impl PeersHandle {
         before
             .iter()
             .filter(|peer| !stays(peer))
-            .for_each(|peer| peer.purge());
+            .for_each(|peer| peer.driver.purge());
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl PeersHandle {
         let removed = self.peers.iter().find(|peer| peer.name() == name);
         self.peers.remove(name)?;
         if let Some(peer) = removed {
-            peer.purge();
+            peer.driver.purge();
         }
         Ok(())
     }

@@ -1,23 +1,26 @@
 //! A pool of connections over several equal peers.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{Events, Peers, State, Status};
 use mysql_async::{Opts, TxOpts};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::admission::{Closed, Places};
 use crate::background::Background;
 use crate::balancer::Balancer;
 use crate::conn::PeerConn;
 use crate::connector::Checkout;
-use crate::endpoint::{Endpoint, Peer, close};
+use crate::driver::close;
+use crate::endpoint::{Endpoint, Peer};
 use crate::error::{AttemptError, Error};
 use crate::inspect::inspect;
 use crate::keep::keep_min_open;
+use crate::limit::by;
 use crate::options::PoolOptions;
 use crate::peers::PeersHandle;
 use crate::purge::purge_what_leaves;
@@ -54,7 +57,7 @@ const DISCONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Pool {
     peers: Peers<Arc<Endpoint>>,
-    balancer: Balancer,
+    balancer: Arc<Balancer>,
     options: PoolOptions,
     /// Places for connections to all peers together, if they are limited.
     in_all: Option<Arc<Places>>,
@@ -65,7 +68,7 @@ impl Pool {
     /// A pool over the named peers, with the default [`PoolOptions`]. Connects to nothing yet.
     ///
     /// A peer is given by whatever makes a [`mysql_async::Opts`]: a URL, an
-    /// [`mysql_async::OptsBuilder`] or an `Opts`. Its pool options hold for each peer: at most `pool_max`
+    /// [`OptsBuilder`](mysql_async::OptsBuilder) or an `Opts`. Its pool options hold for each peer: at most `pool_max`
     /// connections to each are out at a time (100 unless set), and once the pool is used `pool_min`
     /// are kept open to each that is up (10 unless set).
     ///
@@ -110,7 +113,7 @@ impl Pool {
         let balancer = Balancer::new(&peers, &options);
         Ok(Self {
             peers,
-            balancer,
+            balancer: Arc::new(balancer),
             in_all: options
                 .max_connections
                 .map(|limit| Arc::new(Places::new(limit))),
@@ -133,9 +136,13 @@ impl Pool {
     ///
     /// Cancel-safe: a checkout that is dropped leaves nothing behind.
     pub async fn get_conn(&self) -> Result<PeerConn, Error> {
-        let deadline = Instant::now() + self.options.checkout_timeout;
-        let avoid = Arc::default();
-        self.checkout(Checkout { deadline, avoid }).await
+        let began = Instant::now();
+        self.checkout(Checkout {
+            began,
+            deadline: began + self.options.checkout_timeout,
+            avoid: None,
+        })
+        .await
     }
 
     /// A connection, by the deadline.
@@ -148,14 +155,14 @@ impl Pool {
                 tokio::join!(purge, keep);
             }
         });
-        let (start, deadline) = (Instant::now(), request.deadline);
+        let (began, deadline) = (request.began, request.deadline);
         // Before the peer is picked, so that nobody waits for it with a peer in hand.
         let in_all = match self.in_all.as_ref().map(|in_all| in_all.take()) {
             None => None,
-            Some(taking) => match timeout_at(deadline, taking).await {
+            Some(taking) => match by(|_| deadline, pin!(taking)).await {
                 Ok(Ok(place)) => Some(place),
                 Ok(Err(Closed)) => return Err(Error::Disconnected),
-                Err(_) => return Err(self.full(start, None)),
+                Err(_) => return Err(self.full(began, None)),
             },
         };
         match self.balancer.checkout(request).await {
@@ -165,9 +172,9 @@ impl Pool {
             }
             Err(source) => Err(match source.cause() {
                 Some(AttemptError::Disconnected) => Error::Disconnected,
-                cause if self.is_full(cause) => self.full(start, Some(source)),
+                cause if self.is_full(cause) => self.full(began, Some(source)),
                 _ => Error::Checkout {
-                    waited: start.elapsed(),
+                    waited: began.elapsed(),
                     source,
                 },
             }),
@@ -188,9 +195,9 @@ impl Pool {
         }
     }
 
-    fn full(&self, start: Instant, source: Option<evenhand::Error<AttemptError>>) -> Error {
+    fn full(&self, began: Instant, source: Option<evenhand::Error<AttemptError>>) -> Error {
         Error::Full {
-            waited: start.elapsed(),
+            waited: began.elapsed(),
             usage: self.usage(),
             source: source.map(Box::new),
         }
@@ -292,7 +299,7 @@ impl Pool {
         let mut closing = JoinSet::new();
         for peer in self.peers.iter() {
             peer.places.close();
-            let pool = peer.pool();
+            let pool = peer.driver.pool();
             closing.spawn(async move {
                 let closed = timeout(DISCONNECT_LIMIT, close(pool)).await;
                 closed.is_err().then(|| peer.name().to_owned())

@@ -20,14 +20,14 @@ pub(crate) async fn purge_what_leaves(mut events: Events, peers: Peers<Arc<Endpo
                 if leaves {
                     let gone = |name: &str| *name == *event.peer;
                     let left = peers.iter().filter(|peer| gone(peer.name()));
-                    left.for_each(|peer| peer.purge());
+                    left.for_each(|peer| peer.driver.purge());
                 }
             }
             Ok(None) => return,
             // Some event may have been missed: what is out now is purged (again).
             Err(_) => {
                 let out = peers.iter().filter(|peer| peer.state() != State::Up);
-                out.for_each(|peer| peer.purge());
+                out.for_each(|peer| peer.driver.purge());
             }
         }
     }

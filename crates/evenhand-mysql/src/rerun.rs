@@ -104,10 +104,11 @@ impl Pool {
             Err(mysql_async::Error::from(error).into())
         };
         loop {
-            let checkout_by = deadline.min(Instant::now() + self.options().checkout_timeout);
+            let began = Instant::now();
             let checkout = Checkout {
-                deadline: checkout_by,
-                avoid: avoid.as_slice().into(),
+                began,
+                deadline: deadline.min(began + self.options().checkout_timeout),
+                avoid: Some(avoid.as_slice().into()),
             };
             let conn = match self.checkout(checkout).await {
                 Ok(conn) => conn,
