@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::pool::Pool;
 use crate::report::Report;
-use crate::router::Router;
 
 /// The balanced databases of a config file, each a [`Pool`] of its own: own peers, own settings,
 /// own state. A peer that stands in two of them is two peers: what one pool learns of it the other
@@ -95,12 +94,6 @@ impl Databases {
             .iter()
             .map(|(alias, database)| (alias.clone(), database.pool.clone()));
         pools.collect::<Vec<_>>().into_iter()
-    }
-
-    /// A tower service that gives each request a connection to the database that `route` reads from
-    /// it.
-    pub fn route<F>(&self, route: F) -> Router<F> {
-        Router::new(self.clone(), route)
     }
 
     /// Makes the databases what `config` says, and tells which have changed. Where one is not valid,

@@ -41,9 +41,12 @@ pub struct Router<F> {
     route: F,
 }
 
-impl<F> Router<F> {
-    pub(crate) fn new(databases: Databases, route: F) -> Self {
-        Self { databases, route }
+impl Databases {
+    /// A tower service that gives each request a connection to the database that `route` reads from
+    /// it.
+    pub fn route<F>(&self, route: F) -> Router<F> {
+        let databases = self.clone();
+        Router { databases, route }
     }
 }
 

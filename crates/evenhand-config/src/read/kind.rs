@@ -3,13 +3,12 @@
 //! In TOML its keys tell, in Django's dictionary its engine does. So these rules look at keys only,
 //! never at values, and they all stand here, since what is right for one key depends on the others.
 
-use super::Note;
 use super::context::Context;
 use super::unknown::{self, Where};
 use crate::keys::{self, Key, Scope};
 use crate::problem::Finding;
 use crate::tree::django::Engine;
-use crate::tree::{Item, Table};
+use crate::tree::{Item, Note, Table};
 
 /// What a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

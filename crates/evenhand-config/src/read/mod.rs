@@ -49,8 +49,7 @@ use self::unknown::Where;
 use crate::plan::{BalancedDatabase, Config, DEFAULT_CHECK_INTERVAL, Peer, Settings};
 use crate::problem::Problems;
 use crate::sources::Sources;
-use crate::tree::django::Engine;
-use crate::tree::{Dialect, Item, Place, Table, django, json, toml, variables};
+use crate::tree::{Dialect, Document, Item, Place, Table, django, json, toml, variables};
 
 /// What a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,20 +57,6 @@ pub(crate) enum Format {
     Toml,
     /// JSON with Django's keys.
     Django,
-}
-
-/// A document whose names are ours.
-pub(crate) struct Document {
-    pub(crate) root: Item,
-    /// What Django's dictionary says of each database; empty where the keys tell.
-    pub(crate) notes: BTreeMap<String, Note>,
-}
-
-/// What Django's dictionary says of a database beside its keys.
-pub(crate) struct Note {
-    pub(crate) engine: Engine,
-    /// Keys that were probably meant by others, which have been reported.
-    pub(crate) guesses: Vec<&'static str>,
 }
 
 /// The peers and the balanced databases of a file.

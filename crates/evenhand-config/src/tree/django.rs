@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Data, Item, Table, options};
+use super::{Data, Document, Item, Note, Table, options};
 use crate::keys;
 use crate::problem::Finding;
 use crate::read::name;
 use crate::read::report::Report;
-use crate::read::{Document, Note};
 use crate::suggest::nearest;
 
 /// What Django's `ENGINE` says a database is.

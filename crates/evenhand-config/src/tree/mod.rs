@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::django::Engine;
+
 /// How a file spells its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -64,6 +66,20 @@ pub(crate) enum Data {
     Datetime,
     Array(Vec<Item>),
     Table(Table),
+}
+
+/// A document whose names are ours.
+pub(crate) struct Document {
+    pub(crate) root: Item,
+    /// What Django's dictionary says of each database; empty where the keys tell.
+    pub(crate) notes: BTreeMap<String, Note>,
+}
+
+/// What Django's dictionary says of a database beside its keys.
+pub(crate) struct Note {
+    pub(crate) engine: Engine,
+    /// Keys that were probably meant by others, which have been reported.
+    pub(crate) guesses: Vec<&'static str>,
 }
 
 /// Values by key.
