@@ -21,10 +21,12 @@ mod common;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::{quick, up};
 use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::EventKind;
+use evenhand_mysql::evenhand_config::{Config, Sources};
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
 use evenhand_testkit::MariaDb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,9 +74,8 @@ fn trusting(file: PathBuf) -> SslOpts {
     SslOpts::default().with_root_certs(vec![file.into()])
 }
 
-/// Rows: tls-certificate (MariaDB)
-#[tokio::test]
-async fn a_certificate_that_does_not_hold_sends_the_checkout_to_one_other_peer() {
+/// Two servers with the certificate of `db.example`, and the folder that they have it from.
+async fn for_db_example() -> (tempfile::TempDir, Vec<MariaDb>) {
     let folder = tempfile::tempdir().unwrap();
     // The server may be another user.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -84,7 +85,14 @@ async fn a_certificate_that_does_not_hold_sends_the_checkout_to_one_other_peer()
         fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
         format!("--{option}={}", copy.display())
     };
-    let servers = servers(vec![arg("ssl-cert", "cert.pem"), arg("ssl-key", "key.pem")]).await;
+    let args = vec![arg("ssl-cert", "cert.pem"), arg("ssl-key", "key.pem")];
+    (folder, servers(args).await)
+}
+
+/// Rows: tls-certificate (MariaDB)
+#[tokio::test]
+async fn a_certificate_that_does_not_hold_sends_the_checkout_to_one_other_peer() {
+    let (_folder, servers) = for_db_example().await;
     let urls: Vec<String> = servers.iter().map(MariaDb::url).collect();
     let urls = || urls.iter().map(String::as_str);
 
@@ -161,4 +169,35 @@ async fn listener(bytes: &'static [u8]) -> String {
         }
     });
     format!("mysql://root@{addr}/test")
+}
+
+/// What a config file says of TLS, and what a check of the peers says of it then.
+#[tokio::test]
+async fn a_config_files_tls_is_the_pools() {
+    let (_folder, servers) = for_db_example().await;
+    let sources = Sources::none().files_in(Path::new(&file("")));
+    let mut checked = Vec::new();
+    for tls in [
+        "tls_ca = 'cert.pem'\ntls_host_name = 'db.example'",
+        "tls_ca = 'cert.pem'",
+        "tls = true",
+        "tls = false",
+    ] {
+        let text = format!(
+            "[databases.db0]\nhost = '127.0.0.1'\nport = {}\nuser = 'root'\n{tls}\n\
+             [databases.d]\npeers = ['db0']",
+            servers[0].port()
+        );
+        let config = Config::parse_with(&text, "evenhand.toml", &sources);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        let pool = Pool::from_config(config.balanced("d").unwrap()).unwrap();
+        let report = pool.check(Duration::from_secs(10)).await.remove(0);
+        let encrypted = report
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.tls.is_some());
+        checked.push((report.is_online(), encrypted));
+    }
+    let expected = [(true, true), (false, false), (false, false), (true, false)];
+    assert_eq!(checked, expected);
 }
