@@ -201,10 +201,9 @@ async fn an_idle_peer_that_is_lost_is_found_before_a_caller_finds_it() {
         checks(&fakes[0], 2).await;
         checks(&fakes[1], 2).await;
         fakes[0].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
-        let before = fakes[0].accepted();
         until("it is out", || states(&pool)[0] == State::Ejected).await;
-        let asked = fakes[0].accepted() - before;
-        assert!((needs..=needs + 1).contains(&asked), "{asked} of {needs}");
+        let failed = fakes[0].refused_logins();
+        assert!((needs..=needs + 1).contains(&failed), "{failed} of {needs}");
         assert_eq!(states(&pool)[1], State::Up);
     }
 }
@@ -263,7 +262,9 @@ async fn so_many_probes_in_a_row_bring_a_peer_back() {
     let before = fakes[0].logins();
     fakes[0].clear_fault();
     until("it is back", || up(&pool) == 1).await;
-    assert_eq!(fakes[0].logins() - before, 3);
+    // The next check of a peer that is up may have been made since.
+    let probes = fakes[0].logins() - before;
+    assert!((3..=4).contains(&probes), "{probes}");
 }
 
 #[tokio::test]

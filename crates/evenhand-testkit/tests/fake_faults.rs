@@ -191,7 +191,7 @@ async fn err_at_login_has_one() {
     let wanted = (1040, "08004".to_owned(), "Too many connections".to_owned());
     assert_eq!(server_error(connect(&fake).await), wanted);
     held.ping().await.unwrap();
-    assert_eq!(fake.logins(), 1);
+    assert_eq!((fake.logins(), fake.refused_logins()), (1, 1));
     until("it was closed", || fake.connections() == 1).await;
 }
 

@@ -297,6 +297,12 @@ impl FakeMySql {
         self.server.logins.load(Ordering::Relaxed)
     }
 
+    /// How many logins were ever refused, by [`Fault::ErrAtLogin`] or for what the client sent,
+    /// changes of user included.
+    pub fn refused_logins(&self) -> u64 {
+        self.server.refused_logins.load(Ordering::Relaxed)
+    }
+
     /// How many queries and prepared executions were ever sent, those that failed or were never
     /// answered included, and the driver's own settings query after a login left out.
     pub fn queries(&self) -> u64 {

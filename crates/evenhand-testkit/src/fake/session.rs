@@ -210,6 +210,7 @@ impl Session<'_> {
                 Ok(Next::Close)
             }
             (_, Asked::Login { accepted: false }) => {
+                self.server.refused_logins.fetch_add(1, Ordering::Relaxed);
                 self.wire.send().await?;
                 Ok(Next::Close)
             }
