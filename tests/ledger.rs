@@ -19,7 +19,7 @@ use evenhand_tests::{states, until};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 /// So many more writes of each kind are waited for before something else happens.
 const ENOUGH: usize = 100;
 

@@ -14,7 +14,7 @@ use crate::{process, sql};
 /// How often a state is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a node may take to reach a state.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Where the nodes of a cluster find each other.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl GaleraNode {
     /// two nodes the other one has lost its quorum then, too.
     ///
     /// # Errors
-    /// If it does not answer, or does not notice within 30 seconds.
+    /// If it does not answer, or does not notice within 120 seconds.
     pub fn isolate(&self) -> Result<(), GaleraError> {
         self.execute("SET GLOBAL wsrep_provider_options='gmcast.isolate=1'")?;
         self.wait("outside the primary component", LIMIT, |status| {
@@ -177,7 +177,7 @@ impl GaleraNode {
     /// three seconds.
     ///
     /// # Errors
-    /// If it does not answer, or is not synced within 30 seconds.
+    /// If it does not answer, or is not synced within 120 seconds.
     pub fn rejoin(&self) -> Result<(), GaleraError> {
         self.execute("SET GLOBAL wsrep_provider_options='gmcast.isolate=0'")?;
         self.wait_synced(LIMIT)
@@ -197,7 +197,7 @@ impl GaleraNode {
     /// state is 2 then, and everything works. Waits until it is synced again when switched off.
     ///
     /// # Errors
-    /// If it does not answer, or is not synced again within 30 seconds.
+    /// If it does not answer, or is not synced again within 120 seconds.
     pub fn desync(&self, desync: bool) -> Result<(), GaleraError> {
         if desync {
             self.execute("SET GLOBAL wsrep_desync=ON")
@@ -211,7 +211,7 @@ impl GaleraNode {
     /// until this node takes work.
     ///
     /// # Errors
-    /// If it does not answer, or is not synced within 30 seconds.
+    /// If it does not answer, or is not synced within 120 seconds.
     pub fn bootstrap(&self) -> Result<(), GaleraError> {
         self.execute("SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'")?;
         self.wait_synced(LIMIT)

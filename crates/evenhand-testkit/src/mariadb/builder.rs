@@ -27,7 +27,7 @@ impl MariaDbBuilder {
         self
     }
 
-    /// Starts a server and waits until it answers, for 30 seconds at most.
+    /// Starts a server and waits until it answers, for 120 seconds at most.
     ///
     /// # Errors
     /// If MariaDB is not installed, a folder or port cannot be had, or the server ends or stays

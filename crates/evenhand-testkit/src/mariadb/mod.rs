@@ -36,7 +36,7 @@ pub use builder::MariaDbBuilder;
 pub use error::MariaDbError;
 
 /// How long a server may take to answer after its start.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// A running `mariadbd`.
