@@ -42,7 +42,12 @@ async fn narrow_gate(target: std::net::SocketAddr) -> u16 {
 async fn a_herd_does_not_eject_a_peer_that_is_well() {
     let [fake] = fakes::<1>().await;
     let port = narrow_gate(fake.addr()).await;
-    let options: PoolOptions = quick().work_timeout(Duration::from_secs(60));
+    // A login may take less than a herd's hundred would together. What follows it is not the matter.
+    let options: PoolOptions = quick()
+        .attempt_timeout(2 * LIMIT)
+        .try_timeout(20 * LIMIT)
+        .checkout_timeout(20 * LIMIT)
+        .work_timeout(Duration::from_secs(60));
     let url = format!("mysql://root@127.0.0.1:{port}/test");
     let pool = Pool::with_options([("a", url.as_str())], options).unwrap();
     let mut events = pool.subscribe();
