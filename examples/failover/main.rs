@@ -15,9 +15,11 @@
 //! | `peers.rs` | the servers, and what can be done to them |
 //! | `load.rs` | the reads |
 //! | `tally.rs` | what is counted |
-//! | `draw.rs` | the picture |
+//! | `draw.rs` | the picture in the terminal |
+//! | `chart.rs` | the picture as an SVG |
 
 mod args;
+mod chart;
 mod draw;
 mod load;
 mod peers;
@@ -34,6 +36,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use args::{Args, HELP};
+use chart::Chart;
 use draw::Picture;
 use load::Answer;
 use peers::{ATTEMPT_TIMEOUT, Act, Stage, TRY_TIMEOUT};
@@ -42,9 +45,9 @@ use tally::{Tally, Total};
 /// Why the demo could not run.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// The last second's line waits so long for reads that were started at its end.
+/// How long the last second's line waits for reads that were started at its end.
 const GRACE: Duration = Duration::from_millis(100);
-/// So many errors are shown a second; the rest are counted.
+/// Errors shown in one second; the rest are only counted.
 const ERRORS_SHOWN: u64 = 3;
 
 #[tokio::main]
@@ -67,6 +70,12 @@ async fn run() -> Result<ExitCode, Failure> {
     let script = stage.script(args.length());
 
     let mut picture = Picture::new(stage.names.len(), args.rate);
+    let mut chart = Chart::new(
+        load_in_words(&args, &stage),
+        stage.names.clone(),
+        args.rate,
+        args.length(),
+    );
     announce(&mut picture, &args, &stage, &script)?;
 
     let events = stage.pool.subscribe();
@@ -77,6 +86,7 @@ async fn run() -> Result<ExitCode, Failure> {
     let watch = Watch {
         pool: &stage.pool,
         picture: &mut picture,
+        chart: &mut chart,
         tally: Tally::new(stage.names.clone()),
         start,
         seconds: args.seconds,
@@ -90,6 +100,9 @@ async fn run() -> Result<ExitCode, Failure> {
 
     // A connection that a frozen server never answered may still be open.
     let _ = stage.pool.clone().disconnect().await;
+    if let Some(file) = &args.svg {
+        std::fs::write(file, chart.svg(&total)?).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
     picture.total(&total)?;
     Ok(match total.failed {
         0 if total.served > 0 => ExitCode::SUCCESS,
@@ -104,11 +117,7 @@ fn announce(
     stage: &Stage,
     script: &[(Duration, Act)],
 ) -> io::Result<()> {
-    let Args { rate, seconds, .. } = args;
-    picture.line(&format!(
-        "{rate} reads a second for {seconds} s, over {}",
-        stage.kind
-    ))?;
+    picture.line(&load_in_words(args, stage))?;
     picture.line(&format!(
         "limits: {} to connect, {} a try; an ejected server is probed every {} or so\n",
         brief(ATTEMPT_TIMEOUT),
@@ -127,6 +136,11 @@ fn announce(
     picture.columns(&stage.names)
 }
 
+fn load_in_words(args: &Args, stage: &Stage) -> String {
+    let Args { rate, seconds, .. } = args;
+    format!("{rate} reads a second for {seconds} s, over {}", stage.kind)
+}
+
 /// A time limit in words.
 fn brief(limit: Duration) -> String {
     match limit.subsec_millis() {
@@ -139,6 +153,7 @@ fn brief(limit: Duration) -> String {
 struct Watch<'a> {
     pool: &'a Pool,
     picture: &'a mut Picture,
+    chart: &'a mut Chart,
     tally: Tally,
     start: Instant,
     seconds: u32,
@@ -161,12 +176,18 @@ impl Watch<'_> {
                 biased;
                 Some(act) = acts.recv() => {
                     self.draw_if_due()?;
-                    self.picture.act(self.start.elapsed(), act)?;
+                    let at = self.start.elapsed();
+                    self.picture.act(at, act)?;
+                    self.chart.act(at, act);
                 }
                 event = events.next() => {
                     self.draw_if_due()?;
                     match event {
-                        Ok(Some(event)) => self.picture.event(self.start.elapsed(), &event)?,
+                        Ok(Some(event)) => {
+                            let at = self.start.elapsed();
+                            self.picture.event(at, &event)?;
+                            self.chart.event(at, &event);
+                        }
                         Ok(None) => return Err("the pool is gone".into()),
                         Err(lagged) => {
                             self.picture.trouble(self.start.elapsed(), &lagged.to_string())?;
@@ -185,6 +206,8 @@ impl Watch<'_> {
     }
 
     fn count(&mut self, answer: Answer) -> io::Result<()> {
+        let peer = answer.outcome.as_deref().ok();
+        self.chart.answer(self.start.elapsed(), peer);
         let Err(error) = self.tally.count(answer) else {
             return Ok(());
         };

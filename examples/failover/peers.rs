@@ -204,6 +204,20 @@ impl Act {
         }
     }
 
+    fn done(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "killed",
+            Self::Freeze(_) => "frozen",
+            Self::Restart(_) => "restarted",
+            Self::Thaw(_) => "thawed",
+        }
+    }
+
+    /// In two words, for the chart.
+    pub(crate) fn label(self) -> String {
+        format!("db{} {}", self.index(), self.done())
+    }
+
     /// What it means for clients.
     pub(crate) fn effect(self) -> &'static str {
         match self {
@@ -216,12 +230,7 @@ impl Act {
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kill(nth) => write!(f, "db{nth} is killed"),
-            Self::Freeze(nth) => write!(f, "db{nth} is frozen"),
-            Self::Restart(nth) => write!(f, "db{nth} is restarted"),
-            Self::Thaw(nth) => write!(f, "db{nth} is thawed"),
-        }
+        write!(f, "db{} is {}", self.index(), self.done())
     }
 }
 

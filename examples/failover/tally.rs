@@ -1,4 +1,4 @@
-//! What is counted: by the second, for the picture, and in all, for the last line.
+//! What is counted: in each second, for the picture, and in total, for the last line.
 
 use std::fmt;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Tally {
         outcome
     }
 
-    /// This second's counts; the next second starts from nought.
+    /// This second's counts; the next second starts from zero.
     pub(crate) fn end_second(&mut self) -> Second {
         let next = Second {
             served: vec![0; self.names.len()],
@@ -66,7 +66,7 @@ impl Tally {
 
     pub(crate) fn total(mut self) -> Total {
         self.latencies.sort_unstable();
-        // The smallest latency that so many per cent of all do not exceed.
+        // By nearest rank.
         let percentile = |percent: usize| {
             let rank = (self.latencies.len() * percent).div_ceil(100);
             let latency = self.latencies.get(rank.saturating_sub(1));
@@ -91,14 +91,19 @@ pub(crate) struct Total {
     max: Duration,
 }
 
+impl Total {
+    /// How long reads took.
+    pub(crate) fn waits(&self) -> String {
+        let [p50, p99, max] = [self.p50, self.p99, self.max].map(millis);
+        format!("{p50} p50, {p99} p99, {max} max")
+    }
+}
+
 impl fmt::Display for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { served, failed, .. } = self;
-        let [p50, p99, max] = [self.p50, self.p99, self.max].map(millis);
-        write!(
-            f,
-            "failover: {served} served, {failed} failed, {p50} p50, {p99} p99, {max} max"
-        )
+        let waits = self.waits();
+        write!(f, "failover: {served} served, {failed} failed, {waits}")
     }
 }
 
