@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line.
 //!
 //! Everything has a default, so the demo runs without arguments. An argument that is not understood
 //! is an error that lists what is.
@@ -56,7 +56,7 @@ impl Args {
         Duration::from_secs(self.seconds.into())
     }
 
-    /// What the command line says; `None` if it asks for help.
+    /// Parses the command line; `None` if it asks for help.
     pub(crate) fn parse() -> Result<Option<Self>, Failure> {
         let mut parser = Parser::from_env();
         let (mut seconds, mut rate) = (12, 400);

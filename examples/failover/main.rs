@@ -1,20 +1,20 @@
-//! Two of three MySQL servers fail under load, and no query does.
+//! Two of three MySQL servers fail under load, and no query fails.
 //!
 //! ```text
 //! cargo run --example failover
 //! ```
 //!
-//! A steady stream of reads goes through one `evenhand_mysql::Pool` over three servers. One is
-//! killed, another frozen, later both return; a line a second shows who served what. The last line
-//! sums up, and the exit code says whether any read failed. `--help` tells of the other ways to
-//! run it: on real servers, and on your own.
+//! A steady stream of reads goes through one `evenhand_mysql::Pool` over three servers. One server is
+//! killed, another is frozen, and later both return. One line per second shows which server served
+//! how many reads. The last line sums up, and the exit code says whether a read failed. `--help`
+//! lists the other ways to run it: on real servers, on your own, and with a chart as the result.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `args.rs` | what the command line asks for |
-//! | `peers.rs` | the servers, and what can be done to them |
+//! | `peers.rs` | the servers, and the acts on them |
 //! | `load.rs` | the reads |
-//! | `tally.rs` | what is counted |
+//! | `tally.rs` | the counts |
 //! | `draw.rs` | the picture in the terminal |
 //! | `chart.rs` | the picture as an SVG |
 
@@ -157,7 +157,7 @@ struct Watch<'a> {
     tally: Tally,
     start: Instant,
     seconds: u32,
-    /// Seconds that were drawn.
+    /// Seconds drawn so far.
     drawn: u32,
     /// Errors in this second.
     errors: u64,
@@ -172,7 +172,7 @@ impl Watch<'_> {
     ) -> Result<Total, Failure> {
         loop {
             tokio::select! {
-                // An act before the events that it causes.
+                // An act comes before the events that it causes.
                 biased;
                 Some(act) = acts.recv() => {
                     self.draw_if_due()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::load::Answer;
 
-/// One second's worth.
+/// The counts of one second.
 #[derive(Clone, Default)]
 pub(crate) struct Second {
     /// Reads served, by peer.
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
     names: Vec<String>,
     second: Second,
     failed: u64,
-    /// Of every read, also of those that failed.
+    /// Of every read, including those that failed.
     latencies: Vec<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Tally {
         }
     }
 
-    /// Counts an answer; gives back what went wrong, if something did.
+    /// Counts an answer, and returns its error if it has one.
     pub(crate) fn count(&mut self, answer: Answer) -> Result<(), String> {
         self.latencies.push(answer.latency);
         self.second.worst = self.second.worst.max(Some(answer.latency));
@@ -107,7 +107,7 @@ impl fmt::Display for Total {
     }
 }
 
-/// In milliseconds, with a decimal where it tells something.
+/// In milliseconds, with one decimal below 100.
 pub(crate) fn millis(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1e3;
     if millis < 99.95 {
