@@ -1,107 +1,87 @@
-//! Every key that a file may have, as data.
-//!
-//! The [table](keys) says where a key may stand, what its value may be, what holds where it is not
-//! given, and which setting of the API it is. The checks, the suggestions, the environment's
-//! variables, the reference page and the schema for editors are all made of it.
+//! What is known of a key.
 
-mod table;
-
-use std::fmt::Write as _;
 use std::time::Duration;
 
-/// One key, and everything that is to be known of it.
+/// A key of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Key {
-    /// Its name: `check_interval`. In Django's dictionary it is in capitals.
+    /// Its name: `check_interval`. Django's dictionary has it in capitals.
     pub name: &'static str,
-    /// Where it may stand.
+    /// Where it may appear.
     pub scope: Scope,
-    /// What its value may be.
-    pub kind: Kind,
-    /// What holds where nobody gives it, as a value (`30s`) or in words.
+    /// Which values it takes.
+    pub kind: ValueKind,
+    /// The default, as a value (`30s`) or in words.
     pub default: &'static str,
     /// What it means, in Markdown.
     pub doc: &'static str,
-    /// The setting of the API that it is, as a path within `evenhand_mysql` or the driver.
+    /// The setting of the API that it sets, as a path within `evenhand_mysql` or the driver.
     pub setting: &'static str,
 }
 
-/// Where a key may stand.
+/// Where a key may appear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
-    /// In a peer alone.
+    /// In a peer only.
     Peer,
-    /// In a peer; and in a balanced database or the defaults, whose peers inherit it.
+    /// In a peer, and in a balanced database or the defaults, from which peers inherit it.
     Inherited,
-    /// In a balanced database alone.
+    /// In a balanced database only.
     Balanced,
-    /// In a balanced database, or in the defaults.
+    /// In a balanced database or the defaults.
     Setting,
 }
 
-/// What a value may be.
+/// Which values a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
-    /// Any text; an empty one counts as none.
+pub enum ValueKind {
+    /// Any text; an empty one counts as not set.
     Text,
     /// A text that is never shown.
     Secret,
-    /// A `mysql://` url with one host; never shown.
+    /// A `mysql://` URL with one host; never shown.
     Url,
     /// A host name or an IP address.
     Host,
-    /// The aliases of peers: at least one, none twice.
+    /// The aliases of peers: at least one, no duplicates.
     Aliases,
-    /// The name of a variable of the environment.
+    /// The name of an environment variable.
     Variable,
-    /// A file, relative to the directory of the file that names it.
+    /// The path of a file, relative to the directory of the configuration file.
     File,
-    /// A number and a unit: `"30s"`; above zero.
+    /// A number with a unit, such as `"30s"`; above zero.
     Duration {
-        /// The longest.
-        most: Duration,
+        /// The longest duration.
+        max: Duration,
         /// Whether it may be `"none"`.
         none: bool,
     },
-    /// A whole number.
+    /// An integer.
     Integer {
-        /// The least.
-        least: u32,
-        /// The most.
-        most: u32,
+        /// The least value.
+        min: u32,
+        /// The greatest value.
+        max: u32,
         /// Whether it may be `"none"`.
         none: bool,
     },
-    /// A number of peers, or a share of them: `"30%"`.
-    Keep,
+    /// A number of peers, or a share of them such as `"30%"`.
+    MinUp,
     /// `true` or `false`.
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// One of [`PROBES`], or a table with `query` and `expect`.
-    Probe,
-}
-
-/// The words that name a probe.
-pub const PROBES: &[&str] = &["ping", "ready", "writable"];
-
-/// Every key, in the order of the reference page.
-pub fn keys() -> &'static [Key] {
-    table::KEYS
-}
-
-/// The key of this name.
-pub(crate) fn find(name: &str) -> Option<&'static Key> {
-    keys().iter().find(|key| key.name == name)
+    /// One of these words, or a table with `query` and `expect`.
+    Probe(&'static [&'static str]),
 }
 
 // === impl Key ===
 
 impl Key {
-    /// The duration that holds where nobody gives it; none if that is none, or no duration.
+    /// The default as a duration. `None` if it is not a duration.
     ///
     /// ```
     /// let keys = evenhand_config::keys();
@@ -113,7 +93,7 @@ impl Key {
     /// ```
     pub fn default_duration(&self) -> Option<Duration> {
         match self.kind {
-            Kind::Duration { .. } => humantime::parse_duration(self.default).ok(),
+            ValueKind::Duration { .. } => humantime::parse_duration(self.default).ok(),
             _ => None,
         }
     }
@@ -122,46 +102,45 @@ impl Key {
 // === impl Scope ===
 
 impl Scope {
-    /// Whether it includes peers.
+    /// Whether the key may appear in a peer.
     pub fn in_peers(self) -> bool {
         matches!(self, Scope::Peer | Scope::Inherited)
     }
 
-    /// Whether it includes balanced databases.
+    /// Whether the key may appear in a balanced database.
     pub fn in_balanced(self) -> bool {
         self != Scope::Peer
     }
 
-    /// Whether it includes the defaults.
+    /// Whether the key may appear in the defaults.
     pub fn in_defaults(self) -> bool {
         matches!(self, Scope::Inherited | Scope::Setting)
     }
 }
 
-// === impl Kind ===
+// === impl ValueKind ===
 
-impl Kind {
-    /// What is expected, after "expected".
+impl ValueKind {
+    /// The expected value, in words that follow "expected".
     pub fn expected(self) -> String {
         let mut text = match self {
-            Kind::Text | Kind::Secret => "a string".to_owned(),
-            Kind::Url => "a string, mysql://user:password@host:port/name".to_owned(),
-            Kind::Host => "a string, a host name or an IP address".to_owned(),
-            Kind::Aliases => "an array of aliases, such as [\"db0\", \"db1\"]".to_owned(),
-            Kind::Variable => "a string, the name of a variable".to_owned(),
-            Kind::File => "a string, the path of a file".to_owned(),
-            Kind::Duration { most, .. } => format!(
+            ValueKind::Text | ValueKind::Secret => "a string".to_owned(),
+            ValueKind::Url => "a string, mysql://user:password@host:port/name".to_owned(),
+            ValueKind::Host => "a string, a host name or an IP address".to_owned(),
+            ValueKind::Aliases => "an array of aliases, such as [\"db0\", \"db1\"]".to_owned(),
+            ValueKind::Variable => "a string, the name of an environment variable".to_owned(),
+            ValueKind::File => "a string, the path of a file".to_owned(),
+            ValueKind::Duration { max, .. } => format!(
                 "a string such as \"30s\", \"500ms\" or \"1m 30s\", at most \"{}\"",
-                humantime::format_duration(most)
+                humantime::format_duration(max)
             ),
-            Kind::Integer { least, most, .. } => format!("an integer from {least} to {most}"),
-            Kind::Keep => "a number of peers, or a share such as \"30%\"".to_owned(),
-            Kind::Switch => "true or false".to_owned(),
-            Kind::Choice(words) => format!("one of {}", quoted(words)),
-            Kind::Probe => format!(
-                "one of {}, or a table with `query` and `expect`",
-                quoted(PROBES)
-            ),
+            ValueKind::Integer { min, max, .. } => format!("an integer from {min} to {max}"),
+            ValueKind::MinUp => "a number of peers, or a share such as \"30%\"".to_owned(),
+            ValueKind::Switch => "true or false".to_owned(),
+            ValueKind::Choice(words) => one_of(words),
+            ValueKind::Probe(words) => {
+                format!("{}, or a table with `query` and `expect`", one_of(words))
+            }
         };
         if self.may_be_none() {
             text.push_str(", or \"none\"");
@@ -173,63 +152,17 @@ impl Kind {
     pub fn may_be_none(self) -> bool {
         matches!(
             self,
-            Kind::Duration { none: true, .. } | Kind::Integer { none: true, .. }
+            ValueKind::Duration { none: true, .. } | ValueKind::Integer { none: true, .. }
         )
     }
 
     /// Whether the value must not be shown.
     pub fn is_secret(self) -> bool {
-        matches!(self, Kind::Secret | Kind::Url)
+        matches!(self, ValueKind::Secret | ValueKind::Url)
     }
 }
 
-fn quoted(words: &[&str]) -> String {
-    let mut text = String::new();
-    for word in words {
-        let comma = if text.is_empty() { "" } else { ", " };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{comma}\"{word}\"");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_key_stands_once_and_says_what_it_is() {
-        let names: BTreeSet<&str> = keys().iter().map(|key| key.name).collect();
-        assert_eq!(names.len(), keys().len());
-        for key in keys() {
-            assert!(
-                !key.doc.is_empty() && !key.default.is_empty() && !key.setting.is_empty(),
-                "{}",
-                key.name
-            );
-            assert!(
-                key.name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'_')
-            );
-            // Two underscores part the names in a variable.
-            assert!(!key.name.contains("__"), "{}", key.name);
-        }
-    }
-
-    #[test]
-    fn what_is_expected_names_the_bounds() {
-        let expected = |name: &str| find(name).unwrap().kind.expected();
-        assert_eq!(expected("fall"), "an integer from 1 to 1000");
-        assert_eq!(
-            expected("idle_timeout"),
-            "a string such as \"30s\", \"500ms\" or \"1m 30s\", at most \"30days\", or \"none\""
-        );
-        assert_eq!(
-            expected("all_down"),
-            "one of \"wait\", \"fail\", \"last_resort\""
-        );
-    }
+fn one_of(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    format!("one of {}", words.join(", "))
 }

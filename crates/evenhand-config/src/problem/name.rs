@@ -1,9 +1,9 @@
-//! How a name from the file is shown in a message.
+//! How messages show names and words from the file.
 //!
-//! Names are the one thing from a file that messages repeat, so a name that may hold a password is not
-//! shown: someone who writes a url where an alias belongs finds out without leaking it.
+//! Messages repeat names, so a name that may contain a password is not shown, such as a URL in place of an
+//! alias.
 
-/// The name as TOML would write a key, or `***` if it is an address by mistake.
+/// The name as a TOML key, or `***` if it is an address.
 pub(crate) fn shown(name: &str) -> String {
     let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     if is_an_address(name) {
@@ -15,7 +15,7 @@ pub(crate) fn shown(name: &str) -> String {
     }
 }
 
-/// The path of a key inside the table at `path`; an empty path is the document.
+/// The path of a key in the table at `path`; the path of the document is empty.
 pub(crate) fn child(path: &str, key: &str) -> String {
     if path.is_empty() {
         shown(key)
@@ -24,7 +24,7 @@ pub(crate) fn child(path: &str, key: &str) -> String {
     }
 }
 
-/// Names, as a list in a message.
+/// A list of names.
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(shown).collect();
     if names.is_empty() {
@@ -34,24 +34,34 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// What is wrong with a name as the alias of a database.
+/// A value in a message. Only short plain texts are shown: anything else may be a password.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || " ._%+-".contains(letter);
+    if text.chars().count() <= 32 && text.chars().all(plain) {
+        format!("\"{text}\"")
+    } else {
+        "a string".to_owned()
+    }
+}
+
+/// What is wrong with the alias of a database.
 pub(crate) fn alias_problem(alias: &str) -> Option<&'static str> {
     if alias.trim().is_empty() {
         Some("empty alias: give the database a name")
     } else if is_an_address(alias) {
-        // An alias shows up in logs and events.
-        Some("an alias is a name, not an address: `://` and `@` cannot be in it")
+        // Logs and events show aliases.
+        Some("an alias is a name, not an address: it cannot contain `://` or `@`")
     } else {
         None
     }
 }
 
-/// Whether the text looks like a url, or like a user and password in front of a host.
+/// Whether the text looks like a URL, or like a login before a host.
 pub(crate) fn is_an_address(text: &str) -> bool {
     text.contains("://") || text.contains('@')
 }
 
-/// Whether the text looks like the name of a variable of the environment.
+/// Whether the text looks like the name of an environment variable.
 pub(crate) fn is_a_variable(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     text.bytes().all(fits) && text.starts_with(|first: char| !first.is_ascii_digit())
@@ -62,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_written_as_toml_would_write_it() {
+    fn paths_are_written_as_in_toml() {
         assert_eq!(child("", "databases"), "databases");
         assert_eq!(child("databases", "db-0_a"), "databases.db-0_a");
         assert_eq!(child("databases", "a.b"), "databases.\"a.b\"");
@@ -70,19 +80,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_break_the_line_of_a_message() {
+    fn shown_name_has_no_line_break() {
         assert_eq!(shown("a\nb"), r#""a\nb""#);
     }
 
     #[test]
-    fn an_address_is_not_shown() {
+    fn shown_name_hides_addresses() {
         assert_eq!(shown("mysql://app:secret@h"), "***");
         assert_eq!(shown("app:secret@h"), "***");
         assert_eq!(shown("mysql://h/?password=secret"), "***");
     }
 
     #[test]
-    fn an_empty_list_says_so() {
+    fn empty_list_is_none() {
         assert_eq!(list([]), "none");
         assert_eq!(list(["a", "b c"]), "a, \"b c\"");
     }

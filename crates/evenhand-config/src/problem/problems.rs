@@ -1,44 +1,14 @@
-//! What is wrong with a file, in the words of someone who has to put it right.
-//!
-//! A file is checked as a whole, so an error holds every problem and not only the first one. A problem
-//! says where it is, which key it concerns, what was found, and what would be right: as a sentence, as
-//! data, and with the line that it is about. None of them quotes a url or the value of a password:
-//! messages end up in logs.
-
-mod finding;
-mod mask;
-mod render;
+//! Problems of one file, each with its place.
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use self::finding::Finding;
-pub(crate) use self::mask::Mask;
+use super::finding::Finding;
 
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The file cannot be read: it is not there, may not be read, or is not UTF-8.
-    #[error("{}: cannot be read: {source}", path.display())]
-    Read {
-        /// The file, as it was asked for.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The file was read, and something in it is wrong.
-    #[error("{0}")]
-    Invalid(Problems),
-}
-
-/// What is wrong with one file, or doubtful, in the order of the file; what comes from variables of the
-/// environment stands behind it.
+/// The problems or warnings of one file, in the order of the file. Those of environment variables come last.
 ///
-/// `Display` prints each on a line of its own; [`render`](Self::render) shows the lines of the file.
+/// `Display` prints one line for each. [`render`](Self::render) also shows the lines of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     problems: Vec<Problem>,
@@ -48,8 +18,8 @@ pub struct Problems {
 
 /// One thing that is wrong, and where.
 ///
-/// `Display` prints `file:line:column: key: message`; where a variable of the environment is wrong,
-/// `variable: key: message`.
+/// `Display` prints `file:line:column: key: message`, or `variable: key: message` for an environment
+/// variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     origin: Arc<str>,
@@ -59,13 +29,13 @@ pub struct Problem {
     finding: Finding,
 }
 
-/// How bad a problem is.
+/// How severe a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// There is no plan.
+    /// The file is not a valid configuration.
     Error,
-    /// There is a plan; what is named has no effect, or perhaps not the one that was meant.
+    /// The file is valid, but something in it has no effect or perhaps not the intended one.
     Warning,
 }
 
@@ -76,28 +46,16 @@ pub(crate) enum Site {
         line: usize,
         column: usize,
         span: Range<usize>,
-        /// The same in the masked text.
+        /// The same range in the masked text.
         masked: Range<usize>,
     },
     Variable(Arc<str>),
 }
 
-// === impl Error ===
-
-impl Error {
-    /// What is wrong, with the lines of the file that it is about; see [`Problems::render`].
-    pub fn report(&self) -> String {
-        match self {
-            Error::Invalid(problems) => problems.render(),
-            other => format!("error: {other}"),
-        }
-    }
-}
-
 // === impl Problems ===
 
 impl Problems {
-    /// Puts the problems into the order of the file.
+    /// Sorts the problems into the order of the file.
     pub(crate) fn new(mut problems: Vec<Problem>, masked: Arc<str>) -> Self {
         problems.sort_by_key(|problem| match &problem.site {
             Site::Text { line, column, .. } => (0, *line, *column),
@@ -111,26 +69,19 @@ impl Problems {
         self.problems.iter()
     }
 
-    /// How many there are.
+    /// The number of problems.
     pub fn len(&self) -> usize {
         self.problems.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// The problems as a person wants to see them: each with its line of the file, and a mark under
-    /// what is wrong. Urls, passwords and comments are masked, and so is everything else that is not
-    /// known to be harmless.
-    pub fn render(&self) -> String {
-        render::render(self, false)
-    }
-
-    /// As [`render`](Self::render), in the colours of a terminal.
-    pub fn render_styled(&self) -> String {
-        render::render(self, true)
+    /// The text of the file without its secrets.
+    pub(super) fn masked_text(&self) -> &str {
+        &self.masked
     }
 }
 
@@ -174,12 +125,12 @@ impl Problem {
         }
     }
 
-    /// The file, or whatever else the text was said to come from.
+    /// The file, or the `origin` that was given for the text.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The line, counted from 1; none if a variable is wrong.
+    /// The line, counted from 1. `None` for an environment variable.
     pub fn line(&self) -> Option<usize> {
         match &self.site {
             Site::Text { line, .. } => Some(*line),
@@ -187,7 +138,7 @@ impl Problem {
         }
     }
 
-    /// The column, counted from 1, in characters; none if a variable is wrong.
+    /// The column in characters, counted from 1. `None` for an environment variable.
     pub fn column(&self) -> Option<usize> {
         match &self.site {
             Site::Text { column, .. } => Some(*column),
@@ -195,7 +146,7 @@ impl Problem {
         }
     }
 
-    /// The bytes of the text that it is about; none if a variable is wrong.
+    /// The byte range in the text. `None` for an environment variable.
     pub fn span(&self) -> Option<Range<usize>> {
         match &self.site {
             Site::Text { span, .. } => Some(span.clone()),
@@ -203,7 +154,7 @@ impl Problem {
         }
     }
 
-    /// The variable of the environment that is wrong; none if the text is.
+    /// The environment variable. `None` for a problem in the text.
     pub fn variable(&self) -> Option<&str> {
         match &self.site {
             Site::Text { .. } => None,
@@ -211,40 +162,43 @@ impl Problem {
         }
     }
 
-    /// The path of the key, such as `databases.default.peers[1]`; empty where the text cannot be
-    /// parsed, so that there is no key to name.
+    /// The path of the key, such as `databases.default.peers[1]`. Empty if the text cannot be parsed.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// How bad it is.
+    /// Whether it is an error or a warning.
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// What is wrong, and what would be right.
+    /// What is wrong and what would be right, as a sentence without the place.
     pub fn message(&self) -> &str {
         &self.finding.message
     }
 
-    /// What was found, where that can be said in a word: `an integer`, `65536`.
+    /// What was found, if it can be said in a word: `an integer`, `65536`.
     pub fn found(&self) -> Option<&str> {
         self.finding.found.as_deref()
     }
 
-    /// What is allowed in its stead.
+    /// What is allowed instead.
     pub fn expected(&self) -> Option<&str> {
         self.finding.expected.as_deref()
     }
 
-    /// The known word that is nearest to what was found.
+    /// The known word that is most similar to what was found.
     pub fn suggestion(&self) -> Option<&str> {
         self.finding.suggestion.as_deref()
     }
 }
 
 impl Problem {
-    /// The place and the key, each with a colon behind it.
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The place and the key, each followed by a colon.
     fn place(&self) -> String {
         let place = match &self.site {
             Site::Text { line, column, .. } => format!("{}:{line}:{column}: ", self.origin),
@@ -256,8 +210,8 @@ impl Problem {
         }
     }
 
-    /// Everything but how bad it is.
-    fn sentence(&self) -> String {
+    /// The place, the key and the message, without the severity.
+    pub(super) fn sentence(&self) -> String {
         format!("{}{}", self.place(), self.finding.message)
     }
 }

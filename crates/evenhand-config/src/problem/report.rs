@@ -1,75 +1,84 @@
-//! The problems found so far, and where in the text they are.
+//! Collects the problems of one text.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::problem::{Finding, Mask, Problem, Problems, Severity, Site};
-use crate::tree::{Dialect, Item, Place};
+use super::finding::Finding;
+use super::location::{Location, Place};
+use super::mask::Mask;
+use super::problems::{Problem, Problems, Severity, Site};
 
-/// Collects what is wrong with one text.
+/// The problems found so far in one text.
 pub(crate) struct Report<'a> {
     text: &'a str,
     origin: Arc<str>,
-    pub(crate) dialect: Dialect,
-    found: Vec<Entry>,
-    /// Hashes of what was found.
+    entries: Vec<Entry>,
+    /// Hashes of the entries.
     seen: HashSet<u64>,
 }
 
 #[derive(Hash)]
 struct Entry {
     place: Place,
-    key: String,
+    path: String,
     severity: Severity,
     finding: Finding,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(text: &'a str, origin: &str, dialect: Dialect) -> Self {
+    pub(crate) fn new(text: &'a str, origin: &str) -> Self {
         Report {
             text,
             origin: Arc::from(origin),
-            dialect,
-            found: Vec::new(),
+            entries: Vec::new(),
             seen: HashSet::new(),
         }
     }
 
-    /// Adds a problem with `key`.
-    pub(crate) fn add(&mut self, place: &Place, key: &str, finding: impl Into<Finding>) {
-        self.push(place, key, Severity::Error, finding.into());
+    /// Adds an error at a place.
+    pub(crate) fn error(&mut self, place: &Place, path: &str, finding: impl Into<Finding>) {
+        self.push(place, path, Severity::Error, finding.into());
     }
 
-    /// Adds something about `key` that is doubtful.
-    pub(crate) fn warn(&mut self, place: &Place, key: &str, finding: impl Into<Finding>) {
-        self.push(place, key, Severity::Warning, finding.into());
+    /// Adds an error about a key.
+    pub(crate) fn key_error(&mut self, at: &Location, finding: impl Into<Finding>) {
+        self.push(&at.key, &at.path, Severity::Error, finding.into());
     }
 
-    /// Adds a problem with a value.
-    pub(crate) fn wrong(&mut self, item: &Item, finding: impl Into<Finding>) {
-        self.add(&item.at, &item.path, finding);
+    /// Adds an error about a value.
+    pub(crate) fn value_error(&mut self, at: &Location, finding: impl Into<Finding>) {
+        self.push(&at.value, &at.path, Severity::Error, finding.into());
     }
 
-    fn push(&mut self, place: &Place, key: &str, severity: Severity, finding: Finding) {
+    /// Adds a warning about a key.
+    pub(crate) fn key_warning(&mut self, at: &Location, finding: impl Into<Finding>) {
+        self.push(&at.key, &at.path, Severity::Warning, finding.into());
+    }
+
+    /// Adds a warning about a value.
+    pub(crate) fn value_warning(&mut self, at: &Location, finding: impl Into<Finding>) {
+        self.push(&at.value, &at.path, Severity::Warning, finding.into());
+    }
+
+    fn push(&mut self, place: &Place, path: &str, severity: Severity, finding: Finding) {
         let entry = Entry {
             place: place.clone(),
-            key: key.to_owned(),
+            path: path.to_owned(),
             severity,
             finding,
         };
-        // What one table lends to many is found wrong with each of them.
+        // A value that many peers inherit is checked with each of them.
         let mut hasher = DefaultHasher::new();
         entry.hash(&mut hasher);
         if self.seen.insert(hasher.finish()) {
-            self.found.push(entry);
+            self.entries.push(entry);
         }
     }
 
-    /// Adds what a parser found, the leftmost problem of each line: what it says of the rest of the
-    /// line tends to follow from that. Only its message is taken, since its `Display` quotes the line,
-    /// and a line may hold a password.
+    /// Adds the errors of a parser, only the first of each line, because the others tend to follow from it.
+    /// Takes messages only: the `Display` of a parser's error quotes the line, which may contain a password.
     pub(crate) fn syntax(&mut self, format: &str, errors: Vec<(Option<Range<usize>>, &str)>) {
         let end = self.text.len();
         let mut errors: Vec<(Range<usize>, &str)> = errors
@@ -85,43 +94,38 @@ impl<'a> Report<'a> {
                 last = Some(line);
                 let message = lower_first(message);
                 let finding = Finding::new(format!("not {format}: {message}"));
-                self.add(&Place::Text(span), "", finding);
+                self.error(&Place::Text(span), "", finding);
             }
         }
     }
 
-    /// Whether there is no plan.
-    fn failed(&self) -> bool {
-        let is_error = |entry: &Entry| entry.severity == Severity::Error;
-        self.found.iter().any(is_error)
-    }
-
-    /// The plan and its warnings if nothing is wrong with it. `mask` says what of the text may be
-    /// seen.
+    /// The result and its warnings, or the problems if there is no result or an error. `mask` says which parts
+    /// of the text may be shown.
     pub(crate) fn finish<T>(
         self,
-        plan: Option<T>,
+        result: Option<T>,
         mask: impl FnOnce() -> Mask,
     ) -> Result<(T, Problems), Problems> {
-        let failed = self.failed();
+        let is_error = |entry: &Entry| entry.severity == Severity::Error;
+        let failed = self.entries.iter().any(is_error);
         let problems = self.problems(mask);
-        match plan {
-            Some(plan) if !failed => Ok((plan, problems)),
+        match result {
+            Some(result) if !failed => Ok((result, problems)),
             _ => Err(problems),
         }
     }
 
     fn problems(self, mask: impl FnOnce() -> Mask) -> Problems {
-        if self.found.is_empty() {
+        if self.entries.is_empty() {
             return Problems::new(Vec::new(), Arc::from(""));
         }
         let masked = mask().apply(self.text);
-        let starts = self.found.iter().filter_map(|entry| match &entry.place {
+        let starts = self.entries.iter().filter_map(|entry| match &entry.place {
             Place::Text(span) => Some(span.start),
             Place::Variable(_) => None,
         });
         let places = places(self.text, starts);
-        let problems = self.found.into_iter().map(|entry| {
+        let problems = self.entries.into_iter().map(|entry| {
             let site = match entry.place {
                 Place::Variable(name) => Site::Variable(name),
                 Place::Text(span) => {
@@ -136,7 +140,7 @@ impl<'a> Report<'a> {
                 }
             };
             let origin = Arc::clone(&self.origin);
-            Problem::new(origin, site, &entry.key, entry.severity, entry.finding)
+            Problem::new(origin, site, &entry.path, entry.severity, entry.finding)
         });
         Problems::new(problems.collect(), masked.text.into())
     }
@@ -145,7 +149,7 @@ impl<'a> Report<'a> {
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
-        // "TOML", "UTF-8" and the like stay.
+        // Acronyms such as "UTF-8" stay.
         Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
             first.to_lowercase().chain(letters).collect()
         }
@@ -153,8 +157,8 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Line and column of some bytes, both counted from 1, the column in characters. The text is gone
-/// through once, however many there are and however long its lines.
+/// The line and the column of each byte, both counted from 1, the column in characters. Reads the text once
+/// for all of them.
 fn places(text: &str, bytes: impl Iterator<Item = usize>) -> BTreeMap<usize, (usize, usize)> {
     let mut places: BTreeMap<usize, (usize, usize)> = bytes.map(|at| (at, (1, 1))).collect();
     let (mut line, mut column) = (1, 1);
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_columns_count_from_one_and_in_characters() {
+    fn lines_and_columns_count_characters_from_one() {
         let text = "a\nßb\n";
         assert_eq!(place(text, 0), (1, 1));
         assert_eq!(place(text, 1), (1, 2));
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_past_the_end_is_the_end() {
+    fn position_after_the_end_is_the_end() {
         assert_eq!(place("a", 100), (1, 2));
         assert_eq!(place("", 100), (1, 1));
     }

@@ -1,11 +1,10 @@
-//! What of a text may be seen in a message: the values of keys that hold no secret, and known words.
+//! Which parts of the file messages may show: values of keys that hold no secret, and known words.
 
-use super::name;
-use crate::keys::{self, Kind};
-use crate::problem::Mask;
-use crate::tree::{Data, Item, Place, Table, django};
+use crate::keys::{self, ValueKind};
+use crate::problem::{Mask, Place, name};
+use crate::tree::{Data, Item, Table, django};
 
-/// For a text that cannot be parsed: the words that mean something.
+/// The mask of a text that cannot be parsed: it shows known words.
 pub(super) fn words() -> Mask {
     let mut mask = Mask::default();
     for key in keys::keys() {
@@ -26,11 +25,11 @@ pub(super) fn words() -> Mask {
     ];
     mask.words.extend(others.map(str::to_owned));
     mask.words
-        .extend(django::KNOWN.iter().map(|(key, _)| (*key).to_owned()));
+        .extend(django::IGNORED.iter().map(|(key, _)| (*key).to_owned()));
     mask
 }
 
-/// For a document, as it was parsed.
+/// The mask of a parsed document.
 pub(super) fn mask(root: &Item) -> Mask {
     let mut mask = words();
     if let Some(table) = root.table() {
@@ -41,7 +40,7 @@ pub(super) fn mask(root: &Item) -> Mask {
 
 fn walk(table: &Table, mask: &mut Mask) {
     for (key, item) in table {
-        if let Place::Text(span) = &item.key_at {
+        if let Place::Text(span) = &item.location.key {
             if name::is_an_address(key) {
                 mask.secret.push(span.clone());
             } else {
@@ -52,7 +51,7 @@ fn walk(table: &Table, mask: &mut Mask) {
         let known = keys::find(&key.to_lowercase());
         match (known, &item.data) {
             (Some(key), _) if key.kind.is_secret() => secret(item, mask),
-            // Of a table only values are secret, so that its keys can be pointed at.
+            // The keys of a table are not secret.
             (_, Data::Table(table)) => walk(table, mask),
             (Some(key), Data::Text(text)) if !looks_like(key.kind, text) => secret(item, mask),
             (Some(_), data) => harmless(item, data, mask),
@@ -62,20 +61,20 @@ fn walk(table: &Table, mask: &mut Mask) {
     }
 }
 
-/// Whether a text looks like what its key asks for. Where a variable or a file is named, one that does
-/// not may be the password, given by mistake.
-fn looks_like(kind: Kind, text: &str) -> bool {
+/// Whether a text looks like a value of its key. In place of a variable or a file, another text may be the
+/// password itself.
+fn looks_like(kind: ValueKind, text: &str) -> bool {
     match kind {
-        Kind::Variable => name::is_a_variable(text),
-        Kind::File => text.contains('/'),
+        ValueKind::Variable => name::is_a_variable(text),
+        ValueKind::File => text.contains('/'),
         _ => true,
     }
 }
 
-/// Keys that are not ours, and hold no secret.
+/// Whether a key is one of Django's, or of a probe, that hold no secret.
 fn is_known(key: &str) -> bool {
     ["ENGINE", "OPTIONS", "query", "expect"].contains(&key)
-        || django::KNOWN.iter().any(|(known, _)| *known == key)
+        || django::IGNORED.iter().any(|(known, _)| *known == key)
 }
 
 fn harmless(item: &Item, data: &Data, mask: &mut Mask) {
@@ -86,7 +85,7 @@ fn harmless(item: &Item, data: &Data, mask: &mut Mask) {
         Data::Table(table) => walk(table, mask),
         Data::Text(text) if name::is_an_address(text) => secret(item, mask),
         _ => {
-            if let Place::Text(span) = &item.at {
+            if let Place::Text(span) = &item.location.value {
                 mask.safe.push(span.clone());
             }
         }
@@ -94,7 +93,7 @@ fn harmless(item: &Item, data: &Data, mask: &mut Mask) {
 }
 
 fn secret(item: &Item, mask: &mut Mask) {
-    if let Place::Text(span) = &item.at {
+    if let Place::Text(span) = &item.location.value {
         mask.secret.push(span.clone());
     }
 }

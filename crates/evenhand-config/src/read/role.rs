@@ -1,29 +1,27 @@
-//! What a database is, and which keys go together.
+//! The role of a database, peer or balanced, and the keys that it needs.
 //!
-//! In TOML its keys tell, in Django's dictionary its engine does. So these rules look at keys only,
-//! never at values, and they all stand here, since what is right for one key depends on the others.
+//! In TOML the keys determine the role, in Django's dictionary the engine does. These rules look only at keys, not
+//! at values.
 
 use super::context::Context;
-use super::unknown::{self, Where};
+use super::unknown::{self, Section};
 use crate::keys::{self, Key, Scope};
-use crate::problem::Finding;
-use crate::tree::django::Engine;
-use crate::tree::{Item, Note, Table};
+use crate::tree::{Engine, Item, Note, Table};
 
 /// What a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Role {
     /// One server.
     Peer,
     /// A list of peers.
     Balanced,
-    /// Something that is not MySQL; Django's dictionary may have it.
+    /// Not MySQL, according to Django's dictionary.
     Foreign,
-    /// Neither or both, which has been reported.
+    /// Neither or both, which is reported.
     Unclear,
 }
 
-/// What an address is made of where it is not a url.
+/// The keys of an address that is not a URL.
 const PARTS: &[&str] = &[
     "host",
     "port",
@@ -34,88 +32,88 @@ const PARTS: &[&str] = &[
     "name",
 ];
 
-/// Tells what a database is, and reports keys that are unknown, missing, or not for it.
-pub(super) fn judge(item: &Item, note: Option<&Note>, cx: &mut Context<'_>) -> Kind {
+/// Determines the role of a database, and reports keys that are unknown, missing, or not allowed in it.
+pub(super) fn determine(item: &Item, note: Option<&Note>, cx: &mut Context<'_>) -> Role {
     let engine = note.map(|note| note.engine);
     if engine == Some(Engine::Foreign) {
-        return Kind::Foreign;
+        return Role::Foreign;
     }
     let Some(table) = cx.table(item) else {
-        return Kind::Unclear;
+        return Role::Unclear;
     };
-    let kind = match engine {
-        Some(Engine::Balanced) => Kind::Balanced,
-        Some(Engine::MySql) => Kind::Peer,
-        Some(Engine::Unclear) => Kind::Unclear,
-        Some(Engine::Foreign) => Kind::Foreign,
+    let role = match engine {
+        Some(Engine::Balanced) => Role::Balanced,
+        Some(Engine::MySql) => Role::Peer,
+        Some(Engine::Unclear) => Role::Unclear,
+        Some(Engine::Foreign) => Role::Foreign,
         None => by_keys(table),
     };
-    let places: &[Where] = match kind {
-        Kind::Peer => &[Where::Peer],
-        Kind::Balanced => &[Where::Balanced],
-        Kind::Unclear | Kind::Foreign => &[Where::Peer, Where::Balanced],
+    let sections: &[Section] = match role {
+        Role::Peer => &[Section::Peer],
+        Role::Balanced => &[Section::Balanced],
+        Role::Unclear | Role::Foreign => &[Section::Peer, Section::Balanced],
     };
-    let mut guesses = unknown::report(table, places, &mut cx.report);
+    let mut guesses = unknown::report(table, sections, cx);
     guesses.extend(note.iter().flat_map(|note| note.guesses.iter().copied()));
-    match kind {
-        Kind::Peer => judge_peer(item, table, &guesses, cx),
-        Kind::Balanced if !table.contains_key("peers") && !guesses.contains(&"peers") => {
+    match role {
+        Role::Peer => check_peer(item, table, &guesses, cx),
+        Role::Balanced if !table.contains_key("peers") && !guesses.contains(&"peers") => {
             let message = format!("a balanced database without {}", cx.spell("peers"));
-            cx.report.add(&item.key_at, &item.path, message);
+            cx.report.key_error(&item.location, message);
         }
-        Kind::Unclear if engine.is_none() => judge_unclear(item, table, &guesses, cx),
+        Role::Unclear if engine.is_none() => explain_unclear(item, table, &guesses, cx),
         _ => {}
     }
-    kind
+    role
 }
 
-fn by_keys(table: &Table) -> Kind {
+fn by_keys(table: &Table) -> Role {
     let has = |test: fn(&Key) -> bool| {
-        let known = keys::keys().iter().filter(|key| test(key));
-        known.into_iter().any(|key| table.contains_key(key.name))
+        let mut keys = keys::keys().iter().filter(|key| test(key));
+        keys.any(|key| table.contains_key(key.name))
     };
-    let own = has(|key| key.scope == Scope::Peer);
-    let lent = has(|key| key.scope == Scope::Inherited);
+    let is_peer = has(|key| key.scope == Scope::Peer);
+    let inherited = has(|key| key.scope == Scope::Inherited);
     let settings = has(|key| key.scope == Scope::Setting);
-    match (table.contains_key("peers"), own) {
-        (true, false) => Kind::Balanced,
-        (false, true) => Kind::Peer,
-        (false, false) if lent && !settings => Kind::Peer,
-        _ => Kind::Unclear,
+    match (table.contains_key("peers"), is_peer) {
+        (true, false) => Role::Balanced,
+        (false, true) => Role::Peer,
+        (false, false) if inherited && !settings => Role::Peer,
+        _ => Role::Unclear,
     }
 }
 
-/// The rules among the keys of a peer.
-fn judge_peer(item: &Item, peer: &Table, guesses: &[&str], cx: &mut Context<'_>) {
+/// Checks that a peer has one address.
+fn check_peer(item: &Item, peer: &Table, guesses: &[&str], cx: &mut Context<'_>) {
     let parts: Vec<&str> = given(peer, PARTS);
     if let Some(url) = peer.get("url") {
         if !parts.is_empty() {
             let message = format!(
-                "a url is the whole address: remove {}, or remove {}",
+                "a URL is the whole address: remove {}, or remove {}",
                 cx.spell("url"),
                 in_backticks(&parts, cx)
             );
-            cx.report.add(&url.key_at, &url.path, message);
+            cx.report.key_error(&url.location, message);
         }
     } else if !peer.contains_key("host")
         && !guesses.iter().any(|guess| ["url", "host"].contains(guess))
     {
-        let beside = if parts.is_empty() {
+        let besides = if parts.is_empty() {
             String::new()
         } else {
-            format!(" beside {}", in_backticks(&parts, cx))
+            format!(" besides {}", in_backticks(&parts, cx))
         };
         let message = format!(
-            "a peer without an address: give it {}{beside}, or only {}",
+            "a peer without an address: give it {}{besides}, or only {}",
             cx.spell("host"),
             cx.spell("url")
         );
-        cx.report.add(&item.key_at, &item.path, message);
+        cx.report.key_error(&item.location, message);
     }
 }
 
-/// Says why it is unclear what a database is.
-fn judge_unclear(item: &Item, table: &Table, guesses: &[&str], cx: &mut Context<'_>) {
+/// Reports why the role of a database is unclear.
+fn explain_unclear(item: &Item, table: &Table, guesses: &[&str], cx: &mut Context<'_>) {
     if let Some(peers) = table.get("peers") {
         let own = keys::keys().iter().filter(|key| key.scope == Scope::Peer);
         let own: Vec<&str> = own.map(|key| key.name).collect();
@@ -123,17 +121,15 @@ fn judge_unclear(item: &Item, table: &Table, guesses: &[&str], cx: &mut Context<
             "a database is balanced or a peer, not both: remove `peers`, or remove {}",
             in_backticks(&given(table, &own), cx)
         );
-        cx.report.add(&peers.key_at, &peers.path, message);
+        cx.report.key_error(&peers.location, message);
     } else if guesses.is_empty() {
-        let finding = Finding::new(
-            "neither a peer nor balanced: give it `url` or `host` to be a peer, \
-             or `peers` to be balanced",
-        );
-        cx.report.add(&item.key_at, &item.path, finding);
+        let message = "neither a peer nor balanced: give it `url` or `host` to be a peer, \
+                       or `peers` to be balanced";
+        cx.report.key_error(&item.location, message);
     }
 }
 
-/// Those of the keys that the table has.
+/// The keys that the table has.
 fn given<'k>(table: &Table, keys: &[&'k str]) -> Vec<&'k str> {
     let keys = keys.iter().copied();
     keys.filter(|key| table.contains_key(*key)).collect()

@@ -1,54 +1,29 @@
-//! What a file says before anything of it has been judged: names and values that know their places.
-//!
-//! TOML, Django's dictionary in JSON and variables of the environment all come out as this tree, so
-//! every check is written once. An [`Item`] carries its path as the reader of the message knows it,
-//! which in a Django dictionary is Django's.
-//!
-//! | room | holds |
-//! | --- | --- |
-//! | `toml`, `json` | texts to trees |
-//! | `django`, `options` | Django's names to ours, and what of it has no meaning here |
-//! | `variables` | variables of the environment, laid over a tree |
+//! A file as a tree of names and values with their locations, before any of it is checked. TOML, Django's
+//! dictionary and environment variables all become this tree. Knows keys and problems, but no rules among keys.
 
 pub(crate) mod django;
+mod django_options;
 pub(crate) mod json;
-mod options;
 pub(crate) mod toml;
 pub(crate) mod variables;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::Arc;
 
-use self::django::Engine;
+use crate::problem::Location;
 
 /// How a file spells its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// Our own: `check_interval`.
+    /// As in this crate: `check_interval`.
     Toml,
-    /// Django's: `CHECK_INTERVAL`, and durations may be numbers of seconds.
+    /// As in Django: `CHECK_INTERVAL`. Durations may be numbers of seconds.
     Django,
 }
 
-/// Where something stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    /// In the text, at these bytes.
-    Text(Range<usize>),
-    /// In this variable of the environment.
-    Variable(Arc<str>),
-}
-
-/// A value, and where it comes from. There is no `Debug`: it may be secret.
+/// A value with its location. Has no `Debug`, because the value may be secret.
 #[derive(Clone)]
 pub(crate) struct Item {
-    /// The path of its key, or of its place in an array.
-    pub(crate) path: String,
-    /// Where its key stands; for an item of an array, the item itself.
-    pub(crate) key_at: Place,
-    /// Where it stands itself.
-    pub(crate) at: Place,
+    pub(crate) location: Location,
     pub(crate) data: Data,
 }
 
@@ -56,9 +31,9 @@ pub(crate) struct Item {
 #[derive(Clone)]
 pub(crate) enum Data {
     Text(String),
-    /// What a variable says: a text that may stand for any other kind of value.
+    /// The value of an environment variable, a text that may represent any other kind of value.
     Loose(String),
-    /// Saturated: what no `i128` holds is out of every range.
+    /// Saturated at the limits of `i128`.
     Integer(i128),
     Float(f64),
     Bool(bool),
@@ -68,17 +43,28 @@ pub(crate) enum Data {
     Table(Table),
 }
 
-/// A document whose names are ours.
+/// A document with the keys of this crate.
 pub(crate) struct Document {
     pub(crate) root: Item,
-    /// What Django's dictionary says of each database; empty where the keys tell.
+    /// What Django's dictionary says of each database besides its keys; empty for TOML.
     pub(crate) notes: BTreeMap<String, Note>,
 }
 
-/// What Django's dictionary says of a database beside its keys.
+/// What Django's `ENGINE` says a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    MySql,
+    Balanced,
+    /// Another product; the database is left out.
+    Foreign,
+    /// Missing or invalid, which has been reported.
+    Unclear,
+}
+
+/// What Django's dictionary says of a database besides its keys.
 pub(crate) struct Note {
     pub(crate) engine: Engine,
-    /// Keys that were probably meant by others, which have been reported.
+    /// Keys that were probably meant by unknown ones, which have been reported.
     pub(crate) guesses: Vec<&'static str>,
 }
 
@@ -88,7 +74,7 @@ pub(crate) type Table = BTreeMap<String, Item>;
 // === impl Dialect ===
 
 impl Dialect {
-    /// A key of ours as this dialect spells it.
+    /// A key as this dialect spells it.
     pub(crate) fn spell(self, key: &str) -> String {
         match self {
             Dialect::Toml => key.to_owned(),
@@ -96,21 +82,12 @@ impl Dialect {
         }
     }
 
-    /// What it calls a table.
+    /// The word for a table.
     pub(crate) fn table(self) -> &'static str {
         match self {
             Dialect::Toml => "a table",
             Dialect::Django => "an object",
         }
-    }
-}
-
-// === impl Place ===
-
-impl Place {
-    /// The beginning of the text: where a document stands that has nothing in it.
-    pub(crate) fn start() -> Self {
-        Place::Text(0..0)
     }
 }
 
@@ -124,8 +101,8 @@ impl Item {
         }
     }
 
-    /// What kind of value it is, with its article.
-    pub(crate) fn kind(&self, dialect: Dialect) -> &'static str {
+    /// The type of the value, with its article.
+    pub(crate) fn type_name(&self, dialect: Dialect) -> &'static str {
         match &self.data {
             Data::Text(_) | Data::Loose(_) => "a string",
             Data::Integer(_) => "an integer",

@@ -1,30 +1,19 @@
-//! Bad files, and exactly what is said of each.
+//! Bad files, and the exact errors and warnings for each.
 //!
-//! Beside `bad/x.toml` or `bad/x.json` stands `bad/x.txt`: a line for each problem, and below them what
-//! a person sees. The variables that there are stand in `bad/x.env`. `EVENHAND_BLESS=1` writes the
-//! `.txt` files anew.
-
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! `tests/bad/x.txt` has those of `x.toml` or `x.json`: one line for each, then the rendered report. `x.env` has
+//! environment variables. `UPDATE_DOCS=1` rewrites the `.txt` files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evenhand_config::{Config, Error, Problems, Sources};
+use evenhand_config::{Error, Problems, Sources};
+
+use crate::files;
 
 const DIRECTORY: &str = "tests/bad";
 
-/// Every bad file, sorted.
 fn cases() -> Vec<PathBuf> {
-    let mut cases: Vec<PathBuf> = fs::read_dir(DIRECTORY)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let extension = path.extension().unwrap_or_default();
-            extension == "toml" || extension == "json"
-        })
-        .collect();
-    cases.sort();
-    cases
+    files(DIRECTORY, &["toml", "json"])
 }
 
 /// Variables from lines of `NAME=value`.
@@ -44,9 +33,9 @@ fn problems(path: &Path) -> Problems {
     let origin = path.file_name().unwrap().to_str().unwrap();
     let sources = variables(path);
     let read = if path.extension().unwrap() == "json" {
-        Config::parse_json_with(&text, origin, &sources)
+        sources.parse_json(&text, origin)
     } else {
-        Config::parse_with(&text, origin, &sources)
+        sources.parse(&text, origin)
     };
     match read {
         Err(Error::Invalid(problems)) => problems,
@@ -56,34 +45,34 @@ fn problems(path: &Path) -> Problems {
 }
 
 #[test]
-fn each_bad_file_is_told_exactly_what_is_wrong() {
-    let bless = std::env::var_os("EVENHAND_BLESS").is_some();
+fn bad_files_have_exactly_the_expected_problems() {
+    let update = std::env::var_os("UPDATE_DOCS").is_some();
     let cases = cases();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let mut wrong = Vec::new();
     for path in cases {
         let problems = problems(&path);
         assert!(!problems.is_empty(), "{}: nothing is wrong", path.display());
-        let said = format!("{problems}\n\n{}\n", problems.render());
+        let shown = format!("{problems}\n\n{}\n", problems.render());
         let expected = path.with_extension("txt");
-        if bless {
-            fs::write(&expected, &said).unwrap();
-        } else if fs::read_to_string(&expected).unwrap_or_default() != said {
-            wrong.push(format!("=== {}\n{said}", path.display()));
+        if update {
+            fs::write(&expected, &shown).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
+            wrong.push(format!("=== {}\n{shown}", path.display()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn nothing_that_is_said_of_a_bad_file_holds_a_secret() {
+fn problems_of_bad_files_show_no_secret() {
     for path in cases() {
         let problems = problems(&path);
-        let said = format!(
+        let shown = format!(
             "{problems} {problems:?} {} {}",
             problems.render(),
             problems.render_styled()
         );
-        assert!(!said.contains("s3cret"), "{}:\n{said}", path.display());
+        assert!(!shown.contains("s3cret"), "{}:\n{shown}", path.display());
     }
 }

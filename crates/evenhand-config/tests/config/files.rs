@@ -1,30 +1,11 @@
-//! Rules about a file as a whole. Those about one kind of value are tested in its room.
+//! Rules about a file as a whole.
 
-use crate::{Config, Error, Problem, Problems};
+use evenhand_config::{Address, Config, Problem};
 
-/// Everything that is wrong with a text that comes from `f`.
-pub(super) fn problems(text: &str) -> Vec<String> {
-    let problems = invalid(text);
-    problems.iter().map(Problem::to_string).collect()
-}
-
-/// The only thing that is wrong with a text.
-#[track_caller]
-pub(super) fn problem(text: &str) -> String {
-    let mut problems = problems(text);
-    assert_eq!(problems.len(), 1, "expected one problem: {problems:#?}");
-    problems.remove(0)
-}
-
-fn invalid(text: &str) -> Problems {
-    match Config::parse(text, "f") {
-        Err(Error::Invalid(problems)) => problems,
-        other => panic!("expected problems, got {other:?}"),
-    }
-}
+use crate::{invalid, problem, problems};
 
 #[test]
-fn a_file_without_databases_is_refused() {
+fn file_without_databases_is_refused() {
     let missing =
         "f:1:1: databases: missing: name at least one database, such as `[databases.default]`";
     assert_eq!(problem(""), missing);
@@ -32,7 +13,7 @@ fn a_file_without_databases_is_refused() {
 }
 
 #[test]
-fn an_empty_table_of_databases_is_refused() {
+fn empty_table_of_databases_is_refused() {
     assert_eq!(
         problem("\n[databases]\n"),
         "f:2:2: databases: no database: name at least one, such as `[databases.default]`"
@@ -56,7 +37,7 @@ fn databases_of_the_wrong_type_are_refused() {
 }
 
 #[test]
-fn an_unknown_key_beside_the_databases_is_refused() {
+fn unknown_key_of_the_file_is_refused() {
     assert_eq!(
         problem("url = 'x'\n[databases.db0]\nhost = 'h'"),
         "f:1:1: url: unknown key `url`; the file has: databases, defaults"
@@ -64,7 +45,7 @@ fn an_unknown_key_beside_the_databases_is_refused() {
 }
 
 #[test]
-fn a_slip_in_databases_is_reported_once() {
+fn misspelt_databases_is_reported_once() {
     assert_eq!(
         problem("[database.db0]\nhost = 'h'"),
         "f:1:2: database: unknown key `database` (did you mean `databases`?)"
@@ -72,7 +53,7 @@ fn a_slip_in_databases_is_reported_once() {
 }
 
 #[test]
-fn an_empty_alias_is_refused() {
+fn empty_alias_is_refused() {
     assert_eq!(
         problem("[databases.'']\nhost = 'h'"),
         "f:1:12: databases.\"\": empty alias: give the database a name"
@@ -80,15 +61,15 @@ fn an_empty_alias_is_refused() {
 }
 
 #[test]
-fn an_alias_that_is_an_address_is_refused_and_not_shown() {
+fn address_as_alias_is_refused_and_not_shown() {
     assert_eq!(
         problem("[databases.'mysql://app:secret@h']\nhost = 'h'"),
-        "f:1:12: databases.***: an alias is a name, not an address: `://` and `@` cannot be in it"
+        "f:1:12: databases.***: an alias is a name, not an address: it cannot contain `://` or `@`"
     );
 }
 
 #[test]
-fn a_text_that_is_not_toml_is_refused_with_the_position_of_the_parser() {
+fn text_that_is_not_toml_is_refused_with_its_position() {
     assert_eq!(
         problem("[databases.db0]\nhost = 'h'\nport 3306\n"),
         "f:3:6: not TOML: key with no value, expected `=`"
@@ -100,7 +81,7 @@ fn a_text_that_is_not_toml_is_refused_with_the_position_of_the_parser() {
 }
 
 #[test]
-fn an_alias_that_is_defined_twice_is_refused() {
+fn duplicate_alias_is_refused() {
     assert_eq!(
         problem("[databases.db0]\nhost = 'h'\n[databases.db0]\nport = 1"),
         "f:3:12: not TOML: duplicate key"
@@ -108,7 +89,7 @@ fn an_alias_that_is_defined_twice_is_refused() {
 }
 
 #[test]
-fn lines_that_are_not_toml_are_reported_and_nothing_else_is() {
+fn only_syntax_errors_are_reported_if_there_are_any() {
     let text = "a = 1 2 3\n[databases.db0]\nnonsense = 1\nhost = \"h\n";
     let problems = problems(text);
     assert_eq!(problems.len(), 2, "{problems:#?}");
@@ -123,7 +104,7 @@ fn lines_that_are_not_toml_are_reported_and_nothing_else_is() {
 }
 
 #[test]
-fn a_line_that_is_not_toml_is_reported_once_at_its_leftmost_mistake() {
+fn line_with_several_syntax_errors_is_reported_once() {
     let problem = problem("[databases.db0]\nhost = 'h'\n!");
     assert!(problem.starts_with("f:3:1: not TOML: "), "{problem}");
 }
@@ -137,7 +118,7 @@ fn columns_count_characters() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_reported_in_the_order_of_the_file() {
+fn problems_are_in_the_order_of_the_file() {
     let text = "\
         timezone = 'UTC'\n\
         [databases.z]\n\
@@ -177,11 +158,56 @@ fn everything_that_is_wrong_is_reported_in_the_order_of_the_file() {
 }
 
 #[test]
-fn dotted_keys_and_inline_tables_are_the_same_file() {
+fn dotted_keys_and_inline_tables_are_equal() {
     let dotted = "databases.db0.host = 'h'\ndatabases.default.peers = ['db0']";
     let inline = "databases = { db0 = { host = 'h' }, default = { peers = ['db0'] } }";
     assert_eq!(
         Config::parse(dotted, "f").unwrap(),
         Config::parse(inline, "f").unwrap()
     );
+}
+
+#[test]
+fn peers_and_balanced_databases_are_separate_and_sorted() {
+    let text = "[databases.z]\nhost = 'z'\n[databases.y]\npeers = ['z', 'b']\n\
+                [databases.b]\nurl = 'mysql://b'\n[databases.a]\npeers = ['z']\n\
+                [databases.alone]\nhost = 'alone'";
+    let config: Config = text.parse().unwrap();
+    let peers: Vec<&str> = config.peers().map(|peer| peer.alias.as_str()).collect();
+    assert_eq!(peers, ["alone", "b", "z"]);
+    let balanced: Vec<&str> = config
+        .balanced_databases()
+        .map(|database| database.alias.as_str())
+        .collect();
+    assert_eq!(balanced, ["a", "y"]);
+    assert!(config.peer("y").is_none() && config.balanced("z").is_none());
+    assert_eq!(
+        config.balanced("y").map(|database| &database.peers[0]),
+        config.peer("z")
+    );
+}
+
+#[test]
+fn file_with_peers_only_is_valid() {
+    let config: Config = "[databases.db0]\nhost = 'h'".parse().unwrap();
+    assert_eq!(config.balanced_databases().count(), 0);
+}
+
+#[test]
+fn integers_have_every_notation_of_toml() {
+    for port in [
+        "3306",
+        "+3306",
+        "3_306",
+        "0xCEA",
+        "0o6352",
+        "0b110011101010",
+    ] {
+        let text = format!("[databases.a]\nhost = 'h'\nport = {port}");
+        let config = Config::parse(&text, "f").unwrap();
+        let Address::Parts { port, .. } = config.peer("a").unwrap().address else {
+            panic!("expected parts");
+        };
+        assert_eq!(port, 3306);
+    }
 }

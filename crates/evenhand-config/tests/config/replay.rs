@@ -1,18 +1,16 @@
-//! No text makes reading panic, or say something of a place that is not there.
+//! No text makes reading panic, or report a place outside the text.
 //!
-//! Every fixture and every file of `tests/corpus`, where inputs that once were too much are kept, is read
-//! in both forms; then 20 000 mutations of them, or as many as fit into the time that is given:
-//! `EVENHAND_SECONDS=300 cargo test --release -p evenhand-config --test replay -- --nocapture`. With
-//! coverage to guide it, `fuzz/` does it better.
-
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! Reads every fixture and every file of `tests/corpus`, which has inputs that once failed, in both formats. Then
+//! reads 20 000 mutations of them, or as many as fit into a given time:
+//! `EVENHAND_SECONDS=300 cargo test --release -p evenhand-config --test config -- replay --nocapture`. `fuzz/` does
+//! the same with coverage as a guide.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use evenhand_config::{Config, Error, Problems, Severity, Sources};
 
-/// What mutations put in.
+/// Texts that mutations insert.
 const PIECES: [&str; 48] = [
     "\"",
     "'",
@@ -47,7 +45,7 @@ const PIECES: [&str; 48] = [
     "password",
     "password_env",
     "tls_ca",
-    "keep",
+    "min_up",
     "101%",
     "probe",
     "query",
@@ -64,11 +62,11 @@ const PIECES: [&str; 48] = [
     "18446744073709551615s 1000ms",
 ];
 
-/// SplitMix64: enough to spread mutations, and the same on every run.
+/// SplitMix64, so that every run has the same mutations.
 struct Generator(u64);
 
 impl Generator {
-    fn below(&mut self, bound: usize) -> usize {
+    fn index(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -78,11 +76,11 @@ impl Generator {
 
     fn mutate(&mut self, text: &str, other: &str) -> String {
         let mut letters: Vec<char> = text.chars().collect();
-        for _ in 0..=self.below(4) {
-            let from = self.below(letters.len() + 1);
-            let to = (from + self.below(12)).min(letters.len());
-            let piece = PIECES[self.below(PIECES.len())].chars();
-            match self.below(6) {
+        for _ in 0..=self.index(4) {
+            let from = self.index(letters.len() + 1);
+            let to = (from + self.index(12)).min(letters.len());
+            let piece = PIECES[self.index(PIECES.len())].chars();
+            match self.index(6) {
                 0 => drop(letters.drain(from..to)),
                 1 => letters.truncate(from.max(1)),
                 2 => drop(letters.splice(from..to, piece)),
@@ -90,8 +88,8 @@ impl Generator {
                     let twice = letters[from..to].to_vec();
                     drop(letters.splice(to..to, twice));
                 }
-                4 if self.below(8) == 0 => {
-                    let half = other.chars().skip(self.below(other.len() + 1));
+                4 if self.index(8) == 0 => {
+                    let half = other.chars().skip(self.index(other.len() + 1));
                     letters.truncate(from);
                     letters.extend(half);
                 }
@@ -102,7 +100,7 @@ impl Generator {
     }
 }
 
-/// Every fixture; the variables of a bad file stand behind a NUL.
+/// Every fixture, with the variables of a bad file after a NUL.
 fn inputs() -> Vec<String> {
     let mut inputs = Vec::new();
     for directory in ["tests/good", "tests/bad", "tests/corpus"] {
@@ -126,18 +124,18 @@ fn inputs() -> Vec<String> {
     inputs
 }
 
-/// Reads a text in both forms, and says whether either is a plan.
+/// Reads a text in both formats, and returns whether it is valid in either.
 fn read(input: &str, render: bool) -> bool {
     let (text, variables) = input.split_once('\0').unwrap_or((input, ""));
     let variables = variables.lines().filter_map(|line| line.split_once('='));
     let sources = Sources::none().variables(variables);
-    let toml = judge(text, Config::parse_with(text, "f", &sources), render);
-    let json = judge(text, Config::parse_json_with(text, "f", &sources), render);
+    let toml = check(text, sources.parse(text, "f"), render);
+    let json = check(text, sources.parse_json(text, "f"), render);
     toml || json
 }
 
-fn judge(text: &str, read: Result<Config, Error>, render: bool) -> bool {
-    match read {
+fn check(text: &str, result: Result<Config, Error>, render: bool) -> bool {
+    match result {
         Ok(config) => {
             let mut all = config.balanced_databases();
             assert!(all.all(|database| !database.peers.is_empty()), "{text}");
@@ -159,7 +157,7 @@ fn judge(text: &str, read: Result<Config, Error>, render: bool) -> bool {
             places(text, &problems);
             if render {
                 assert!(!problems.render().is_empty());
-                // As a value; a mutation can make it a key, which is shown.
+                // As a value. A mutation can make it a key, which is shown.
                 assert!(!problems.to_string().contains(":s3cret@"), "{text}");
             }
             false
@@ -184,10 +182,10 @@ fn places(text: &str, problems: &Problems) {
 }
 
 #[test]
-fn every_fixture_and_the_corpus_are_read() {
+fn fixtures_and_corpus_are_read() {
     for input in inputs() {
         read(&input, true);
-        // Cut short anywhere.
+        // Truncated anywhere.
         for (at, _) in input.char_indices().step_by(7) {
             read(&input[..at], false);
         }
@@ -195,20 +193,20 @@ fn every_fixture_and_the_corpus_are_read() {
 }
 
 #[test]
-fn no_mutation_of_a_fixture_makes_reading_panic() {
+fn mutated_fixtures_are_read_without_a_panic() {
     let seconds = std::env::var("EVENHAND_SECONDS").map_or(0, |text| text.parse().unwrap());
     let until = Instant::now() + Duration::from_secs(seconds);
     let inputs = inputs();
     let mut generator = Generator(42 ^ seconds);
     let (mut rounds, mut valid) = (0_u64, 0_u64);
     while rounds < 20_000 || Instant::now() < until {
-        let input = &inputs[generator.below(inputs.len())];
-        let other = &inputs[generator.below(inputs.len())];
+        let input = &inputs[generator.index(inputs.len())];
+        let other = &inputs[generator.index(inputs.len())];
         valid += u64::from(read(&generator.mutate(input, other), rounds % 8 == 0));
         rounds += 1;
     }
     println!("{rounds} inputs, {valid} valid");
-    // Else the mutations would be too wild, or too tame, to show anything.
+    // Otherwise, the mutations change too much or too little.
     assert!(
         (rounds / 100..rounds / 2).contains(&valid),
         "{valid} of {rounds} valid"

@@ -1,46 +1,42 @@
-//! Where a peer is, before it has inherited anything.
+//! The address of a peer, before it has inherited a login.
 
-use super::context::{Context, given};
-use super::{host, mysql_url};
+use super::mysql_url;
 use crate::plan::DEFAULT_PORT;
-use crate::problem::Finding;
+use crate::read::context::Context;
+use crate::read::value::{self, Host, given, refuse, string};
 use crate::tree::Table;
 
-/// The part of an address that is a peer's own.
-pub(super) enum Own {
+/// The part of an address that cannot be inherited.
+pub(super) enum PartialAddress {
     Url(String),
     Host { host: String, port: u16 },
 }
 
-/// Where a peer is; none if it has no address, or a wrong one.
-pub(super) fn read(table: &Table, cx: &mut Context<'_>) -> Option<Own> {
+/// The address of a peer. `None` if it has none, or a wrong one.
+pub(super) fn read(table: &Table, cx: &mut Context<'_>) -> Option<PartialAddress> {
     let url = url(table, cx);
-    let host = host::read(table, "host", cx);
+    let host: Option<Host> = value::read(table, "host", cx);
     let port = match table.get("port") {
         None => Some(u32::from(DEFAULT_PORT)),
-        Some(_) => cx.integer(table, "port"),
+        Some(_) => value::read(table, "port", cx),
     };
     if table.contains_key("url") {
-        return url.map(Own::Url);
+        return url.map(PartialAddress::Url);
     }
     let port = u16::try_from(port?).ok()?;
-    Some(Own::Host { host: host?, port })
+    let Host(host) = host?;
+    Some(PartialAddress::Host { host, port })
 }
 
 fn url(table: &Table, cx: &mut Context<'_>) -> Option<String> {
     let (item, kind) = given(table, "url")?;
-    let url = cx.string(item, kind)?;
-    match mysql_url::check(url) {
-        Ok(()) => {
-            for doubt in mysql_url::doubts(url) {
-                cx.report.warn(&item.at, &item.path, doubt);
-            }
-            Some(url.to_owned())
-        }
-        Err(message) => {
-            let finding = Finding::new(message).allowed(kind.expected());
-            cx.report.wrong(item, finding);
-            None
-        }
+    let url = string(item, kind, cx)?;
+    if let Err(message) = mysql_url::check(url) {
+        refuse(item, kind, message, cx);
+        return None;
     }
+    for finding in mysql_url::unknown_parameters(url) {
+        cx.report.value_warning(&item.location, finding);
+    }
+    Some(url.to_owned())
 }

@@ -1,16 +1,17 @@
-//! Whether a text is a url that names one MySQL server.
+//! The URL of one MySQL server.
 //!
-//! The driver parses it again when it connects; by then it is late, and it would quote what it does
-//! not understand. The messages here repeat nothing of the url.
+//! The driver parses it again when it connects, but then it is late, and the driver's errors quote the URL. The
+//! messages here do not.
 
-use url::{ParseError, Url};
+use url::Url;
 
+use crate::host_port::{HostPort, HostPortError};
 use crate::problem::Finding;
 use crate::suggest::nearest;
 
 const FORM: &str = "mysql://user:password@host:port/name";
 
-/// The parameters that the driver is known to take.
+/// The parameters that the driver is known to accept.
 const PARAMETERS: [&str; 23] = [
     "abs_conn_ttl",
     "abs_conn_ttl_jitter",
@@ -37,9 +38,9 @@ const PARAMETERS: [&str; 23] = [
     "wait_timeout",
 ];
 
-/// What is doubtful about each parameter of a url that was checked. A later driver may take more, so
-/// that is no error; a name that is not known is not shown.
-pub(super) fn doubts(url: &str) -> Vec<Finding> {
+/// A warning for each unknown parameter of a checked URL. It is no error, because a later version of the driver
+/// may accept it. Its name is not shown.
+pub(super) fn unknown_parameters(url: &str) -> Vec<Finding> {
     let Ok(url) = Url::parse(url) else {
         return Vec::new();
     };
@@ -47,29 +48,26 @@ pub(super) fn doubts(url: &str) -> Vec<Finding> {
         .query_pairs()
         .filter(|(name, _)| !PARAMETERS.contains(&&**name));
     let finding = |name: &str| {
-        let message = "a parameter in its query is none that the driver is known to take";
-        let finding = Finding::new(message).allowed(PARAMETERS.join(", "));
-        finding.near(nearest(name, PARAMETERS))
+        let message = "the query has a parameter that the driver is not known to accept";
+        let finding = Finding::new(message).expected_only(PARAMETERS.join(", "));
+        finding.suggest(nearest(name, PARAMETERS))
     };
     unknown.map(|(name, _)| finding(&name)).collect()
 }
 
-/// Says what is wrong with a url, and what would be right.
+/// What is wrong with a URL, and what would be right.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let Some((scheme, rest)) = text.trim().split_once("://") else {
-        return Err(format!("not a url: expected {FORM}"));
+        return Err(format!("not a URL: expected {FORM}"));
     };
     if !scheme.eq_ignore_ascii_case("mysql") {
         return Err(format!("the scheme is not `mysql`: expected {FORM}"));
     }
-
-    // The list of hosts is found before the parser sees it, which would take it for a bad port, or
-    // even for one host.
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     if tail.contains('@') {
         return Err(
-            "an `@` behind the host: write `/`, `?`, `#` and `@` in a user, password or name as \
+            "an `@` after the host: write `/`, `?`, `#` and `@` in a user, password or name as \
              `%2F`, `%3F`, `%23` and `%40`"
                 .to_owned(),
         );
@@ -79,32 +77,30 @@ pub(super) fn check(text: &str) -> Result<(), String> {
         .map_or(authority, |(_, host)| host);
     if host.contains(',') {
         return Err(
-            "several hosts in one url: give each a database of its own, and list those as `peers`"
+            "several hosts in one URL: give each its own database, and list those as `peers`"
                 .to_owned(),
         );
     }
-
-    let url = Url::parse(text).map_err(|error| match error {
-        ParseError::InvalidPort => bad_port(),
-        ParseError::EmptyHost => no_host(),
-        // The parser's own words name the rule, never the text.
-        other => format!("not a url ({other}): expected {FORM}"),
-    })?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(no_host());
+    match host.parse::<HostPort>() {
+        Err(HostPortError::EmptyHost) => Err(format!("no host in the URL: expected {FORM}")),
+        Err(HostPortError::BadPort(_)) => {
+            Err("invalid port in the URL: expected 1 to 65535".to_owned())
+        }
+        Err(HostPortError::BadHost(_)) => Err(format!("invalid host in the URL: expected {FORM}")),
+        // The message of the parser does not quote the text.
+        Ok(_) => match Url::parse(text) {
+            Err(error) => Err(format!("not a URL ({error}): expected {FORM}")),
+            Ok(_) => Ok(()),
+        },
     }
-    if url.port() == Some(0) {
-        return Err(bad_port());
-    }
-    Ok(())
 }
 
-/// Whether the query of a url that was checked has this parameter.
+/// Whether the query of a checked URL has this parameter.
 pub(super) fn has(url: &str, parameter: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.query_pairs().any(|(name, _)| name == parameter))
 }
 
-/// Which of `user`, `password` and `name` a url that was checked has.
+/// Which of `user`, `password` and `name` a checked URL has.
 pub(super) fn parts(url: &str) -> Vec<&'static str> {
     let Ok(url) = Url::parse(url) else {
         return Vec::new();
@@ -116,14 +112,6 @@ pub(super) fn parts(url: &str) -> Vec<&'static str> {
     ];
     let present = all.into_iter().filter(|(_, present)| *present);
     present.map(|(part, _)| part).collect()
-}
-
-fn no_host() -> String {
-    format!("no host in the url: expected {FORM}")
-}
-
-fn bad_port() -> String {
-    "the url's port is not a port: expected 1 to 65535".to_owned()
 }
 
 #[cfg(test)]
@@ -140,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_with_one_host_is_right() {
+    fn url_with_one_host_is_accepted() {
         for url in [
             "mysql://h",
             "MYSQL://app:s3cret@h:3306/shop?pool_max=10",
@@ -153,20 +141,20 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_url_is_refused() {
+    fn text_that_is_not_a_url_is_refused() {
         refused(
             &["", "h", "app:s3cret@h", "mysql:h"],
-            "not a url: expected mysql://",
+            "not a URL: expected mysql://",
         );
+        refused(&["mysql://app:s3cret@h^/x"], "(invalid domain character)");
         refused(
-            &["mysql://h o", "mysql://app:s3cret@h^/x"],
-            "(invalid domain character)",
+            &["mysql://h o", "mysql://app:s3cret@[::1/x"],
+            "invalid host",
         );
-        refused(&["mysql://app:s3cret@[::1/x"], "(invalid IPv6 address)");
     }
 
     #[test]
-    fn another_scheme_is_refused() {
+    fn other_scheme_is_refused() {
         refused(
             &["postgres://app:s3cret@h", "://h", "s3cret://h"],
             "the scheme is not `mysql`",
@@ -174,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_without_a_host_is_refused() {
+    fn url_without_host_is_refused() {
         refused(
             &[
                 "mysql://",
@@ -187,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn several_hosts_are_to_be_named_as_peers() {
+    fn url_with_several_hosts_is_refused() {
         refused(
             &[
                 "mysql://a,b/shop",
@@ -199,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_port_is_refused() {
+    fn invalid_port_is_refused() {
         refused(
             &[
                 "mysql://h:0",
@@ -212,8 +200,8 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_cuts_the_url_short_is_to_be_escaped() {
-        // Left alone, the first one would connect to a host named `app`.
+    fn unescaped_password_is_refused() {
+        // The driver would connect to a host named `app` in the first one.
         refused(
             &[
                 "mysql://app:1/s3cret@h/x",

@@ -1,51 +1,46 @@
-//! A password: in the file, in a variable, or in a file of its own.
+//! A password: in the file, in an environment variable, or in a password file.
 
-use super::context::{Context, given};
-use super::name;
 use crate::plan::PasswordSource;
-use crate::problem::Finding;
+use crate::problem::name;
+use crate::read::context::Context;
+use crate::read::value::{self, given, refuse, string};
 use crate::secret::Secret;
 use crate::sources;
 use crate::tree::Table;
 
-const WAYS: [&str; 3] = ["password", "password_env", "password_file"];
+const KEYS: [&str; 3] = ["password", "password_env", "password_file"];
 
 /// A password, and where it was found.
 #[derive(Clone)]
 pub(super) struct Password {
-    /// None where an empty one was given, which hides what would be inherited.
+    /// `None` for an empty password, which hides an inherited one.
     pub(super) secret: Option<Secret>,
     pub(super) source: PasswordSource,
 }
 
-/// The password that a table gives, by whatever way.
+/// The password that a table gives.
 pub(super) fn read(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
-    let ways: Vec<&str> = WAYS
-        .into_iter()
-        .filter(|way| table.contains_key(*way))
-        .collect();
-    if let [first, second, ..] = ways[..]
-        && let Some(item) = table.get(second)
-    {
+    let mut keys = KEYS.into_iter().filter(|key| table.contains_key(*key));
+    if let (Some(first), Some(item)) = (keys.next(), keys.next().and_then(|key| table.get(key))) {
         let message = format!(
             "a second way to give the password: remove it, or remove {}",
             cx.spell(first)
         );
-        cx.report.add(&item.key_at, &item.path, message);
+        cx.report.key_error(&item.location, message);
     }
-    let inline = cx.text(table, "password").map(|password| Password {
+    let inline = value::read(table, "password", cx).map(|password: String| Password {
         secret: (!password.is_empty()).then(|| Secret::from(password)),
         source: PasswordSource::Inline,
     });
-    let of_variable = from_variable(table, cx);
-    let of_file = from_file(table, cx);
-    inline.or(of_variable).or(of_file)
+    let from_variable = from_variable(table, cx);
+    let from_file = from_file(table, cx);
+    inline.or(from_variable).or(from_file)
 }
 
 fn from_variable(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
     let (item, kind) = given(table, "password_env")?;
-    let name = cx.string(item, kind)?;
-    // What does not look like a name may be the password, given by mistake.
+    let name = string(item, kind, cx)?;
+    // A text that is no name may be the password itself.
     let shown = if name::is_a_variable(name) {
         format!("the variable `{name}`")
     } else {
@@ -63,26 +58,25 @@ fn from_variable(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
         None if name.is_empty() => "empty: give the name of a variable".to_owned(),
         None => format!("{shown} is not set"),
     };
-    let finding = Finding::new(message).allowed(kind.expected());
-    cx.report.wrong(item, finding);
+    refuse(item, kind, message, cx);
     None
 }
 
 fn from_file(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
     let (item, kind) = given(table, "password_file")?;
-    let name = cx.string(item, kind)?;
+    let name = string(item, kind, cx)?;
     let path = cx.sources.path(name);
     let message = if name.is_empty() {
         "empty: give the path of a file".to_owned()
     } else if !cx.sources.reads_files() {
-        "no file is read here: load the configuration from a file itself".to_owned()
+        "files are not read here: load the configuration itself from a file".to_owned()
     } else {
         match sources::read_text(&path) {
             Ok(text) => {
                 let line = text.strip_suffix('\n').unwrap_or(&text);
                 let line = line.strip_suffix('\r').unwrap_or(line);
                 if !line.is_empty() {
-                    cx.inputs_push(path.clone());
+                    cx.add_input(path.clone());
                     return Some(Password {
                         secret: Some(Secret::from(line)),
                         source: PasswordSource::File(path),
@@ -93,7 +87,6 @@ fn from_file(table: &Table, cx: &mut Context<'_>) -> Option<Password> {
             Err(error) => format!("cannot be read: {error}"),
         }
     };
-    let finding = Finding::new(message).allowed(kind.expected());
-    cx.report.wrong(item, finding);
+    refuse(item, kind, message, cx);
     None
 }

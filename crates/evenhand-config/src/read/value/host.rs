@@ -1,28 +1,33 @@
-//! A host as the resolver takes it.
+//! A host name or an IP address.
 
 use std::net::IpAddr;
 
-use super::context::{Context, given};
-use super::name;
-use crate::problem::Finding;
-use crate::tree::Table;
+use super::{Value, refuse, string};
+use crate::host_port::HostPort;
+use crate::keys::ValueKind;
+use crate::problem::name;
+use crate::read::context::Context;
+use crate::tree::Item;
 
-/// The host; none if it has been reported. It is not looked up; what is caught are the slips that
-/// would make every attempt on the peer fail.
-pub(super) fn read(table: &Table, key: &str, cx: &mut Context<'_>) -> Option<String> {
-    let (item, kind) = given(table, key)?;
-    let host = cx.string(item, kind)?;
-    match wrong(host) {
-        None => Some(host.to_owned()),
-        Some(message) => {
-            let finding = Finding::new(message).allowed(kind.expected());
-            cx.report.wrong(item, finding);
-            None
+/// A host. It is not looked up, but mistakes that would make every attempt fail are reported.
+#[derive(Clone)]
+pub(in crate::read) struct Host(pub(in crate::read) String);
+
+impl Value for Host {
+    fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
+        let host = string(item, kind, cx)?;
+        match mistake(host) {
+            None => Some(Host(host.to_owned())),
+            Some(message) => {
+                refuse(item, kind, message, cx);
+                None
+            }
         }
     }
 }
 
-fn wrong(host: &str) -> Option<&'static str> {
+/// What is wrong with a host.
+fn mistake(host: &str) -> Option<&'static str> {
     // An IPv6 address may name its network interface: `fe80::1%eth0`.
     let ip = host.split('%').next().unwrap_or(host);
     if host.trim().is_empty() {
@@ -30,20 +35,17 @@ fn wrong(host: &str) -> Option<&'static str> {
     } else if name::is_an_address(host) {
         Some("more than a host: give a host name or an IP address, or use `url` instead")
     } else if host.contains(',') {
-        Some("several hosts: give each a database of its own, and list those as `peers`")
+        Some("several hosts: give each its own database, and list those as `peers`")
     } else if host.starts_with('/') {
         Some("a socket: peers are reached over TCP, so give a host name or an IP address")
-    } else if ip.parse::<IpAddr>().is_ok()
-        || !host.contains(|c: char| ":/[]".contains(c) || c.is_whitespace())
-    {
+    } else if ip.parse::<IpAddr>().is_ok() {
         None
-    } else if host
-        .split_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
-    {
-        Some("a host with a port: give the port in `port`")
     } else {
-        Some("not a host name or an IP address (IPv6 without brackets)")
+        match host.parse::<HostPort>().map(|address| address.port()) {
+            Ok(None) if !host.starts_with('[') => None,
+            Ok(Some(_)) => Some("a host with a port: give the port in `port`"),
+            _ => Some("not a host name or an IP address (IPv6 without brackets)"),
+        }
     }
 }
 
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_names_and_ip_addresses_are_hosts() {
+    fn host_names_and_ip_addresses_are_accepted() {
         for host in [
             "h",
             "my_host.local.",
@@ -61,13 +63,13 @@ mod tests {
             "::1",
             "fe80::1%eth0",
         ] {
-            assert_eq!(wrong(host), None, "{host}");
+            assert_eq!(mistake(host), None, "{host}");
         }
     }
 
     #[test]
-    fn what_no_resolver_takes_is_refused() {
-        for (host, right) in [
+    fn other_texts_are_refused_as_hosts() {
+        for (host, expected) in [
             ("", "empty"),
             (" ", "empty"),
             ("h:3306", "give the port in `port`"),
@@ -79,8 +81,8 @@ mod tests {
             ("a b", "not a host name"),
             ("a/b", "not a host name"),
         ] {
-            let message = wrong(host).unwrap();
-            assert!(message.contains(right), "{host}: {message}");
+            let message = mistake(host).unwrap();
+            assert!(message.contains(expected), "{host}: {message}");
         }
     }
 }

@@ -1,67 +1,54 @@
-//! A probe: one of the known ones, or a query.
+//! A probe: a word, or a query.
 
-use super::context::{Context, given};
-use super::name;
-use crate::keys::{Kind, PROBES};
-use crate::plan::Probe;
-use crate::problem::Finding;
+use super::{Value, string, word};
+use crate::keys::ValueKind;
+use crate::plan::ProbeKind;
+use crate::problem::{Finding, name};
+use crate::read::context::Context;
 use crate::suggest::nearest;
 use crate::tree::{Data, Item, Table};
 
-pub(super) fn read(table: &Table, cx: &mut Context<'_>) -> Option<Probe> {
-    let (item, kind) = given(table, "probe")?;
-    match &item.data {
-        Data::Table(own) => query(item, own, cx),
-        Data::Text(word) | Data::Loose(word) => match word.as_str() {
-            "ping" => Some(Probe::Ping),
-            "ready" => Some(Probe::Ready),
-            "writable" => Some(Probe::Writable),
-            _ => {
-                cx.unknown_word(item, word, kind, PROBES);
-                None
-            }
-        },
-        _ => {
-            cx.wrong_type(item, kind.expected());
-            None
+const KEYS: [&str; 2] = ["query", "expect"];
+
+impl Value for ProbeKind {
+    fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
+        match &item.data {
+            Data::Table(table) => query(item, table, cx),
+            _ => word(item, kind, ProbeKind::from_word, cx),
         }
     }
 }
 
-fn query(item: &Item, table: &Table, cx: &mut Context<'_>) -> Option<Probe> {
-    const PARTS: [&str; 2] = ["query", "expect"];
+fn query(item: &Item, table: &Table, cx: &mut Context<'_>) -> Option<ProbeKind> {
     let mut guesses = Vec::new();
     for (key, item) in table {
-        if !PARTS.contains(&key.as_str()) {
-            let guess = nearest(
-                key,
-                PARTS.into_iter().filter(|part| !table.contains_key(*part)),
-            );
+        if !KEYS.contains(&key.as_str()) {
+            let missing = KEYS.into_iter().filter(|known| !table.contains_key(*known));
+            let guess = nearest(key, missing);
             guesses.extend(guess);
-            let message = format!(
-                "unknown key `{}`; a probe has: query, expect",
-                name::shown(key)
-            );
-            let finding = Finding::new(message).allowed("query, expect").near(guess);
-            cx.report.add(&item.key_at, &item.path, finding);
+            let name = name::shown(key);
+            let message = format!("unknown key `{name}`; a probe has: query, expect");
+            let finding = Finding::new(message).expected_only("query, expect");
+            cx.report.key_error(&item.location, finding.suggest(guess));
         }
     }
-    let mut part = |key: &str| match table.get(key) {
-        Some(item) => cx.string(item, Kind::Text),
+    let mut text = |key: &str| match table.get(key) {
+        Some(item) => string(item, ValueKind::Text, cx),
         None if guesses.contains(&key) => None,
         None => {
             let message = format!("a probe without `{key}`: give it `query` and `expect`");
-            cx.report.add(&item.key_at, &item.path, message);
+            cx.report.key_error(&item.location, message);
             None
         }
     };
-    let (sql, expect) = (part("query"), part("expect"));
+    let (sql, expect) = (text("query"), text("expect"));
     if let (Some(sql), Some(item)) = (sql, table.get("query"))
         && sql.trim().is_empty()
     {
-        cx.report.wrong(item, "empty: give a statement");
+        cx.report
+            .value_error(&item.location, "empty: give a statement");
     }
-    Some(Probe::Query {
+    Some(ProbeKind::Query {
         sql: sql?.to_owned(),
         expect: expect?.to_owned(),
     })
