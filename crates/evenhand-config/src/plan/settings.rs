@@ -70,17 +70,23 @@ macro_rules! for_each_setting {
 pub(crate) use for_each_setting;
 
 macro_rules! define_settings {
-    ($($(#[$doc:meta])+ $name:ident: $type:ty = $row:tt;)+) => {
+    ($(
+        $(#[$doc:meta])+
+        $name:ident: $type:ty = ($kind:expr, $default:literal $(, $setter:literal)?);
+    )+) => {
         /// The settings of a balanced database, with the file's `defaults` merged in.
         ///
-        /// A field is `None` if the file does not set the key; the default of the pool then applies. Where
-        /// `"none"` is a value, it is `Some(None)`. The
-        /// [reference page](https://github.com/evenhand/evenhand/blob/main/docs/CONFIG.md) has bounds and
-        /// defaults.
+        /// A field is `None` if the file does not set the key; the default then applies in the pool. Where
+        /// `"none"` is a value, it is `Some(None)`. Durations are above zero and at most one day, or 30 days
+        /// for `max_lifetime` and `idle_timeout`.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Settings {
-            $($(#[$doc])+ pub $name: Option<$type>,)+
+            $(
+                $(#[$doc])+
+                #[doc = concat!("\n\nDefault: ", $default, ".")]
+                pub $name: Option<$type>,
+            )+
         }
 
         impl Settings {

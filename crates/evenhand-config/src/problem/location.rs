@@ -1,4 +1,4 @@
-//! Where something stands in a file or in the environment.
+//! Places in a file or in the environment.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub(crate) enum Place {
     Variable(Arc<str>),
 }
 
-/// Where a value and its key stand.
+/// The place of a value and of its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
     /// The path of the key, or of the index in an array, as the author of the file knows it.

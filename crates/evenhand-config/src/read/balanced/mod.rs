@@ -2,9 +2,7 @@
 //! the roles of databases.
 
 mod members;
-mod rules;
 mod settings;
 
 pub(super) use self::members::aliases;
-pub(super) use self::rules::check;
-pub(super) use self::settings::read as settings;
+pub(super) use self::settings::{check, read as settings};
