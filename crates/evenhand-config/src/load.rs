@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use crate::plan::Config;
 use crate::problem::Error;
-use crate::read::{Format, read};
+use crate::read::read;
 use crate::sources::Sources;
+use crate::tree::Format;
 
 impl Config {
     /// Reads and checks the file at `path`, with the environment variables of this process: as JSON with

@@ -82,16 +82,7 @@ pub enum ValueKind {
 
 impl Key {
     /// The default as a duration. `None` if it is not a duration.
-    ///
-    /// ```
-    /// let keys = evenhand_config::keys();
-    /// let interval = keys.iter().find(|key| key.name == "check_interval").unwrap();
-    /// assert_eq!(
-    ///     interval.default_duration(),
-    ///     Some(evenhand_config::DEFAULT_CHECK_INTERVAL)
-    /// );
-    /// ```
-    pub fn default_duration(&self) -> Option<Duration> {
+    pub(crate) fn default_duration(&self) -> Option<Duration> {
         match self.kind {
             ValueKind::Duration { .. } => humantime::parse_duration(self.default).ok(),
             _ => None,

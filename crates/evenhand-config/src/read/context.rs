@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use crate::problem::{Finding, Report, name};
 use crate::sources::Sources;
-use crate::tree::{Dialect, Item, Table};
+use crate::tree::{Format, Item, Table};
 
 /// What every check needs.
 pub(super) struct Context<'a> {
     pub(super) report: Report<'a>,
-    pub(super) dialect: Dialect,
+    pub(super) format: Format,
     pub(super) sources: &'a Sources,
     /// The files that the configuration names, in the order in which they were found.
     pub(super) inputs: Vec<PathBuf>,
@@ -27,20 +27,20 @@ impl Context<'_> {
     pub(super) fn table<'t>(&mut self, item: &'t Item) -> Option<&'t Table> {
         let table = item.table();
         if table.is_none() {
-            self.wrong_type(item, self.dialect.table());
+            self.wrong_type(item, self.format.table());
         }
         table
     }
 
     /// Reports that a value has the wrong type.
     pub(super) fn wrong_type(&mut self, item: &Item, expected: impl Into<String>) {
-        let found = item.type_name(self.dialect);
+        let found = item.type_name(self.format);
         let finding = Finding::new("").expected(expected).found(found);
         self.report.value_error(&item.location, finding);
     }
 
     /// A key in backticks, as the file spells it.
     pub(super) fn spell(&self, key: &str) -> String {
-        format!("`{}`", name::shown(&self.dialect.spell(key)))
+        format!("`{}`", name::shown(&self.format.spell(key)))
     }
 }

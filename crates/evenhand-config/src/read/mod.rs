@@ -13,20 +13,11 @@ use std::collections::BTreeMap;
 
 use self::context::Context;
 use self::peer::{Inherited, PartialPeer};
-use self::role::Role;
 use self::unknown::Section;
 use crate::plan::{BalancedDatabase, Config, Peer, Settings};
 use crate::problem::{Place, Problems, Report, name};
 use crate::sources::Sources;
-use crate::tree::{Dialect, Document, Item, Table, django, json, toml, variables};
-
-/// The format of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Toml,
-    /// JSON with Django's keys.
-    Django,
-}
+use crate::tree::{Document, Format, Role, Table, django, json, toml, variables};
 
 /// The peers and the balanced databases of a file.
 type Databases = (BTreeMap<String, Peer>, BTreeMap<String, BalancedDatabase>);
@@ -38,12 +29,11 @@ pub(crate) fn read(
     format: Format,
     sources: &Sources,
 ) -> Result<Config, Problems> {
-    let (dialect, parse): (_, fn(&str, &mut Report<'_>) -> Option<Item>) = match format {
-        Format::Toml => (Dialect::Toml, toml::parse),
-        Format::Django => (Dialect::Django, json::parse),
-    };
     let mut report = Report::new(text, origin);
-    let root = parse(text, &mut report);
+    let root = match format {
+        Format::Toml => toml::parse(text, &mut report),
+        Format::Django => json::parse(text, &mut report),
+    };
     let mask = root.as_ref().map_or_else(redact::words, redact::mask);
     let document = root.and_then(|root| match format {
         Format::Toml => Some(Document {
@@ -54,7 +44,7 @@ pub(crate) fn read(
     });
     let mut cx = Context {
         report,
-        dialect,
+        format,
         sources,
         inputs: Vec::new(),
     };
@@ -90,9 +80,9 @@ fn databases(document: &Document, cx: &mut Context<'_>) -> Option<Databases> {
     };
     let databases = cx.table(item)?;
     if databases.is_empty() {
-        let message = match cx.dialect {
-            Dialect::Toml => "no database: name at least one, such as `[databases.default]`",
-            Dialect::Django => "no database: name at least one, such as `default`",
+        let message = match cx.format {
+            Format::Toml => "no database: name at least one, such as `[databases.default]`",
+            Format::Django => "no database: name at least one, such as `default`",
         };
         cx.report.key_error(&item.location, message);
     }

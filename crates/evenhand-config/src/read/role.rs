@@ -6,20 +6,7 @@
 use super::context::Context;
 use super::unknown::{self, Section};
 use crate::keys::{self, Key, Scope};
-use crate::tree::{Engine, Item, Note, Table};
-
-/// What a database is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// One server.
-    Peer,
-    /// A list of peers.
-    Balanced,
-    /// Not MySQL, according to Django's dictionary.
-    Foreign,
-    /// Neither or both, which is reported.
-    Unclear,
-}
+use crate::tree::{Item, Note, Role, Table};
 
 /// The keys of an address that is not a URL.
 const PARTS: &[&str] = &[
@@ -34,20 +21,13 @@ const PARTS: &[&str] = &[
 
 /// Determines the role of a database, and reports keys that are unknown, missing, or not allowed in it.
 pub(super) fn determine(item: &Item, note: Option<&Note>, cx: &mut Context<'_>) -> Role {
-    let engine = note.map(|note| note.engine);
-    if engine == Some(Engine::Foreign) {
+    if note.is_some_and(|note| note.role == Role::Foreign) {
         return Role::Foreign;
     }
     let Some(table) = cx.table(item) else {
         return Role::Unclear;
     };
-    let role = match engine {
-        Some(Engine::Balanced) => Role::Balanced,
-        Some(Engine::MySql) => Role::Peer,
-        Some(Engine::Unclear) => Role::Unclear,
-        Some(Engine::Foreign) => Role::Foreign,
-        None => by_keys(table),
-    };
+    let role = note.map_or_else(|| by_keys(table), |note| note.role);
     let sections: &[Section] = match role {
         Role::Peer => &[Section::Peer],
         Role::Balanced => &[Section::Balanced],
@@ -61,7 +41,7 @@ pub(super) fn determine(item: &Item, note: Option<&Note>, cx: &mut Context<'_>) 
             let message = format!("a balanced database without {}", cx.spell("peers"));
             cx.report.key_error(&item.location, message);
         }
-        Role::Unclear if engine.is_none() => explain_unclear(item, table, &guesses, cx),
+        Role::Unclear if note.is_none() => explain_unclear(item, table, &guesses, cx),
         _ => {}
     }
     role

@@ -69,7 +69,7 @@ pub(super) fn report(
         let lists: Vec<String> = allowed
             .iter()
             .map(|(section, keys)| {
-                let keys: Vec<String> = keys.iter().map(|key| cx.dialect.spell(key)).collect();
+                let keys: Vec<String> = keys.iter().map(|key| cx.format.spell(key)).collect();
                 format!("{} has: {}", section.owner(), keys.join(", "))
             })
             .collect();
@@ -79,7 +79,7 @@ pub(super) fn report(
             Some(_) => format!("unknown key `{name}`"),
             None => format!("unknown key `{name}`; {lists}"),
         });
-        let guess = guess.map(|guess| cx.dialect.spell(guess));
+        let guess = guess.map(|guess| cx.format.spell(guess));
         let finding = finding.found_only(name).expected_only(lists);
         cx.report
             .key_error(&item.location, finding.suggest(guess.as_deref()));

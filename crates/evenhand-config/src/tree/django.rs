@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::django_options::{self, ignore, wrong_type};
-use super::{Data, Document, Engine, Item, Note, Table};
+use super::{Data, Document, Item, Note, Role, Table};
 use crate::keys;
 use crate::problem::{Finding, Location, Report, name};
 use crate::suggest::nearest;
@@ -89,11 +89,11 @@ pub(crate) fn translate(root: Item, report: &mut Report<'_>) -> Option<Document>
 fn translate_database(item: &mut Item, report: &mut Report<'_>) -> Note {
     let mut guesses = Vec::new();
     let Data::Table(table) = &mut item.data else {
-        let engine = Engine::Unclear;
-        return Note { engine, guesses };
+        let role = Role::Unclear;
+        return Note { role, guesses };
     };
-    let engine = match table.remove("ENGINE") {
-        Some(engine) => engine_of(&engine, report),
+    let role = match table.remove("ENGINE") {
+        Some(engine) => role_of(&engine, report),
         None => {
             // A misspelt one is reported as an unknown key, with a suggestion.
             if !table.keys().any(|key| nearest(key, ["ENGINE"]).is_some()) {
@@ -101,31 +101,31 @@ fn translate_database(item: &mut Item, report: &mut Report<'_>) -> Note {
                                balanced database (\"django_proxysql.backends.proxysql\")";
                 report.key_error(&item.location, message);
             }
-            Engine::Unclear
+            Role::Unclear
         }
     };
     let table = std::mem::take(table);
-    if engine != Engine::Foreign {
-        let balanced = engine == Engine::Balanced;
+    if role != Role::Foreign {
+        let balanced = role == Role::Balanced;
         item.data = Data::Table(keys_of(table, balanced, &mut guesses, report));
     }
-    Note { engine, guesses }
+    Note { role, guesses }
 }
 
-fn engine_of(item: &Item, report: &mut Report<'_>) -> Engine {
+fn role_of(item: &Item, report: &mut Report<'_>) -> Role {
     let Data::Text(engine) = &item.data else {
         wrong_type(item, "a string, the path of an engine", report);
-        return Engine::Unclear;
+        return Role::Unclear;
     };
     let engine = engine.to_lowercase();
     if engine.ends_with("proxysql") {
-        Engine::Balanced
+        Role::Balanced
     } else if engine.contains("mysql") {
-        Engine::MySql
+        Role::Peer
     } else {
         let message = "not an engine for MySQL, so the database is left out";
         report.value_warning(&item.location, message);
-        Engine::Foreign
+        Role::Foreign
     }
 }
 

@@ -1,6 +1,6 @@
 //! Django's `OPTIONS`: what its driver is given.
 
-use super::{Data, Dialect, Item, Table};
+use super::{Data, Format, Item, Table};
 use crate::problem::{Finding, Report};
 
 /// Options that are keys of this crate.
@@ -82,7 +82,7 @@ pub(super) fn ignore(item: &Item, why: &str, report: &mut Report<'_>) {
 
 /// Reports a value of the wrong type.
 pub(super) fn wrong_type(item: &Item, expected: &str, report: &mut Report<'_>) {
-    let found = item.type_name(Dialect::Django);
+    let found = item.type_name(Format::Django);
     let finding = Finding::new("").expected(expected).found(found);
     report.value_error(&item.location, finding);
 }

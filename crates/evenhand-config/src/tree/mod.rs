@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 
 use crate::problem::Location;
 
-/// How a file spells its names.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// As in this crate: `check_interval`.
+pub(crate) enum Format {
+    /// TOML with the keys of this crate.
     Toml,
-    /// As in Django: `CHECK_INTERVAL`. Durations may be numbers of seconds.
+    /// JSON with Django's keys: names are in capitals, and durations may be numbers of seconds.
     Django,
 }
 
@@ -50,20 +50,23 @@ pub(crate) struct Document {
     pub(crate) notes: BTreeMap<String, Note>,
 }
 
-/// What Django's `ENGINE` says a database is.
+/// What a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    MySql,
+pub(crate) enum Role {
+    /// One server.
+    Peer,
+    /// A list of peers.
     Balanced,
-    /// Another product; the database is left out.
+    /// Another product than MySQL, which is left out.
     Foreign,
-    /// Missing or invalid, which has been reported.
+    /// Neither a peer nor balanced, or both, which is reported.
     Unclear,
 }
 
 /// What Django's dictionary says of a database besides its keys.
 pub(crate) struct Note {
-    pub(crate) engine: Engine,
+    /// The role according to its `ENGINE`.
+    pub(crate) role: Role,
     /// Keys that were probably meant by unknown ones, which have been reported.
     pub(crate) guesses: Vec<&'static str>,
 }
@@ -71,22 +74,22 @@ pub(crate) struct Note {
 /// Values by key.
 pub(crate) type Table = BTreeMap<String, Item>;
 
-// === impl Dialect ===
+// === impl Format ===
 
-impl Dialect {
-    /// A key as this dialect spells it.
+impl Format {
+    /// A key as the file spells it.
     pub(crate) fn spell(self, key: &str) -> String {
         match self {
-            Dialect::Toml => key.to_owned(),
-            Dialect::Django => key.to_uppercase(),
+            Format::Toml => key.to_owned(),
+            Format::Django => key.to_uppercase(),
         }
     }
 
     /// The word for a table.
     pub(crate) fn table(self) -> &'static str {
         match self {
-            Dialect::Toml => "a table",
-            Dialect::Django => "an object",
+            Format::Toml => "a table",
+            Format::Django => "an object",
         }
     }
 }
@@ -102,7 +105,7 @@ impl Item {
     }
 
     /// The type of the value, with its article.
-    pub(crate) fn type_name(&self, dialect: Dialect) -> &'static str {
+    pub(crate) fn type_name(&self, format: Format) -> &'static str {
         match &self.data {
             Data::Text(_) | Data::Loose(_) => "a string",
             Data::Integer(_) => "an integer",
@@ -111,7 +114,7 @@ impl Item {
             Data::Null => "null",
             Data::Datetime => "a datetime",
             Data::Array(_) => "an array",
-            Data::Table(_) => dialect.table(),
+            Data::Table(_) => format.table(),
         }
     }
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use crate::keys::ValueKind;
 use crate::problem::{Finding, name};
 use crate::read::context::Context;
-use crate::read::role::Role;
 use crate::suggest::nearest;
-use crate::tree::{Data, Item, Table};
+use crate::tree::{Data, Item, Role, Table};
 
 /// The aliases in the `peers` of the balanced database `owner`, in order. Reports those that cannot be its
 /// peers. `roles` and `databases` are those of all databases in the file.

@@ -3,6 +3,7 @@
 use super::address::{self, PartialAddress};
 use super::inherited::Inherited;
 use super::mysql_url;
+use crate::keys;
 use crate::plan::{Address, Connections, Peer};
 use crate::read::context::Context;
 use crate::read::value;
@@ -135,8 +136,8 @@ impl<'t> PartialPeer<'t> {
 
 /// Checks that `pool_min` is at most `pool_max`.
 fn check_pool(all: &Inherited, tables: &[&Table], cx: &mut Context<'_>) {
-    const DEFAULT_POOL_MAX: u32 = 100;
-    let max = all.keys.pool_max.unwrap_or(DEFAULT_POOL_MAX);
+    let default = || keys::find("pool_max")?.default.parse().ok();
+    let max = all.keys.pool_max.or_else(default).unwrap_or(u32::MAX);
     let Some(min) = all.keys.pool_min.filter(|&min| min > max) else {
         return;
     };

@@ -6,7 +6,7 @@ use super::Value;
 use crate::keys::ValueKind;
 use crate::problem::{Finding, name};
 use crate::read::context::Context;
-use crate::tree::{Data, Dialect, Item};
+use crate::tree::{Data, Format, Item};
 
 /// The maximum number of digits in a duration. Only nanoseconds could need more within the limits. The parser
 /// panics on some sums near the end of its range (humantime 2.4.0, on `18446744073709551615s 1000ms`), which
@@ -18,7 +18,7 @@ impl Value for Duration {
         let ValueKind::Duration { max, .. } = kind else {
             return None;
         };
-        let django = cx.dialect == Dialect::Django;
+        let django = cx.format == Format::Django;
         let expected = match django {
             true => format!("a number of seconds, or {}", kind.expected()),
             false => kind.expected(),

@@ -91,7 +91,7 @@ impl Value for bool {
                 "false" => return Some(false),
                 _ => name::quoted(text),
             },
-            _ => item.type_name(cx.dialect).to_owned(),
+            _ => item.type_name(cx.format).to_owned(),
         };
         let finding = Finding::new("").expected(kind.expected()).found(found);
         cx.report.value_error(&item.location, finding);
