@@ -59,7 +59,7 @@ pub(in crate::read) fn check(
         && min > members.len()
         && !members.is_empty()
     {
-        let message = format!("more peers than there are, which is {}", members.len());
+        let message = format!("more than the number of peers, which is {}", members.len());
         cx.report.value_error(&item.location, message);
     }
     let weighted = settings.pick == Some(PickKind::Weighted);

@@ -43,7 +43,7 @@ impl TlsKeys {
         let given = |key: &str| tables.iter().find_map(|table| table.get(key));
         for (key, other) in [("tls_cert", "tls_key"), ("tls_key", "tls_cert")] {
             if let (Some(item), None) = (given(key), given(other)) {
-                let message = format!("only with {}: give that too", cx.spell(other));
+                let message = format!("it needs {}: set both", cx.spell(other));
                 cx.report.key_error(&item.location, message);
             }
         }
