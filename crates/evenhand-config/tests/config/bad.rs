@@ -1,7 +1,7 @@
 //! Bad files, and the exact errors and warnings for each.
 //!
 //! `tests/bad/x.txt` has those of `x.toml` or `x.json`: one line for each, then the rendered report. `x.env` has
-//! environment variables. `UPDATE_DOCS=1` rewrites the `.txt` files.
+//! environment variables. `EVENHAND_BLESS=1` rewrites the `.txt` files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ fn problems(path: &Path) -> Problems {
 
 #[test]
 fn bad_files_have_exactly_the_expected_problems() {
-    let update = std::env::var_os("UPDATE_DOCS").is_some();
+    let update = std::env::var_os("EVENHAND_BLESS").is_some();
     let cases = cases();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let mut wrong = Vec::new();

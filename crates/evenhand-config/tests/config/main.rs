@@ -57,15 +57,15 @@ fn files(directory: &str, extensions: &[&str]) -> Vec<PathBuf> {
     files
 }
 
-/// Compares a file with its expected text. With `UPDATE_DOCS` in the environment, writes the file.
+/// Compares a file with its expected text. With `EVENHAND_BLESS` in the environment, writes the file.
 fn assert_file(path: &str, expected: &str) {
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("EVENHAND_BLESS").is_some() {
         fs::write(path, expected).unwrap();
     }
     let text = fs::read_to_string(path).unwrap_or_default();
     assert!(
         text == expected,
-        "{path} is out of date: run `UPDATE_DOCS=1 cargo test -p evenhand-config --test config`"
+        "{path} is out of date: run `EVENHAND_BLESS=1 cargo test -p evenhand-config --test config`"
     );
 }
 

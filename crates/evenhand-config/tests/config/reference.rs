@@ -1,4 +1,4 @@
-//! The reference page, `docs/CONFIG.md`, is made from the table of keys. `UPDATE_DOCS=1` rewrites it.
+//! The reference page, `docs/CONFIG.md`, is made from the table of keys. `EVENHAND_BLESS=1` rewrites it.
 
 use std::fmt::Write as _;
 

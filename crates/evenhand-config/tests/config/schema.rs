@@ -1,4 +1,4 @@
-//! The schema for editors, `docs/evenhand.schema.json`, is made from the table of keys. `UPDATE_DOCS=1` rewrites
+//! The schema for editors, `docs/evenhand.schema.json`, is made from the table of keys. `EVENHAND_BLESS=1` rewrites
 //! it.
 
 use std::fs;
