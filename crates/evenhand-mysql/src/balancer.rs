@@ -53,7 +53,7 @@ impl Balancer {
                 let layer = layer.pick(picked).replay(Cloned::idempotent());
                 Self::Hedged(Kept::new(layer.hedge_after(after).layer(connector)))
             }
-            None if picked.0 == evenhand_config::Pick::Uniform => {
+            None if picked.0 == evenhand_config::PickKind::Uniform => {
                 Self::Uniform(Kept::new(layer.layer(connector)))
             }
             None => Self::Picked(Kept::new(layer.pick(picked).layer(connector))),
@@ -113,14 +113,14 @@ impl<S: Service<Checkout> + Clone> Kept<S> {
 
 /// The pick that the options name.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Picked(evenhand_config::Pick);
+pub(crate) struct Picked(evenhand_config::PickKind);
 
 impl evenhand::Pick for Picked {
     fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
         match self.0 {
-            evenhand_config::Pick::Uniform => Uniform.pick(candidates),
-            evenhand_config::Pick::Weighted => Weighted.pick(candidates),
-            evenhand_config::Pick::LeastInFlight => LeastInFlight.pick(candidates),
+            evenhand_config::PickKind::Uniform => Uniform.pick(candidates),
+            evenhand_config::PickKind::Weighted => Weighted.pick(candidates),
+            evenhand_config::PickKind::LeastInFlight => LeastInFlight.pick(candidates),
         }
     }
 }

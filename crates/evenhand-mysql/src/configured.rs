@@ -1,6 +1,6 @@
 //! Pools of a config file's databases: its keys, as options of the pool and of the driver.
 
-use evenhand_config::{Address, BalancedDatabase, Peer, Probe as Asked, Settings, Tls};
+use evenhand_config::{Address, BalancedDatabase, Peer, ProbeKind, Settings, Tls};
 use mysql_async::{Opts, OptsBuilder, PoolConstraints, SslOpts};
 
 use crate::error::Error;
@@ -54,21 +54,25 @@ impl Pool {
 impl PoolOptions {
     /// These, but for what the settings say.
     pub(crate) fn configured(self, settings: &Settings) -> Self {
-        /// Each setting has the name of its setter.
+        /// The setter of a setting has the same name, unless another one is given.
         macro_rules! set {
-            ($options:expr, $($name:ident)*) => {{
+            (@setter $name:ident) => { PoolOptions::$name };
+            (@setter $name:ident $setter:ident) => { PoolOptions::$setter };
+            ($options:expr, $($name:ident $(=> $setter:ident)?,)*) => {{
                 let options = $options;
                 $(let options = match settings.$name {
-                    Some(value) => options.$name(value),
+                    Some(value) => set!(@setter $name $($setter)?)(options, value),
                     None => options,
                 };)*
                 options
             }};
         }
         let options = set!(self,
-            pick first_recheck check_interval keep all_down attempt_timeout checkout_timeout
-            hedge_after try_timeout work_timeout transaction_attempts max_connections max_lifetime
-            idle_timeout writable probe_timeout synced check_up_every fall rise end_on_lost_peer);
+            pick, first_recheck, check_interval, min_up => keep, all_down,
+            connect_timeout => attempt_timeout, checkout_timeout, hedge_after, try_timeout,
+            work_timeout, transaction_attempts, max_connections, max_lifetime, idle_timeout,
+            writable, probe_timeout, synced, health_check_interval => check_up_every, fall, rise,
+            end_on_lost_peer,);
         match &settings.probe {
             Some(asked) => options.probe(probe(asked)),
             None => options,
@@ -76,12 +80,12 @@ impl PoolOptions {
     }
 }
 
-fn probe(asked: &Asked) -> Probe {
+fn probe(asked: &ProbeKind) -> Probe {
     match asked {
-        Asked::Ping => Probe::Ping,
-        Asked::Ready => Probe::Ready,
-        Asked::Writable => Probe::Writable,
-        Asked::Query { sql, expect } => Probe::query(sql, expect),
+        ProbeKind::Ping => Probe::Ping,
+        ProbeKind::Ready => Probe::Ready,
+        ProbeKind::Writable => Probe::Writable,
+        ProbeKind::Query { sql, expect } => Probe::query(sql, expect),
     }
 }
 
@@ -187,7 +191,7 @@ fn identity(
 mod tests {
     use std::time::Duration;
 
-    use evenhand_config::{AllDown, Config, Keep, Pick};
+    use evenhand_config::{AllDownKind, Config, MinUp, PickKind};
 
     use super::*;
 
@@ -209,9 +213,9 @@ mod tests {
             pick = "least_in_flight"
             first_recheck = "250ms"
             check_interval = "7s"
-            keep = "50%"
+            min_up = "50%"
             all_down = "last_resort"
-            attempt_timeout = "1s"
+            connect_timeout = "1s"
             checkout_timeout = "2s"
             hedge_after = "100ms"
             try_timeout = "3s"
@@ -224,7 +228,7 @@ mod tests {
             probe = { query = "SELECT 1", expect = "1" }
             probe_timeout = "500ms"
             synced = true
-            check_up_every = "none"
+            health_check_interval = "none"
             fall = 4
             rise = 5
             end_on_lost_peer = false
@@ -244,11 +248,11 @@ mod tests {
         }
         let seconds = Duration::from_secs;
         let expected = PoolOptions::default()
-            .pick(Pick::LeastInFlight)
+            .pick(PickKind::LeastInFlight)
             .first_recheck(Duration::from_millis(250))
             .check_interval(seconds(7))
-            .keep(Keep::Percent(50))
-            .all_down(AllDown::LastResort)
+            .keep(MinUp::Percent(50))
+            .all_down(AllDownKind::LastResort)
             .attempt_timeout(seconds(1))
             .checkout_timeout(seconds(2))
             .hedge_after(Duration::from_millis(100))

@@ -158,5 +158,5 @@ pub use watch::DEFAULT_CHECK_UP_EVERY;
 pub use evenhand;
 pub use evenhand::{Event, EventKind, Events, State, Status};
 pub use evenhand_config;
-pub use evenhand_config::{AllDown, Keep, Pick};
+pub use evenhand_config::{AllDownKind, MinUp, PickKind};
 pub use mysql_async;

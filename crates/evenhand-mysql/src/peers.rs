@@ -135,7 +135,7 @@ impl PeersHandle {
         Ok(())
     }
 
-    /// Sets a peer's weight, which [`Pick::Weighted`](crate::Pick::Weighted) goes by. It is 1 at first;
+    /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) goes by. It is 1 at first;
     /// nought means never.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenhand::Eject;
-use evenhand_config::{AllDown, Keep, Pick};
+use evenhand_config::{AllDownKind, MinUp, PickKind};
 
 use crate::options::PoolOptions;
 
@@ -13,20 +13,20 @@ pub const DEFAULT_FIRST_RECHECK: Duration = Duration::from_secs(1);
 /// The part of [`PoolOptions`] that this room is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Spread {
-    pub(crate) pick: Pick,
+    pub(crate) pick: PickKind,
     pub(crate) first_recheck: Duration,
-    pub(crate) keep: Keep,
-    pub(crate) all_down: AllDown,
+    pub(crate) keep: MinUp,
+    pub(crate) all_down: AllDownKind,
     pub(crate) hedge_after: Option<Duration>,
 }
 
 impl Default for Spread {
     fn default() -> Self {
         Self {
-            pick: Pick::Uniform,
+            pick: PickKind::Uniform,
             first_recheck: DEFAULT_FIRST_RECHECK,
-            keep: Keep::Peers(0),
-            all_down: AllDown::Wait,
+            keep: MinUp::Peers(0),
+            all_down: AllDownKind::Wait,
             hedge_after: None,
         }
     }
@@ -35,8 +35,8 @@ impl Default for Spread {
 impl PoolOptions {
     /// Which of the peers that are up gets a checkout. Weights are set by
     /// [`PeersHandle::set_weight`](crate::PeersHandle::set_weight). Connections that are held count as
-    /// in flight. Default: [`Pick::Uniform`].
-    pub fn pick(mut self, pick: Pick) -> Self {
+    /// in flight. Default: [`PickKind::Uniform`].
+    pub fn pick(mut self, pick: PickKind) -> Self {
         self.spread.pick = pick;
         self
     }
@@ -52,19 +52,19 @@ impl PoolOptions {
     /// operator's hand is not bound by it. Default: none, as a peer that cannot be reached is of no use.
     ///
     /// ```
-    /// use evenhand_mysql::{Keep, PoolOptions};
+    /// use evenhand_mysql::{MinUp, PoolOptions};
     ///
-    /// let one = PoolOptions::default().keep(Keep::Peers(1));
-    /// let a_third = PoolOptions::default().keep(Keep::Percent(34));
+    /// let one = PoolOptions::default().keep(MinUp::Peers(1));
+    /// let a_third = PoolOptions::default().keep(MinUp::Percent(34));
     /// ```
-    pub fn keep(mut self, keep: Keep) -> Self {
+    pub fn keep(mut self, keep: MinUp) -> Self {
         self.spread.keep = keep;
         self
     }
 
     /// What a checkout does while every peer is out: wait for one until its own time is up, fail at
-    /// once, or make one attempt on the peer that is due soonest. Default: [`AllDown::Wait`].
-    pub fn all_down(mut self, all_down: AllDown) -> Self {
+    /// once, or make one attempt on the peer that is due soonest. Default: [`AllDownKind::Wait`].
+    pub fn all_down(mut self, all_down: AllDownKind) -> Self {
         self.spread.all_down = all_down;
         self
     }
@@ -91,17 +91,17 @@ impl PoolOptions {
         let eject =
             Eject::on_first().recover_growing(self.spread.first_recheck.min(longest), longest);
         match self.spread.keep {
-            Keep::Peers(peers) => eject.keep(peers),
-            Keep::Percent(percent) => eject.keep_share(f64::from(percent) / 100.0),
+            MinUp::Peers(peers) => eject.keep(peers),
+            MinUp::Percent(percent) => eject.keep_share(f64::from(percent) / 100.0),
         }
     }
 
     pub(crate) fn balancers_all_down(&self) -> evenhand::AllDown {
         match self.spread.all_down {
             // The caller's own deadline ends the wait.
-            AllDown::Wait => evenhand::AllDown::WaitUpTo(Duration::MAX),
-            AllDown::Fail => evenhand::AllDown::Fail,
-            AllDown::LastResort => evenhand::AllDown::LastResort,
+            AllDownKind::Wait => evenhand::AllDown::WaitUpTo(Duration::MAX),
+            AllDownKind::Fail => evenhand::AllDown::Fail,
+            AllDownKind::LastResort => evenhand::AllDown::LastResort,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
-use evenhand_mysql::{AllDown, Error, EventKind, Keep, Pick, Pool, PoolOptions};
+use evenhand_mysql::{AllDownKind, Error, EventKind, MinUp, PickKind, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ fn is_shutting_down(fake: &FakeMySql) {
 #[tokio::test]
 async fn weights_say_how_much_of_the_work_a_peer_gets() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().pick(Pick::Weighted));
+    let pool = pool(&fakes, still().pick(PickKind::Weighted));
     pool.peers().set_weight("a", 0).unwrap();
     assert_eq!(held_by_first(&pool, 40).await, 0, "nought means never");
     pool.peers().set_weight("a", 9).unwrap();
@@ -50,7 +50,7 @@ async fn weights_say_how_much_of_the_work_a_peer_gets() {
 #[tokio::test]
 async fn with_least_in_flight_held_connections_count() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().pick(Pick::LeastInFlight));
+    let pool = pool(&fakes, still().pick(PickKind::LeastInFlight));
     assert_eq!(
         held_by_first(&pool, 40).await,
         20,
@@ -61,7 +61,7 @@ async fn with_least_in_flight_held_connections_count() {
 #[tokio::test]
 async fn a_floor_keeps_the_least_bad_in() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().keep(Keep::Percent(50)));
+    let pool = pool(&fakes, still().keep(MinUp::Percent(50)));
     fakes.iter().for_each(is_shutting_down);
     let error = pool.get_conn().await.unwrap_err();
     assert!(matches!(error, Error::Checkout { .. }), "{error}");
@@ -74,9 +74,9 @@ async fn a_floor_keeps_the_least_bad_in() {
 #[tokio::test]
 async fn with_every_peer_out_a_checkout_waits_or_fails_at_once_or_tries_the_last_resort() {
     for (all_down, waits, serves) in [
-        (AllDown::Wait, true, false),
-        (AllDown::Fail, false, false),
-        (AllDown::LastResort, false, true),
+        (AllDownKind::Wait, true, false),
+        (AllDownKind::Fail, false, false),
+        (AllDownKind::LastResort, false, true),
     ] {
         let fakes: [_; 2] = fakes().await;
         let options = still()

@@ -188,7 +188,7 @@ async fn a_config_files_tls_is_the_pools() {
              [databases.d]\npeers = ['db0']",
             servers[0].port()
         );
-        let config = Config::parse_with(&text, "evenhand.toml", &sources);
+        let config = sources.parse(&text, "evenhand.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         let pool = Pool::from_config(config.balanced("d").unwrap()).unwrap();
         let report = pool.check(Duration::from_secs(10)).await.remove(0);
