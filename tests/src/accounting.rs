@@ -63,7 +63,7 @@ pub async fn prepare(url: &str) {
 }
 
 /// The tasks and what they were told.
-pub struct Books {
+pub struct Accounting {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
@@ -90,7 +90,7 @@ impl Told {
     }
 }
 
-impl Books {
+impl Accounting {
     /// Starts the tasks: half of them write entries, half make transfers.
     pub fn open(pool: &Pool) -> Self {
         let shared = Arc::<Shared>::default();

@@ -15,7 +15,7 @@ use evenhand_mysql::{Pool, PoolOptions};
 use evenhand_testkit::MariaDb;
 use tokio::time::{Instant, sleep};
 
-pub mod books;
+pub mod accounting;
 pub mod load;
 pub mod mixed;
 pub mod scene;
@@ -23,7 +23,7 @@ pub mod sql;
 
 /// The README's examples compile.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../README.md")]
 pub struct Readme;
 
 /// A second for whatever takes long, so that a test is done soon.

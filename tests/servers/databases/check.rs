@@ -1,11 +1,5 @@
 //! Whether all peers are online, and what they are.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::process::Command;
 use std::time::Duration;
 
@@ -20,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// One is up, one does not take the password, one is stopped; in two databases.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_says_of_each_peer_whether_it_is_online_and_why_not() {
+async fn each_peer_is_reported_online_or_why_not() {
     let mut servers = servers(3).await;
     servers[2].stop().unwrap();
     let wrong = servers[1].url().replace("root@", "root:not-it@");
@@ -92,7 +86,7 @@ async fn it_says_of_each_peer_whether_it_is_online_and_why_not() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_silent_takes_no_longer_than_the_limit() {
+async fn silent_peers_take_no_longer_than_the_limit() {
     let servers = servers(2).await;
     servers[1].freeze().unwrap();
     let hole = Blackhole::start().unwrap();
@@ -115,7 +109,7 @@ async fn a_peer_that_is_silent_takes_no_longer_than_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_tells_the_role_of_a_server_and_of_a_galera_node() {
+async fn server_and_galera_roles_are_reported() {
     let servers = servers(1).await;
     let options = PoolOptions::default().probe(Probe::Writable);
     let url = servers[0].url();

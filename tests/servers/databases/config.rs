@@ -1,12 +1,6 @@
 //! Config files on real servers: Django's own dictionaries and the same in TOML, and a password that
 //! is changed while the service runs.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::time::Duration;
 
 use evenhand_mysql::Databases;
@@ -21,27 +15,27 @@ const LIMIT: Duration = Duration::from_secs(5);
 const FILES: [(&str, &str, &[&str]); 5] = [
     (
         "seed_proxysql.json",
-        include_str!("../crates/evenhand-config/tests/good/seed_proxysql.json"),
+        include_str!("../../../crates/evenhand-config/tests/good/seed_proxysql.json"),
         &["peer0", "peer1"],
     ),
     (
         "seed_proxysql.toml",
-        include_str!("../crates/evenhand-config/tests/good/seed_proxysql.toml"),
+        include_str!("../../../crates/evenhand-config/tests/good/seed_proxysql.toml"),
         &["peer0", "peer1"],
     ),
     (
         "seed_galera.toml",
-        include_str!("../crates/evenhand-config/tests/good/seed_galera.toml"),
+        include_str!("../../../crates/evenhand-config/tests/good/seed_galera.toml"),
         &["galera0", "galera1"],
     ),
     (
         "seed_two.json",
-        include_str!("../crates/evenhand-config/tests/good/seed_two.json"),
+        include_str!("../../../crates/evenhand-config/tests/good/seed_two.json"),
         &["peer0", "peer1", "peer2", "peer3"],
     ),
     (
         "seed_two.toml",
-        include_str!("../crates/evenhand-config/tests/good/seed_two.toml"),
+        include_str!("../../../crates/evenhand-config/tests/good/seed_two.toml"),
         &["peer0", "peer1", "peer2", "peer3"],
     ),
 ];
@@ -60,7 +54,7 @@ async fn add_user(server: &MariaDb) {
 
 /// Only where the peers are is another matter here, and that the environment says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_files_of_django_users_run_on_real_servers() {
+async fn django_style_files_run_on_servers() {
     let servers = servers(4).await;
     for server in &servers {
         add_user(server).await;
@@ -93,7 +87,7 @@ async fn the_files_of_django_users_run_on_real_servers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_password_that_is_changed_is_read_anew_by_a_reload() {
+async fn changed_password_is_read_by_a_reload() {
     let servers = servers(1).await;
     add_user(&servers[0]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,5 @@
 //! The databases of a config file: they share nothing, are reloaded under load, and requests find them.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +17,7 @@ use tower::{Service, ServiceExt};
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_databases_of_one_config_share_nothing() {
+async fn databases_of_one_config_share_nothing() {
     let mut servers = servers(3).await;
     let text = format!(
         r#"
@@ -116,7 +110,7 @@ fn names(pool: &Pool) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_under_load_costs_nobody_anything() {
+async fn reload_under_load_costs_no_request() {
     let servers = servers(3).await;
     let databases = Databases::open(&config(&servers, TWO)).unwrap();
     let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
@@ -196,7 +190,7 @@ async fn a_reload_under_load_costs_nobody_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_that_is_not_valid_changes_nothing() {
+async fn invalid_reload_changes_nothing() {
     let servers = servers(3).await;
     let databases = Databases::open(&config(&servers, TWO)).unwrap();
     // The file is well-formed; the driver does not know the parameter.
@@ -219,7 +213,7 @@ async fn a_reload_that_is_not_valid_changes_nothing() {
 
 /// An operator's ejection outlives the arrival of another peer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_stays_keeps_its_state_and_takes_its_new_weight() {
+async fn kept_peer_keeps_state_and_takes_new_weight() {
     let servers = servers(3).await;
     let databases = Databases::open(&config(&servers, TWO)).unwrap();
     let pool = databases.get("orders").unwrap();
@@ -244,7 +238,7 @@ async fn a_peer_that_stays_keeps_its_state_and_takes_its_new_weight() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_goes_to_the_database_that_it_names() {
+async fn request_goes_to_the_named_database() {
     let servers = servers(2).await;
     let text = format!(
         "[databases.a]\nurl = '{}'\n[databases.b]\nurl = '{}'\n\

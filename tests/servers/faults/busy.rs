@@ -1,12 +1,6 @@
 //! Callers that find a good peer busy go to the other one, and that one is of no use: they must
 //! come back, as there is time until their deadline.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use evenhand_mysql::Pool;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_testkit::Blackhole;
@@ -40,7 +34,7 @@ async fn ask(other: &str, good: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_peer_is_asked_again_where_the_other_refuses_the_login() {
+async fn busy_peer_is_retried_when_other_refuses_login() {
     let servers = servers(2).await;
     let wrong = servers[0].url().replace("root@", "root:not-it@");
     let failed = ask(&wrong, &servers[1].url()).await;
@@ -52,7 +46,7 @@ async fn a_busy_peer_is_asked_again_where_the_other_refuses_the_login() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_peer_is_asked_again_where_the_other_is_not_there() {
+async fn busy_peer_is_retried_when_other_is_absent() {
     let servers = servers(1).await;
     let hole = Blackhole::start().unwrap();
     let failed = ask(&hole.url(), &servers[0].url()).await;

@@ -2,11 +2,6 @@
 //! hang on it are answered by the other, and nobody waits for a connection longer than one
 //! attempt's time limit.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(900);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_server_costs_no_idempotent_read() {
+async fn frozen_server_costs_no_idempotent_read() {
     let servers = servers(2).await;
     let frozen = servers[0].port();
     let pool = pool(&servers, quick());
@@ -87,7 +82,7 @@ async fn a_frozen_server_costs_no_idempotent_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_checkout_waits_longer_for_a_frozen_server_than_one_attempt() {
+async fn checkout_waits_at_most_one_attempt() {
     let servers = servers(2).await;
     let pool = pool(&servers, quick());
     let mut events = pool.subscribe();

@@ -1,12 +1,6 @@
 //! A Galera cluster of three under mixed work: a node is isolated, a node refuses queries, all
 //! are restarted one after the other.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use evenhand_mysql::evenhand::State;
 use evenhand_testkit::Galera;
 use evenhand_tests::mixed::{self, Work};
@@ -28,7 +22,7 @@ fn peers(cluster: &Galera) -> Vec<(&'static str, String)> {
 
 /// It logs clients in and answers pings, and refuses all work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_isolated_costs_no_idempotent_work() {
+async fn isolated_node_costs_no_idempotent_work() {
     let cluster = cluster().await;
     let mut scene = Scene::open("isolated node", &peers(&cluster), Work::Read);
     scene.all_serve().await;
@@ -50,7 +44,7 @@ async fn a_node_that_is_isolated_costs_no_idempotent_work() {
 
 /// It says that it is synced and ready all the while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_rejects_queries_costs_no_idempotent_work() {
+async fn rejecting_node_costs_no_idempotent_work() {
     let cluster = cluster().await;
     let mut scene = Scene::open("rejected queries", &peers(&cluster), Work::Read);
     scene.all_serve().await;
@@ -72,7 +66,7 @@ async fn a_node_that_rejects_queries_costs_no_idempotent_work() {
 
 /// Each is stopped by SIGTERM, started, and waited for until it is synced; then comes the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rolling_restart_costs_no_idempotent_work() {
+async fn rolling_restart_costs_no_idempotent_work() {
     let mut cluster = cluster().await;
     let mut scene = Scene::open("rolling restart", &peers(&cluster), Work::Read);
     scene.all_serve().await;

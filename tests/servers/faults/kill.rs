@@ -2,12 +2,6 @@
 //! a connection that was checked out after the kill fails, and the work is shared evenly before
 //! and after.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::time::Duration;
 
 use evenhand_mysql::evenhand::{EventKind, State};
@@ -27,7 +21,7 @@ const RETURNING: usize = 3;
 const AFTER: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_costs_no_checkout_and_no_query() {
+async fn killed_server_costs_no_checkout_and_no_query() {
     let mut servers = servers(2).await;
     let ports = [servers[0].port(), servers[1].port()];
     let pool = pool(&servers, quick());

@@ -1,12 +1,6 @@
 //! A network that fails between the pool and one of its peers, under mixed work: it holds every
 //! byte, cuts replies off, resets connections, is slow, or is not there.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -40,7 +34,7 @@ fn open(name: &'static str, servers: &[MariaDb], network: &FaultProxy) -> Scene 
 
 /// The peer is lost and its connections stay open. Plain work waits, and goes on when it is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_network_that_holds_every_byte_costs_no_idempotent_work() {
+async fn stalled_network_costs_no_idempotent_work() {
     let (servers, network) = behind().await;
     let mut scene = open("network frozen", &servers, &network);
     scene.all_serve().await;
@@ -65,7 +59,7 @@ async fn a_network_that_holds_every_byte_costs_no_idempotent_work() {
 
 /// In a greeting, in a login, in a reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replies_that_are_cut_off_cost_no_idempotent_work() {
+async fn cut_replies_cost_no_idempotent_work() {
     let (servers, network) = behind().await;
     let mut scene = open("replies cut", &servers, &network);
     scene.all_serve().await;
@@ -90,7 +84,7 @@ async fn replies_that_are_cut_off_cost_no_idempotent_work() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_reset_cost_no_idempotent_work() {
+async fn reset_connections_cost_no_idempotent_work() {
     let (servers, network) = behind().await;
     let mut scene = open("resets", &servers, &network);
     scene.all_serve().await;
@@ -108,7 +102,7 @@ async fn connections_that_are_reset_cost_no_idempotent_work() {
 
 /// At first so slow that all takes its time, and then so that no login ends in time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_network_costs_no_work_at_all() {
+async fn slow_network_costs_no_work() {
     let (servers, network) = behind().await;
     let scene = open("slow network", &servers, &network);
     scene.all_serve().await;
@@ -127,7 +121,7 @@ async fn a_slow_network_costs_no_work_at_all() {
 
 /// Connects to it hang. The first of them put it out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_is_not_there_costs_no_work_at_all() {
+async fn absent_peer_costs_no_work() {
     let servers = servers(1).await;
     mixed::prepare(&urls(&servers)).await;
     let hole = Blackhole::start().unwrap();

@@ -1,12 +1,6 @@
 //! Peers that are taken out in peace, under mixed work: a proxy that is paused, and a peer that is
 //! drained. Nobody notices.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::time::Duration;
 
 use evenhand_mysql::evenhand::State;
@@ -24,7 +18,7 @@ fn urls(servers: &[MariaDb]) -> Vec<String> {
 /// It refuses new connections, and held ones live on. That is found when the pool next wants a
 /// new one; then those that are held are retired as they come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paused_proxy_costs_no_work_at_all() {
+async fn paused_proxy_costs_no_work() {
     let servers = servers(2).await;
     mixed::prepare(&urls(&servers)).await;
     let started = HaProxy::start(&[servers[0].addr()]);
@@ -66,7 +60,7 @@ async fn a_paused_proxy_costs_no_work_at_all() {
 
 /// The server is restarted in the middle of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drained_peer_is_restarted_and_costs_no_work_at_all() {
+async fn drained_peer_restart_costs_no_work() {
     let mut servers = servers(2).await;
     mixed::prepare(&urls(&servers)).await;
     let peers = [("db0", servers[0].url()), ("db1", servers[1].url())];

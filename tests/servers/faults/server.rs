@@ -1,12 +1,6 @@
 //! What befalls one of two or three real servers under mixed work: a clean end, a freeze, too many
 //! connections, a wrong password, read-only.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::time::Duration;
 
 use evenhand_mysql::evenhand::State;
@@ -37,7 +31,7 @@ fn peers(servers: &[MariaDb]) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_shut_down_costs_no_idempotent_work() {
+async fn shut_down_server_costs_no_idempotent_work() {
     let mut servers = two().await;
     let mut scene = Scene::open("shut down", &peers(&servers), Work::Read);
     scene.all_serve().await;
@@ -57,7 +51,7 @@ async fn a_server_that_is_shut_down_costs_no_idempotent_work() {
 
 /// Plain work waits for it, and goes on when it does; nothing fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_server_costs_no_idempotent_work() {
+async fn frozen_server_costs_no_idempotent_work() {
     let servers = two().await;
     let mut scene = Scene::open("frozen", &peers(&servers), Work::Read);
     scene.all_serve().await;
@@ -83,7 +77,7 @@ async fn a_frozen_server_costs_no_idempotent_work() {
 
 /// All of its connections are somebody else's; when they come free it is taken in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_server_costs_no_work_at_all() {
+async fn full_server_costs_no_work() {
     let full = MariaDb::builder().arg("--max-connections=10").start();
     let full = full.unwrap_or_else(|error| panic!("{error}"));
     let servers = [full, servers(1).await.remove(0)];
@@ -121,7 +115,7 @@ async fn a_full_server_costs_no_work_at_all() {
 
 /// It is out as soon as another peer has taken the same caller in, and stays out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_on_one_peer_costs_no_work_at_all() {
+async fn wrong_password_on_one_peer_costs_no_work() {
     let servers = two().await;
     let wrong = servers[0].url().replace("root@", "root:not-it@");
     assert_ne!(wrong, servers[0].url());
@@ -142,7 +136,7 @@ async fn a_wrong_password_on_one_peer_costs_no_work_at_all() {
 
 /// Its users may not override it. Writes go to a peer that takes them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_only_server_costs_no_idempotent_write() {
+async fn read_only_server_costs_no_idempotent_write() {
     let servers = two().await;
     for server in &servers {
         let user = "CREATE USER app@'%' IDENTIFIED BY ''";

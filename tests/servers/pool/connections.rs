@@ -1,10 +1,5 @@
 //! What a checked-out connection does on a real server.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::time::Duration;
 
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
@@ -14,7 +9,7 @@ use evenhand_tests::{pool, quick, servers, states};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn it_is_used_as_the_drivers_own() {
+async fn pool_is_used_as_the_drivers() {
     let servers = servers(1).await;
     let pool = pool(&servers, quick());
     let mut conn = pool.get_conn().await.unwrap();
@@ -73,7 +68,7 @@ async fn it_is_used_as_the_drivers_own() {
 
 /// The driver alone would answer the second query with the first one's rows.
 #[tokio::test]
-async fn after_a_cancelled_query_it_refuses_and_is_not_used_again() {
+async fn cancelled_query_retires_the_connection() {
     let servers = servers(1).await;
     let pool = pool(&servers, quick());
     let mut conn = pool.get_conn().await.unwrap();
@@ -103,7 +98,7 @@ async fn after_a_cancelled_query_it_refuses_and_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_returned_connection_is_as_new() {
+async fn returned_connection_is_reset() {
     let servers = servers(1).await;
     let pool = one_connection(&servers[0].url());
     let mut conn = pool.get_conn().await.unwrap();
@@ -134,7 +129,7 @@ async fn a_returned_connection_is_as_new() {
 }
 
 #[tokio::test]
-async fn at_most_so_many_are_out_at_a_time() {
+async fn checkouts_stay_within_the_limit() {
     let servers = servers(1).await;
     let pool = one_connection(&servers[0].url());
     let first = pool.get_conn().await.unwrap();
@@ -148,7 +143,7 @@ async fn at_most_so_many_are_out_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_killed_session_ends_its_work_and_blames_nobody_for_long() {
+async fn killed_session_costs_only_its_work() {
     let servers = servers(1).await;
     let pool = pool(&servers, quick());
     let mut victim = pool.get_conn().await.unwrap();
@@ -166,7 +161,7 @@ async fn a_killed_session_ends_its_work_and_blames_nobody_for_long() {
 }
 
 #[tokio::test]
-async fn a_disconnected_pool_says_so() {
+async fn disconnected_pool_refuses_checkouts() {
     let servers = servers(1).await;
     let pool = pool(&servers, quick());
     pool.get_conn().await.unwrap().ping().await.unwrap();

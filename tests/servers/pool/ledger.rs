@@ -2,18 +2,12 @@
 //! acknowledged is there once, what was refused is not, what nobody knows is there once or not,
 //! and all nodes agree.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
 use std::time::Duration;
 
 use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::State;
 use evenhand_testkit::Galera;
-use evenhand_tests::books::{self, Books, Fate};
+use evenhand_tests::accounting::{self, Accounting, Fate};
 use evenhand_tests::scene::{nothing_is_left, options};
 use evenhand_tests::{states, until};
 use tokio::runtime::Handle;
@@ -24,18 +18,18 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ENOUGH: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_write_is_there_once() {
+async fn acknowledged_writes_exist_exactly_once() {
     let begun = Instant::now();
     let started = tokio::task::spawn_blocking(|| Galera::start(3)).await;
     // The error says how to install what is missing.
     let mut cluster = started.unwrap().unwrap_or_else(|error| panic!("{error}"));
-    books::prepare(&cluster.urls()[0]).await;
+    accounting::prepare(&cluster.urls()[0]).await;
     let tasks_before = Handle::current().metrics().num_alive_tasks();
     let urls = cluster.urls();
     let peers = ["node0", "node1", "node2"].into_iter().zip(urls.iter());
     let peers = peers.map(|(name, url)| (name, url.as_str()));
     let pool = Pool::with_options(peers, options()).unwrap();
-    let books = Books::open(&pool);
+    let books = Accounting::open(&pool);
     writes(&books).await;
     let mut steps = vec![begun.elapsed()];
 
@@ -56,7 +50,7 @@ async fn every_acknowledged_write_is_there_once() {
     steps.push(begun.elapsed());
     let mut kept = Vec::new();
     for url in &urls {
-        kept.push(books::kept(url).await);
+        kept.push(accounting::kept(url).await);
     }
     let there = kept[0].agrees_with(&told);
     println!(
@@ -71,7 +65,7 @@ async fn every_acknowledged_write_is_there_once() {
 }
 
 /// Waits until more writes of each kind are done.
-async fn writes(books: &Books) {
+async fn writes(books: &Accounting) {
     let (entries, transfers) = books.told().of(Fate::Done);
     until("writes are done", LIMIT, || {
         let done = books.told().of(Fate::Done);

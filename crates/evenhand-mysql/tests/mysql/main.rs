@@ -1,12 +1,8 @@
-//! What errors do, seen from outside: which peer is out afterwards, what becomes of the connection,
-//! whether idempotent work goes elsewhere.
+//! The pool's behaviour, one folder for each concept. Most tests run over the in-process double;
+//! those of `errors::server`, `tls` and a few others start real servers.
 //!
-//! `stage.rs` holds what these tests share, `login.rs` and `statement.rs` are over the in-process
-//! double, `own.rs` is about rows of the user's own. The rest is over real servers: `real_login.rs`,
-//! `real_client.rs`, `real_statement.rs` and `real_session.rs` over MariaDB, `real_wire.rs` over
-//! MariaDB behind a relay that alters packets, `real_galera.rs` and `real_proxy.rs` over Galera and
-//! HAProxy. The doc comment of a test says which rows of the table it shows;
-//! `docs/MYSQL-ERRORS.md` is made from that.
+//! `errors` shows the rows of the table of errors: the doc comment of such a test names the rows.
+//! `tls` needs one of the TLS features: `--features rustls-ring`, for instance.
 
 #![allow(
     clippy::panic,
@@ -14,17 +10,48 @@
     reason = "a test states what it takes for granted"
 )]
 
-#[path = "../common/mod.rs"]
 mod common;
 
-mod login;
-mod own;
-mod real_client;
-mod real_galera;
-mod real_login;
-mod real_proxy;
-mod real_session;
-mod real_statement;
-mod real_wire;
-mod stage;
-mod statement;
+mod checkout {
+    mod balancing;
+    mod failover;
+    mod herd;
+    mod limits;
+}
+
+mod errors {
+    mod custom_rows;
+    mod login;
+    mod server;
+    mod statement;
+}
+
+mod health {
+    mod lost_peer;
+    mod probes;
+}
+
+mod pool {
+    mod constructors;
+    mod direct;
+    mod driver_hazards;
+    mod idempotent;
+    mod leaks;
+    mod lifetimes;
+    mod min_connections;
+    mod peers;
+}
+
+#[cfg(any(
+    feature = "rustls-ring",
+    feature = "rustls-aws-lc",
+    feature = "native-tls"
+))]
+mod tls;
+
+mod transaction {
+    mod commit;
+    mod guard;
+    mod retry;
+    mod rollback;
+}

@@ -1,22 +1,13 @@
 //! An address on which connects hang.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::io;
 use std::net::TcpStream;
 
-use common::{QUIET, stalls};
+use crate::common::{QUIET, stalls};
 use evenhand_testkit::Blackhole;
 
 #[tokio::test]
-async fn connects_are_neither_made_nor_refused() {
+async fn connects_neither_succeed_nor_fail() {
     let hole = Blackhole::start().unwrap();
     // Those that give up make no room for others.
     for _ in 0..3 {
@@ -36,7 +27,7 @@ async fn connects_are_neither_made_nor_refused() {
 }
 
 #[test]
-fn several_stand_side_by_side() {
+fn several_run_side_by_side() {
     let holes = [Blackhole::start().unwrap(), Blackhole::start().unwrap()];
     assert_ne!(holes[0].port(), holes[1].port());
     for hole in &holes {

@@ -1,7 +1,5 @@
 //! What the tests of several files need: limits on waiting.
 
-#![allow(dead_code, reason = "not every test file needs all of it")]
-
 use std::future::Future;
 use std::time::{Duration, Instant};
 

@@ -1,20 +1,11 @@
 //! The proxy's faults, byte by byte and as a driver sees them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use common::{QUIET, soon, stalls, until};
+use crate::common::{QUIET, soon, stalls, until};
 use evenhand_testkit::Direction::{ToClient, ToUpstream};
 use evenhand_testkit::{FakeMySql, FaultProxy};
 use mysql_async::Conn;
@@ -84,7 +75,7 @@ async fn assert_refused(addr: SocketAddr) {
 }
 
 #[tokio::test]
-async fn without_faults_bytes_and_ends_of_streams_pass_and_are_counted() {
+async fn bytes_and_ends_of_streams_pass_counted() {
     let mut line = line().await;
     pass(&mut line.client, &mut line.server, b"request").await;
     pass(&mut line.server, &mut line.client, b"a reply").await;
@@ -111,7 +102,7 @@ async fn without_faults_bytes_and_ends_of_streams_pass_and_are_counted() {
 }
 
 #[tokio::test]
-async fn a_reset_of_one_side_resets_the_other() {
+async fn reset_of_one_side_resets_the_other() {
     let mut line = line().await;
     line.server.set_zero_linger().unwrap();
     drop(line.server);
@@ -119,7 +110,7 @@ async fn a_reset_of_one_side_resets_the_other() {
 }
 
 #[tokio::test]
-async fn a_delay_holds_each_byte_as_long_and_slows_nothing_down() {
+async fn delay_holds_bytes_and_keeps_the_rate() {
     let mut line = line().await;
     let delay = Duration::from_millis(400);
     line.proxy.set_delay(ToClient, delay);
@@ -151,7 +142,7 @@ async fn a_delay_holds_each_byte_as_long_and_slows_nothing_down() {
 }
 
 #[tokio::test]
-async fn a_freeze_holds_everything_until_the_thaw() {
+async fn freeze_holds_everything_until_the_thaw() {
     let mut line = line().await;
     line.proxy.freeze();
     line.client.write_all(b"held").await.unwrap();
@@ -178,7 +169,7 @@ async fn a_freeze_holds_everything_until_the_thaw() {
 }
 
 #[tokio::test]
-async fn a_freeze_holds_what_waits_for_a_slow_reader() {
+async fn freeze_holds_bytes_for_a_slow_reader() {
     let mut line = line().await;
     let mut server = line.server;
     tokio::spawn(async move { server.write_all(&vec![7; 30_000_000]).await });
@@ -198,7 +189,7 @@ async fn a_freeze_holds_what_waits_for_a_slow_reader() {
 }
 
 #[tokio::test]
-async fn a_freeze_holds_a_reset_too() {
+async fn freeze_holds_a_reset() {
     let mut line = line().await;
     line.proxy.freeze();
     line.client.set_zero_linger().unwrap();
@@ -210,7 +201,7 @@ async fn a_freeze_holds_a_reset_too() {
 }
 
 #[tokio::test]
-async fn a_cut_closes_after_exactly_so_many_bytes() {
+async fn cut_closes_after_exactly_n_bytes() {
     let mut line = line().await;
     pass(&mut line.server, &mut line.client, b"before").await;
     line.proxy.cut_after(ToClient, 5);
@@ -240,7 +231,7 @@ async fn a_cut_closes_after_exactly_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_reset_ends_all_connections_and_no_new_ones() {
+async fn reset_ends_existing_connections_only() {
     let mut line = line().await;
     let (mut other, _server) = connect(&line.proxy, &line.listener).await;
     // So many that ending them takes a while.
@@ -264,7 +255,7 @@ async fn a_reset_ends_all_connections_and_no_new_ones() {
 }
 
 #[tokio::test]
-async fn it_refuses_new_connections_and_keeps_open_ones_and_its_port() {
+async fn refuse_keeps_open_connections_and_the_port() {
     let mut line = line().await;
     for _ in 0..2 {
         line.proxy.refuse();
@@ -289,7 +280,7 @@ async fn it_refuses_new_connections_and_keeps_open_ones_and_its_port() {
 }
 
 #[tokio::test]
-async fn a_throttle_lets_so_much_pass_a_second_until_it_is_lifted() {
+async fn throttle_limits_the_rate_until_lifted() {
     let mut line = line().await;
     line.proxy.throttle(NonZeroU64::new(20_000));
     let bytes = vec![1; 10_000];
@@ -308,7 +299,7 @@ async fn a_throttle_lets_so_much_pass_a_second_until_it_is_lifted() {
 }
 
 #[tokio::test]
-async fn a_client_of_a_peer_that_refuses_is_accepted_and_closed() {
+async fn client_of_a_refusing_peer_is_closed() {
     let (listener, addr) = listener().await;
     drop(listener);
     let proxy = FaultProxy::start(addr).unwrap();
@@ -321,7 +312,7 @@ async fn a_client_of_a_peer_that_refuses_is_accepted_and_closed() {
 }
 
 #[tokio::test]
-async fn a_driver_meets_its_faults() {
+async fn driver_observes_the_faults() {
     let fake = FakeMySql::start().await.unwrap();
     let proxy = FaultProxy::start(fake.addr()).unwrap();
     let mut held = soon(Conn::from_url(proxy.url())).await.unwrap();
@@ -351,7 +342,7 @@ async fn a_driver_meets_its_faults() {
 }
 
 #[test]
-fn it_works_without_tokio_and_ends_with_its_handle() {
+fn proxy_needs_no_tokio_and_ends_with_its_handle() {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = FaultProxy::start(listener.local_addr().unwrap()).unwrap();
     let mut client = std::net::TcpStream::connect(proxy.addr()).unwrap();

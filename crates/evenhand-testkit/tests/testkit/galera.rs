@@ -1,19 +1,10 @@
 //! A real Galera cluster, and what its nodes do to clients in each of their states.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::io;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{soon, stalls};
+use crate::common::{soon, stalls};
 use evenhand_testkit::{Galera, GaleraError, GaleraNode};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error};
@@ -85,7 +76,7 @@ async fn assert_looks_well_and_refuses_work(node: &GaleraNode, held: &mut Conn) 
 }
 
 #[tokio::test]
-async fn three_nodes_share_what_is_written_on_any_of_them() {
+async fn three_nodes_share_all_writes() {
     let cluster = Galera::start(3).unwrap();
     create_table(&cluster[0]).await;
     for (number, node) in cluster.nodes().iter().enumerate() {
@@ -115,7 +106,7 @@ async fn three_nodes_share_what_is_written_on_any_of_them() {
 }
 
 #[tokio::test]
-async fn an_isolated_node_logs_in_and_refuses_work_until_it_has_rejoined() {
+async fn isolated_node_refuses_work_until_it_rejoins() {
     let cluster = Galera::start(3).unwrap();
     create_table(&cluster[0]).await;
     let mut held = connect(&cluster[2]).await;
@@ -132,7 +123,7 @@ async fn an_isolated_node_logs_in_and_refuses_work_until_it_has_rejoined() {
 }
 
 #[tokio::test]
-async fn a_node_that_rejects_queries_refuses_work_and_stays_a_synced_member() {
+async fn rejecting_node_stays_a_synced_member() {
     let cluster = Galera::start(1).unwrap();
     create_table(&cluster[0]).await;
     let mut held = connect(&cluster[0]).await;
@@ -161,7 +152,7 @@ async fn a_node_that_rejects_queries_refuses_work_and_stays_a_synced_member() {
 }
 
 #[tokio::test]
-async fn a_node_that_was_stopped_or_killed_comes_back_with_what_it_missed() {
+async fn restarted_node_catches_up() {
     let mut cluster = Galera::start(3).unwrap();
     create_table(&cluster[0]).await;
     let addr = cluster[1].addr();
@@ -186,7 +177,7 @@ async fn a_node_that_was_stopped_or_killed_comes_back_with_what_it_missed() {
 }
 
 #[tokio::test]
-async fn a_frozen_node_is_put_out_and_comes_back_when_it_is_thawed() {
+async fn frozen_node_is_evicted_and_rejoins() {
     let cluster = Galera::start(3).unwrap();
     create_table(&cluster[0]).await;
     let mut held = connect(&cluster[2]).await;
@@ -207,7 +198,7 @@ async fn a_frozen_node_is_put_out_and_comes_back_when_it_is_thawed() {
 }
 
 #[tokio::test]
-async fn a_minority_is_made_a_cluster_and_one_that_is_down_is_restarted() {
+async fn minority_is_bootstrapped_and_restarted() {
     let mut cluster = Galera::start(3).unwrap();
     create_table(&cluster[0]).await;
     let mut held = connect(&cluster[0]).await;
@@ -228,7 +219,7 @@ async fn a_minority_is_made_a_cluster_and_one_that_is_down_is_restarted() {
 }
 
 #[test]
-fn a_cluster_can_be_had_without_tokio_and_ends_with_its_handle() {
+fn cluster_needs_no_tokio_and_ends_with_its_handle() {
     let cluster = Galera::builder()
         .arg("--max-connections=11")
         .provider_option("evs.suspect_timeout=PT3S")

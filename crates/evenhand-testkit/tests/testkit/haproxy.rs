@@ -1,19 +1,10 @@
 //! A real HAProxy, and what it does to clients in each of its states.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use common::{soon, until};
+use crate::common::{soon, until};
 use evenhand_testkit::{FakeMySql, HaProxy, HaProxyError};
 use mysql_async::Conn;
 use mysql_async::prelude::*;
@@ -48,7 +39,7 @@ fn assert_refused(addr: SocketAddr) {
 }
 
 #[tokio::test]
-async fn connections_go_to_the_backends_in_turn_and_past_one_that_refuses() {
+async fn connections_go_round_and_past_a_refusing_backend() {
     let (a, b) = backends().await;
     let proxy = start(&[&a, &b]);
     let (mut first, mut second) = (connect(&proxy).await, connect(&proxy).await);
@@ -67,7 +58,7 @@ async fn connections_go_to_the_backends_in_turn_and_past_one_that_refuses() {
 }
 
 #[tokio::test]
-async fn a_disabled_frontend_refuses_new_connections_and_keeps_held_ones() {
+async fn disabled_frontend_keeps_open_connections() {
     let (a, _b) = backends().await;
     let proxy = start(&[&a]);
     let mut held = connect(&proxy).await;
@@ -83,7 +74,7 @@ async fn a_disabled_frontend_refuses_new_connections_and_keeps_held_ones() {
 }
 
 #[tokio::test]
-async fn a_backend_that_drains_or_is_in_maintenance_gets_no_new_connections() {
+async fn draining_backend_gets_no_new_connections() {
     let (a, b) = backends().await;
     let proxy = start(&[&a, &b]);
     let mut held = connect(&proxy).await;
@@ -116,7 +107,7 @@ async fn a_backend_that_drains_or_is_in_maintenance_gets_no_new_connections() {
 }
 
 #[tokio::test]
-async fn without_a_backend_clients_are_accepted_and_get_a_fin() {
+async fn without_a_backend_clients_get_a_fin() {
     let (a, _b) = backends().await;
     for proxy in [start(&[]), start(&[&a])] {
         if proxy
@@ -134,7 +125,7 @@ async fn without_a_backend_clients_are_accepted_and_get_a_fin() {
 }
 
 #[tokio::test]
-async fn it_is_stopped_killed_and_restarted_on_its_port() {
+async fn proxy_stops_and_restarts_on_its_port() {
     let (a, _b) = backends().await;
     let mut proxy = start(&[&a]);
     let addr = proxy.addr();

@@ -1,14 +1,5 @@
 //! Real servers, stopped in every way.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -18,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{QUIET, soon, stalls, until};
+use crate::common::{QUIET, soon, stalls, until};
 use evenhand_testkit::{MariaDb, MariaDbError};
 use mysql_async::Conn;
 use mysql_async::prelude::*;
@@ -64,7 +55,7 @@ fn assert_ends(pid: u32) {
 }
 
 #[tokio::test]
-async fn a_server_answers_on_its_port_and_keeps_its_data() {
+async fn server_answers_on_its_port_and_keeps_its_data() {
     let mut db = MariaDb::start().unwrap();
     let mut conn = connect(&db).await;
     assert_eq!(
@@ -104,7 +95,7 @@ async fn a_server_answers_on_its_port_and_keeps_its_data() {
 }
 
 #[tokio::test]
-async fn a_frozen_server_accepts_and_says_nothing_until_it_is_thawed() {
+async fn frozen_server_is_silent_until_thawed() {
     let mut db = MariaDb::start().unwrap();
     let mut conn = connect(&db).await;
     db.freeze().unwrap();
@@ -130,7 +121,7 @@ async fn a_frozen_server_accepts_and_says_nothing_until_it_is_thawed() {
 }
 
 #[tokio::test]
-async fn several_servers_run_side_by_side_with_arguments_of_their_own() {
+async fn several_servers_run_with_their_own_arguments() {
     let dbs = MariaDb::builder()
         .arg("--max-connections=11")
         .start_many(3)
@@ -164,7 +155,7 @@ async fn several_servers_run_side_by_side_with_arguments_of_their_own() {
 }
 
 #[test]
-fn a_server_that_ends_at_once_says_why() {
+fn server_that_fails_to_start_says_why() {
     let error = MariaDb::builder()
         .arg("--no-such-option")
         .start()
@@ -174,7 +165,7 @@ fn a_server_that_ends_at_once_says_why() {
 }
 
 #[test]
-fn a_restart_waits_for_a_port_that_another_holds() {
+fn restart_waits_for_an_occupied_port() {
     let mut db = MariaDb::start().unwrap();
     db.kill().unwrap();
     let squatter = TcpListener::bind(db.addr()).unwrap();
@@ -194,7 +185,7 @@ fn a_restart_waits_for_a_port_that_another_holds() {
 }
 
 #[test]
-fn a_drop_ends_the_process_also_in_a_panic_and_when_frozen() {
+fn drop_ends_the_process_even_when_frozen() {
     let db = MariaDb::start().unwrap();
     let pid = db.pid().unwrap();
     db.freeze().unwrap();
@@ -214,7 +205,7 @@ fn a_drop_ends_the_process_also_in_a_panic_and_when_frozen() {
 }
 
 #[tokio::test]
-async fn a_server_outlives_the_thread_that_asked_for_it() {
+async fn server_outlives_the_thread_that_started_it() {
     let start = || (fs::read_link("/proc/thread-self"), MariaDb::start());
     let (thread, db) = std::thread::spawn(start).join().unwrap();
     // A thread that is joined may not be quite gone yet.
@@ -239,7 +230,7 @@ fn helper_that_waits_to_be_killed() {
 }
 
 #[test]
-fn a_server_dies_with_a_test_process_that_is_killed() {
+fn server_dies_with_a_killed_test_process() {
     let setpriv = Path::new("/usr/bin/setpriv");
     assert!(
         setpriv.exists(),
@@ -249,7 +240,11 @@ fn a_server_dies_with_a_test_process_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut helper = Command::new(std::env::current_exe().unwrap())
-        .args(["helper_that_waits_to_be_killed", "--exact", "--nocapture"])
+        .args([
+            "mariadb::helper_that_waits_to_be_killed",
+            "--exact",
+            "--nocapture",
+        ])
         .env(ORPHAN, "1")
         .env("TMPDIR", folder.path())
         .stdout(Stdio::piped())

@@ -1,15 +1,8 @@
 //! How checkouts are spread over the peers, and what becomes of them while too few are up.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::{AllDown, Error, EventKind, Keep, Pick, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, Fault};
@@ -36,7 +29,7 @@ fn is_shutting_down(fake: &FakeMySql) {
 }
 
 #[tokio::test]
-async fn weights_say_how_much_of_the_work_a_peer_gets() {
+async fn weights_set_each_peers_share() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().pick(Pick::Weighted));
     pool.peers().set_weight("a", 0).unwrap();
@@ -48,7 +41,7 @@ async fn weights_say_how_much_of_the_work_a_peer_gets() {
 }
 
 #[tokio::test]
-async fn with_least_in_flight_held_connections_count() {
+async fn least_in_flight_counts_held_connections() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().pick(Pick::LeastInFlight));
     assert_eq!(
@@ -59,7 +52,7 @@ async fn with_least_in_flight_held_connections_count() {
 }
 
 #[tokio::test]
-async fn a_floor_keeps_the_least_bad_in() {
+async fn min_up_keeps_the_least_bad_peer() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().keep(Keep::Percent(50)));
     fakes.iter().for_each(is_shutting_down);
@@ -72,7 +65,7 @@ async fn a_floor_keeps_the_least_bad_in() {
 }
 
 #[tokio::test]
-async fn with_every_peer_out_a_checkout_waits_or_fails_at_once_or_tries_the_last_resort() {
+async fn all_down_waits_fails_or_uses_last_resort() {
     for (all_down, waits, serves) in [
         (AllDown::Wait, true, false),
         (AllDown::Fail, false, false),
@@ -96,7 +89,7 @@ async fn with_every_peer_out_a_checkout_waits_or_fails_at_once_or_tries_the_last
 }
 
 #[tokio::test]
-async fn the_first_recheck_comes_when_it_is_asked_for() {
+async fn first_recheck_delay_is_configurable() {
     for (first, interval, expected) in [(LIMIT, HOUR, LIMIT), (HOUR, 2 * LIMIT, 2 * LIMIT)] {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(
@@ -119,7 +112,7 @@ async fn the_first_recheck_comes_when_it_is_asked_for() {
 
 /// One peer takes longer than an attempt may; the other gives a connection at once.
 #[tokio::test]
-async fn a_checkout_that_is_hedged_does_not_wait_for_a_slow_peer() {
+async fn hedged_checkout_skips_a_slow_peer() {
     let fakes: [_; 2] = fakes().await;
     let options = still()
         .attempt_timeout(100 * LIMIT)
@@ -141,7 +134,7 @@ async fn a_checkout_that_is_hedged_does_not_wait_for_a_slow_peer() {
 
 /// The time limit tells what both legs tried.
 #[tokio::test]
-async fn a_hedged_checkout_ends_by_its_deadline_too() {
+async fn hedged_checkout_ends_at_its_deadline() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(
         &fakes,

@@ -1,15 +1,8 @@
 //! Every checkout ends by its deadline and finds a peer that works, whatever the others do.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::{self, EventKind, State};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{AttemptError, Error, Pool};
@@ -20,7 +13,7 @@ use tokio::time::{Instant, timeout};
 const SLACK: Duration = Duration::from_millis(1500);
 
 #[tokio::test]
-async fn a_peer_that_fails_in_any_way_costs_no_checkout() {
+async fn failing_peer_costs_no_checkout() {
     let faults = [
         Fault::Refuse,
         Fault::Silent,
@@ -59,7 +52,7 @@ async fn a_peer_that_fails_in_any_way_costs_no_checkout() {
 }
 
 #[tokio::test]
-async fn with_every_peer_silent_it_ends_by_its_deadline_and_names_them_all() {
+async fn silent_peers_end_at_the_deadline_and_are_named() {
     let fakes: [_; 2] = fakes().await;
     // No probe is due, or under way, when the time is up.
     let pool = pool(&fakes, quick().check_interval(Duration::from_secs(60)));
@@ -75,7 +68,7 @@ async fn with_every_peer_silent_it_ends_by_its_deadline_and_names_them_all() {
 }
 
 #[tokio::test]
-async fn with_all_down_it_waits_for_the_first_to_recover() {
+async fn all_down_waits_for_the_first_recovery() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick().checkout_timeout(Duration::from_secs(10)));
     fakes.iter().for_each(|fake| fake.kill());
@@ -93,7 +86,7 @@ async fn with_all_down_it_waits_for_the_first_to_recover() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_ejects_nobody() {
+async fn wrong_password_ejects_no_peer() {
     let fakes: [_; 3] = fakes().await;
     let pool = pool(&fakes, quick());
     let denied = || Fault::ErrAtLogin(err(1045, "Access denied for user 'root'"));
@@ -111,7 +104,7 @@ async fn a_wrong_password_ejects_nobody() {
 }
 
 #[tokio::test]
-async fn an_ejected_peer_sees_its_probes_and_nothing_else() {
+async fn ejected_peer_sees_only_its_probes() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     fakes[0].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
@@ -140,7 +133,7 @@ async fn an_ejected_peer_sees_its_probes_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_ejected_peers_idle_connections_are_closed_and_those_in_use_go_on() {
+async fn ejection_closes_idle_connections_only() {
     let fakes: [_; 1] = fakes().await;
     let pool = pool(&fakes, quick().checkout_timeout(LIMIT));
     let mut used = pool.get_conn().await.unwrap();
@@ -163,7 +156,7 @@ async fn an_ejected_peers_idle_connections_are_closed_and_those_in_use_go_on() {
 
 /// Nothing else would end its login soon.
 #[tokio::test]
-async fn who_logs_in_to_a_silent_peer_moves_on_when_it_is_ejected() {
+async fn ejection_ends_a_pending_login() {
     let fakes: [_; 2] = fakes().await;
     let hour = Duration::from_secs(3600);
     let pool = pool(&fakes, quick().attempt_timeout(hour).checkout_timeout(hour));
@@ -181,9 +174,9 @@ async fn who_logs_in_to_a_silent_peer_moves_on_when_it_is_ejected() {
 }
 
 #[tokio::test]
-async fn where_one_peer_has_no_connection_to_spare_another_gives_one() {
+async fn full_peer_passes_the_checkout_on() {
     let fakes: [_; 2] = fakes().await;
-    let pool = common::pool_with("pool_min=1&pool_max=2", &fakes, quick());
+    let pool = crate::common::pool_with("pool_min=1&pool_max=2", &fakes, quick());
     let mut held = Vec::new();
     for _ in 0..4 {
         held.push(pool.get_conn().await.unwrap());
@@ -201,9 +194,9 @@ async fn where_one_peer_has_no_connection_to_spare_another_gives_one() {
 }
 
 #[tokio::test]
-async fn a_frozen_peer_leaks_no_place() {
+async fn frozen_peer_leaks_no_permit() {
     let fakes: [_; 1] = fakes().await;
-    let pool = common::pool_with("pool_min=1&pool_max=3", &fakes, quick());
+    let pool = crate::common::pool_with("pool_min=1&pool_max=3", &fakes, quick());
     for _ in 0..2 {
         let mut held = Vec::new();
         for _ in 0..3 {
@@ -226,9 +219,9 @@ async fn a_frozen_peer_leaks_no_place() {
 
 /// Dropped after each number of polls there is, a checkout leaves nothing behind.
 #[tokio::test]
-async fn a_dropped_checkout_leaves_nothing_behind() {
+async fn dropped_checkout_leaks_nothing() {
     let fakes: [_; 1] = fakes().await;
-    let pool = common::pool_with("pool_min=1&pool_max=1", &fakes, quick());
+    let pool = crate::common::pool_with("pool_min=1&pool_max=1", &fakes, quick());
     for polls in 0..12 {
         let mut left = polls;
         let mut checkout = Box::pin(pool.get_conn());
@@ -253,7 +246,7 @@ async fn a_dropped_checkout_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn bad_peers_are_refused_by_name() {
+async fn invalid_peer_is_named() {
     let none: [(&str, &str); 0] = [];
     assert!(matches!(Pool::new(none).unwrap_err(), Error::NoPeers));
     let twice = Pool::new([("a", "mysql://h"), ("a", "mysql://i")]).unwrap_err();
@@ -271,7 +264,7 @@ async fn bad_peers_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn no_password_shows() {
+async fn passwords_stay_hidden() {
     let fake = evenhand_testkit::FakeMySql::builder()
         .account("app", "hunter2")
         .start()

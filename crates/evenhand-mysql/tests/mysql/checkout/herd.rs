@@ -1,15 +1,8 @@
 //! Many callers at once meet a peer that lets only so many in a second.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{LIMIT, fakes, quick, up};
+use crate::common::{LIMIT, fakes, quick, up};
 use evenhand_mysql::mysql_async::{self, prelude::Queryable};
 use evenhand_mysql::{Pool, PoolOptions};
 use tokio::io::copy_bidirectional;
@@ -39,7 +32,7 @@ async fn narrow_gate(target: std::net::SocketAddr) -> u16 {
 /// A hundred logins at ten milliseconds each would all take too long if they were begun at once;
 /// the peer would be ejected, its connections closed, and the herd would come again.
 #[tokio::test]
-async fn a_herd_does_not_eject_a_peer_that_is_well() {
+async fn herd_does_not_eject_a_healthy_peer() {
     let [fake] = fakes::<1>().await;
     let port = narrow_gate(fake.addr()).await;
     // A login may take less than a herd's hundred would together. What follows it is not the matter.

@@ -1,19 +1,12 @@
 //! How many connections may be out: for each peer and in all. What is not to be had for want of a
 //! place is the callers' own, and no peer's fault.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LIMIT, fakes, pool, pool_with, quick, until, up};
+use crate::common::{LIMIT, fakes, pool, pool_with, quick, until, up};
 use evenhand_mysql::mysql_async::prelude::Query;
 use evenhand_mysql::{Error, Pool, PoolOptions};
 use tokio::time::Instant;
@@ -34,7 +27,7 @@ async fn full(pool: &Pool) -> (Duration, evenhand_mysql::Usage, String) {
 }
 
 #[tokio::test]
-async fn the_limit_in_all_holds_over_every_peer() {
+async fn max_connections_spans_all_peers() {
     let fakes: [_; 3] = fakes().await;
     let pool = pool(&fakes, quick().max_connections(Some(4)));
     let mut held = Vec::new();
@@ -58,7 +51,7 @@ async fn the_limit_in_all_holds_over_every_peer() {
 
 /// What was returned is not idle at once; whoever comes next must not open another meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_more_connections_are_open_than_may_be_out() {
+async fn open_connections_stay_within_the_limit() {
     let [fake] = fakes::<1>().await.map(Arc::new);
     let pool = pool_with(
         "pool_min=0&pool_max=8",
@@ -86,7 +79,7 @@ async fn no_more_connections_are_open_than_may_be_out() {
 
 /// After a statement on the pool itself its place is free, and the driver resets its connection.
 #[tokio::test]
-async fn a_connection_that_is_being_reset_is_open_still() {
+async fn resetting_connection_still_counts() {
     let [fake] = fakes::<1>().await;
     let parameters = "pool_min=0&pool_max=1";
     let pool = pool_with(
@@ -104,7 +97,7 @@ async fn a_connection_that_is_being_reset_is_open_still() {
 /// The driver takes it in by a task of its own, a moment later; a login takes longer. With one
 /// thread that moment does not depend on what else the machine does.
 #[tokio::test]
-async fn a_connection_that_is_coming_back_is_waited_for() {
+async fn returning_connection_is_awaited() {
     let [fake] = fakes::<1>().await;
     let parameters = "pool_min=0&pool_max=100&reset_connection=false";
     let pool = pool_with(parameters, std::slice::from_ref(&fake), quick());
@@ -116,7 +109,7 @@ async fn a_connection_that_is_coming_back_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_full_peer_is_told_with_its_counts() {
+async fn full_peer_reports_its_counts() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool_with("pool_min=0&pool_max=1", &fakes, quick());
     let held = [
@@ -135,7 +128,7 @@ async fn a_full_peer_is_told_with_its_counts() {
 }
 
 #[tokio::test]
-async fn checkouts_without_a_peer_are_told_from_connections_in_use() {
+async fn checkouts_are_counted_apart_from_connections() {
     let [fake] = fakes::<1>().await;
     fake.kill();
     let pool = pool(
@@ -157,7 +150,7 @@ async fn checkouts_without_a_peer_are_told_from_connections_in_use() {
 
 /// Also for the places at one peer, however often those who wait look around for another.
 #[tokio::test]
-async fn who_comes_first_is_served_first() {
+async fn waiters_are_served_in_order() {
     let [fake] = fakes::<1>().await;
     let fakes = std::slice::from_ref(&fake);
     let long = quick().checkout_timeout(Duration::from_secs(30));
@@ -189,7 +182,7 @@ async fn who_comes_first_is_served_first() {
 
 /// Dropped after each number of polls there is, a checkout gives its place back.
 #[tokio::test]
-async fn a_dropped_checkout_gives_its_place_back() {
+async fn dropped_checkout_returns_its_permit() {
     let [fake] = fakes::<1>().await;
     let pool = pool(
         std::slice::from_ref(&fake),
@@ -227,7 +220,7 @@ async fn a_dropped_checkout_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn disconnecting_tells_those_who_wait_for_a_place() {
+async fn disconnect_wakes_waiters() {
     let [fake] = fakes::<1>().await;
     let pool = pool(
         std::slice::from_ref(&fake),

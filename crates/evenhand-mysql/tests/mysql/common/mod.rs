@@ -1,12 +1,6 @@
 //! Pools over in-process doubles.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "each test file uses its part, and states what it takes for granted"
-)]
+pub(crate) mod setup;
 
 use std::time::Duration;
 
@@ -16,9 +10,9 @@ use evenhand_testkit::{ErrPacket, FakeMySql};
 use tokio::time::{Instant, sleep};
 
 /// One attempt's time limit in these tests.
-pub const LIMIT: Duration = Duration::from_millis(300);
+pub(crate) const LIMIT: Duration = Duration::from_millis(300);
 
-pub fn quick() -> PoolOptions {
+pub(crate) fn quick() -> PoolOptions {
     PoolOptions::default()
         .attempt_timeout(LIMIT)
         .try_timeout(LIMIT)
@@ -27,7 +21,7 @@ pub fn quick() -> PoolOptions {
         .check_interval(LIMIT)
 }
 
-pub async fn fakes<const N: usize>() -> [FakeMySql; N] {
+pub(crate) async fn fakes<const N: usize>() -> [FakeMySql; N] {
     let mut fakes = Vec::new();
     for _ in 0..N {
         fakes.push(FakeMySql::start().await.unwrap());
@@ -36,12 +30,12 @@ pub async fn fakes<const N: usize>() -> [FakeMySql; N] {
 }
 
 /// A pool over the doubles, named a, b, c, .. It opens nothing but what it is asked for.
-pub fn pool(fakes: &[FakeMySql], options: PoolOptions) -> Pool {
+pub(crate) fn pool(fakes: &[FakeMySql], options: PoolOptions) -> Pool {
     pool_with("pool_min=0", fakes, options)
 }
 
 /// With these parameters at the end of each URL.
-pub fn pool_with(parameters: &str, fakes: &[FakeMySql], options: PoolOptions) -> Pool {
+pub(crate) fn pool_with(parameters: &str, fakes: &[FakeMySql], options: PoolOptions) -> Pool {
     let names = ["a", "b", "c", "d"];
     let urls: Vec<String> = fakes
         .iter()
@@ -54,23 +48,23 @@ pub fn pool_with(parameters: &str, fakes: &[FakeMySql], options: PoolOptions) ->
     .unwrap()
 }
 
-pub fn states(pool: &Pool) -> Vec<State> {
+pub(crate) fn states(pool: &Pool) -> Vec<State> {
     pool.statuses().iter().map(|status| status.state).collect()
 }
 
-pub fn up(pool: &Pool) -> usize {
+pub(crate) fn up(pool: &Pool) -> usize {
     states(pool)
         .into_iter()
         .filter(|state| *state == State::Up)
         .count()
 }
 
-pub fn err(code: u16, message: &str) -> ErrPacket {
+pub(crate) fn err(code: u16, message: &str) -> ErrPacket {
     ErrPacket::new(code, "HY000", message)
 }
 
 /// Waits until `condition` holds, for ten seconds at most.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(

@@ -5,11 +5,11 @@ use evenhand_mysql::mysql_async::{Error, prelude::Queryable};
 use evenhand_mysql::{Case, Classifier, Phase};
 use evenhand_testkit::Fault;
 
+use crate::common::setup::{checkout_code, conn_to, still};
 use crate::common::{err, fakes, pool, states, until, up};
-use crate::stage::{checkout_code, conn_to, still};
 
 #[tokio::test]
-async fn a_pool_goes_by_what_was_added_in_logins_and_in_statements() {
+async fn added_rows_apply_to_logins_and_statements() {
     let fakes: [_; 2] = fakes().await;
     let full_disk = Verdict::down().because("disk full");
     let classifier = Classifier::default()

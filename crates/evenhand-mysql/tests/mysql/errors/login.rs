@@ -7,8 +7,8 @@ use evenhand_testkit::Fault;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::common::setup::{agreed, at_rest, checkout_code, ejection, still};
 use crate::common::{LIMIT, err, fakes, pool, states, until, up};
-use crate::stage::{agreed, at_rest, checkout_code, ejection, still};
 
 /// What an error in one peer's logins brings about, in words.
 async fn effect(fault: &Fault) -> String {
@@ -51,7 +51,7 @@ async fn effect(fault: &Fault) -> String {
 /// Rows: 1043, full, user-limit, unresolved, blocked, not-allowed, login-refused, connect-galera,
 /// connect-shutdown, connect-wire, connect-proxy, connect-other (the double)
 #[tokio::test]
-async fn each_error_of_a_login_has_its_effect() {
+async fn each_login_error_has_its_effect() {
     let wsrep = "WSREP has not yet prepared node for application use";
     let down = "out at once, no caller notices";
     let full = "out after 5, no caller notices, probed in 1s";
@@ -110,7 +110,7 @@ async fn each_error_of_a_login_has_its_effect() {
 
 /// Rows: refused, attempt-timeout (the double)
 #[tokio::test]
-async fn a_peer_that_refuses_or_stays_silent_is_out_at_once() {
+async fn refusing_or_silent_peer_is_ejected() {
     for fault in [Fault::Refuse, Fault::Silent, Fault::StallInHandshake] {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(&fakes, still());
@@ -132,7 +132,7 @@ async fn a_peer_that_refuses_or_stays_silent_is_out_at_once() {
 
 /// Rows: connect-lost, bad-handshake, own-settings (a bare listener)
 #[tokio::test]
-async fn what_is_not_mysql_is_out_at_once_and_an_unknown_plugin_blames_nobody() {
+async fn non_mysql_ejects_but_unknown_plugin_does_not() {
     use tokio::io::AsyncWriteExt;
     // A greeting of the version 5.7.1, with this plugin's name.
     let greeting = |plugin: &str| {
@@ -183,7 +183,7 @@ async fn what_is_not_mysql_is_out_at_once_and_an_unknown_plugin_blames_nobody() 
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
             }
         });
-        let pool = crate::stage::pool_of(&[url], still());
+        let pool = crate::common::setup::pool_of(&[url], still());
         let mut events = pool.subscribe();
         let error = pool.get_conn().await.unwrap_err();
         let ejected = ejection(&mut events).map(|(_, reason, _)| reason);
@@ -194,7 +194,7 @@ async fn what_is_not_mysql_is_out_at_once_and_an_unknown_plugin_blames_nobody() 
 
 /// Rows: no-free-slot (the double)
 #[tokio::test]
-async fn this_clients_own_shortage_blames_nobody() {
+async fn local_shortage_ejects_no_peer() {
     let fakes: [_; 1] = fakes().await;
     let options = still().checkout_timeout(LIMIT);
     let pool = crate::common::pool_with("pool_min=1&pool_max=1", &fakes, options);
@@ -207,7 +207,7 @@ async fn this_clients_own_shortage_blames_nobody() {
 
 /// Rows: login-refused (the double)
 #[tokio::test]
-async fn where_one_peer_refuses_the_login_exactly_one_other_is_asked() {
+async fn refused_login_tries_exactly_one_other_peer() {
     let fakes: [_; 3] = fakes().await;
     let pool = pool(&fakes, still());
     let denied = |text| Fault::ErrAtLogin(err(1045, text));
@@ -234,7 +234,7 @@ async fn where_one_peer_refuses_the_login_exactly_one_other_is_asked() {
 
 /// Rows: full, user-limit (the double)
 #[tokio::test]
-async fn a_full_peer_keeps_its_idle_connections() {
+async fn full_peer_keeps_its_idle_connections() {
     for (code, left) in [(1040, 2), (1226, 2), (1053, 0)] {
         let fakes: [_; 1] = fakes().await;
         let options = still().check_up_every(Duration::from_millis(20)).fall(1);

@@ -6,8 +6,8 @@ use evenhand_mysql::{PeerConn, PoolOptions};
 use evenhand_testkit::{ErrPacket, Fault};
 use tokio::time::timeout;
 
+use crate::common::setup::{at_rest, barrier, code, conn_to, is_up, still};
 use crate::common::{LIMIT, err, fakes, pool, states, until, up};
-use crate::stage::{at_rest, barrier, code, conn_to, is_up, still};
 
 const STATEMENT: &str = "SELECT name FROM users";
 const DEGRADING: &str = "SELECT degraded";
@@ -107,7 +107,7 @@ async fn elsewhere(error: &ErrPacket, options: fn() -> PoolOptions) -> bool {
 /// restart-transaction, read-only-option, read-only-mode, read-only-transaction, stopped, proxy,
 /// proxy-other, other (the double)
 #[tokio::test]
-async fn each_error_of_a_statement_has_its_effect() {
+async fn each_statement_error_has_its_effect() {
     let wsrep = "WSREP has not yet prepared node for application use";
     let read_only = "The server is running with the --read-only option";
     let cases = [
@@ -147,7 +147,7 @@ async fn each_error_of_a_statement_has_its_effect() {
 
 /// Rows: quorum-lost, wire (the double)
 #[tokio::test]
-async fn what_does_not_tell_by_itself_sets_off_a_check() {
+async fn ambiguous_error_triggers_a_check() {
     for (code, elsewhere) in [(1180, false), (1152, true), (1158, true), (1161, true)] {
         let effect = effect(&err(code, ""), still).await;
         let expected = match elsewhere {
@@ -178,7 +178,7 @@ async fn what_does_not_tell_by_itself_sets_off_a_check() {
 
 /// Rows: read-only-option, read-only-mode (the double)
 #[tokio::test]
-async fn a_read_only_peer_of_a_writable_pool_is_out() {
+async fn read_only_peer_of_a_writable_pool_is_ejected() {
     let writable = || still().writable(true);
     for error in [err(1290, "the --super-read-only option"), err(1836, "")] {
         assert_eq!(effect(&error, writable).await, "down, done elsewhere");
@@ -189,7 +189,7 @@ async fn a_read_only_peer_of_a_writable_pool_is_out() {
 
 /// Rows: lost (the double)
 #[tokio::test]
-async fn a_lost_connection_sets_off_a_check_that_decides() {
+async fn lost_connection_triggers_a_check() {
     let fakes: [_; 1] = fakes().await;
     let pool = pool(&fakes, still());
     let mut conn = pool.get_conn().await.unwrap();
@@ -213,7 +213,7 @@ async fn a_lost_connection_sets_off_a_check_that_decides() {
 
 /// Rows: own-deadline (the double)
 #[tokio::test]
-async fn a_statement_that_its_caller_drops_sets_off_a_check_that_decides() {
+async fn dropped_statement_triggers_a_check() {
     for freeze in [false, true] {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(&fakes, still());
@@ -240,7 +240,7 @@ async fn a_statement_that_its_caller_drops_sets_off_a_check_that_decides() {
 
 /// Rows: closed (the double)
 #[tokio::test]
-async fn a_connection_that_was_closed_before_blames_nobody() {
+async fn closed_connection_ejects_no_peer() {
     let fakes: [_; 1] = fakes().await;
     let pool = pool(&fakes, still());
     let mut conn = pool.get_conn().await.unwrap();
@@ -254,7 +254,7 @@ async fn a_connection_that_was_closed_before_blames_nobody() {
 
 /// Rows: idle-dead (the double)
 #[tokio::test]
-async fn a_dead_idle_connection_costs_nobody_anything() {
+async fn dead_idle_connection_costs_nothing() {
     let fakes: [_; 1] = fakes().await;
     let pool = pool(&fakes, still());
     let conn = pool.get_conn().await.unwrap();

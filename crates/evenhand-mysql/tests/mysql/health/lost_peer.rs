@@ -1,15 +1,8 @@
 //! A statement that waits on a lost peer ends; a slow one does not.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::mysql_async::{self, DriverError, TxOpts};
@@ -81,7 +74,7 @@ fn assert_lost(error: &mysql_async::Error) {
 }
 
 #[tokio::test]
-async fn a_statement_ends_when_its_peer_is_found_lost() {
+async fn statement_ends_when_its_peer_is_lost() {
     let server = server().await;
     let pool = pool_over(&server.url(), watched());
     let waiting = sleep_for(&pool, 60.0).await;
@@ -100,7 +93,7 @@ async fn a_statement_ends_when_its_peer_is_found_lost() {
 
 /// The driver gives these, and so cannot be told.
 #[tokio::test]
-async fn rows_that_are_taken_one_by_one_can_be_given_up_then() {
+async fn row_stream_can_be_given_up() {
     let server = server().await;
     let proxy = FaultProxy::start(server.addr()).unwrap();
     let pool = pool_over(&proxy.url(), watched());
@@ -127,7 +120,7 @@ async fn rows_that_are_taken_one_by_one_can_be_given_up_then() {
 }
 
 #[tokio::test]
-async fn a_commit_ends_then_too_and_its_outcome_is_unknown() {
+async fn commit_ends_with_an_unknown_outcome() {
     let server = server().await;
     let pool = pool_over(&server.url(), watched());
     let transaction = pool.start_transaction(TxOpts::default()).await.unwrap();
@@ -140,7 +133,7 @@ async fn a_commit_ends_then_too_and_its_outcome_is_unknown() {
 }
 
 #[tokio::test]
-async fn it_goes_on_waiting_where_that_is_turned_off() {
+async fn statement_waits_when_turned_off() {
     let server = server().await;
     let pool = pool_over(&server.url(), watched().end_on_lost_peer(false));
     let mut events = pool.subscribe();
@@ -152,7 +145,7 @@ async fn it_goes_on_waiting_where_that_is_turned_off() {
 }
 
 #[tokio::test]
-async fn a_slow_statement_on_a_peer_that_answers_is_left_alone() {
+async fn slow_statement_is_left_alone() {
     let server = server().await;
     let pool = pool_over(&server.url(), watched());
     // Time for ten checks, and more than many that fail would take.
@@ -163,7 +156,7 @@ async fn a_slow_statement_on_a_peer_that_answers_is_left_alone() {
 
 /// As a proxy that is being drained does: no new connections, and those that are held live on.
 #[tokio::test]
-async fn one_on_a_peer_that_refuses_logins_is_left_alone() {
+async fn refused_logins_leave_statements_alone() {
     let server = server().await;
     let proxy = FaultProxy::start(server.addr()).unwrap();
     let pool = pool_over(&proxy.url(), watched());
@@ -176,7 +169,7 @@ async fn one_on_a_peer_that_refuses_logins_is_left_alone() {
 }
 
 #[tokio::test]
-async fn one_on_a_peer_that_is_full_or_out_by_hand_is_left_alone() {
+async fn full_or_ejected_peer_leaves_statements_alone() {
     for by_hand in [true, false] {
         let [fake] = fakes::<1>().await;
         let pool = pool(std::slice::from_ref(&fake), watched());
@@ -196,7 +189,7 @@ async fn one_on_a_peer_that_is_full_or_out_by_hand_is_left_alone() {
 
 /// The guard does not see the rows that are taken one by one, but it sees that they broke off.
 #[tokio::test]
-async fn a_stream_that_was_dropped_harms_no_statement_and_one_that_broke_ends_its_connection() {
+async fn broken_stream_ends_its_connection() {
     let server = server().await;
     let proxy = FaultProxy::start(server.addr()).unwrap();
     let pool = pool_over(&proxy.url(), quick());
@@ -236,7 +229,7 @@ async fn a_stream_that_was_dropped_harms_no_statement_and_one_that_broke_ends_it
 
 /// A statement whose rows are collected is judged to its last row.
 #[tokio::test]
-async fn a_lost_connection_among_the_rows_is_judged() {
+async fn connection_lost_among_rows_is_classified() {
     let server = server().await;
     let proxy = FaultProxy::start(server.addr()).unwrap();
     let pool = pool_over(&proxy.url(), quick());

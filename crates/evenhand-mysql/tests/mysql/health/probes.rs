@@ -1,15 +1,8 @@
 //! What a peer must do to be in, and when it is asked.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::{EventKind, Events, State};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{Pool, PoolOptions, Probe};
@@ -65,7 +58,7 @@ async fn start(pool: &Pool) {
 }
 
 #[tokio::test]
-async fn each_probe_asks_what_it_says() {
+async fn each_probe_sends_its_statements() {
     let query = Probe::query("SELECT in_service FROM health", "1");
     let cases = [
         (often().probe(Probe::Ping), vec![]),
@@ -95,7 +88,7 @@ async fn each_probe_asks_what_it_says() {
 }
 
 #[tokio::test]
-async fn a_node_that_refuses_work_fails_all_but_the_ping() {
+async fn galera_refusal_fails_all_probes_but_ping() {
     let [fake] = fakes::<1>().await;
     let fakes = [fake];
     fakes[0].set_fault(Fault::NotPrimary);
@@ -110,7 +103,7 @@ async fn a_node_that_refuses_work_fails_all_but_the_ping() {
 }
 
 #[tokio::test]
-async fn a_read_only_peer_of_a_writable_pool_is_out_until_it_is_writable() {
+async fn read_only_peer_is_ejected_until_writable() {
     for (read_only, super_read_only) in [("ON", "OFF"), ("OFF", "ON"), ("NO_LOCK", "OFF")] {
         let fakes: [_; 1] = fakes().await;
         set_read_only(&fakes[0], "OFF", "OFF");
@@ -127,7 +120,7 @@ async fn a_read_only_peer_of_a_writable_pool_is_out_until_it_is_writable() {
 }
 
 #[tokio::test]
-async fn a_query_of_ones_own_must_give_what_is_expected() {
+async fn custom_query_must_return_the_expected_value() {
     let [fake] = fakes::<1>().await;
     let fakes = [fake];
     let sql = "SELECT in_service FROM health";
@@ -152,7 +145,7 @@ async fn a_query_of_ones_own_must_give_what_is_expected() {
 }
 
 #[tokio::test]
-async fn a_donor_steps_out_only_where_it_is_told_to() {
+async fn donor_is_ejected_only_when_configured() {
     let fakes: [_; 2] = fakes().await;
     set_state(&fakes[0], "2");
     set_state(&fakes[1], "4");
@@ -179,7 +172,7 @@ async fn a_donor_steps_out_only_where_it_is_told_to() {
 
 /// Traffic proves that a donor serves, and it does.
 #[tokio::test]
-async fn a_busy_donor_steps_out_as_well() {
+async fn busy_donor_is_ejected_too() {
     let fakes: [_; 1] = fakes().await;
     set_state(&fakes[0], "2");
     let pool = pool(&fakes, often().synced(true));
@@ -193,7 +186,7 @@ async fn a_busy_donor_steps_out_as_well() {
 }
 
 #[tokio::test]
-async fn an_idle_peer_that_is_lost_is_found_before_a_caller_finds_it() {
+async fn lost_idle_peer_is_found_by_checks() {
     for (fall, needs) in [(1, 1), (3, 3)] {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(&fakes, often().fall(fall));
@@ -209,7 +202,7 @@ async fn an_idle_peer_that_is_lost_is_found_before_a_caller_finds_it() {
 }
 
 #[tokio::test]
-async fn without_checks_an_idle_peer_is_left_alone() {
+async fn unchecked_idle_peer_is_left_alone() {
     let fakes: [_; 2] = fakes().await;
     let checked = pool(&fakes[..1], often());
     let unchecked = pool(&fakes[1..], quick().check_up_every(None));
@@ -225,7 +218,7 @@ async fn without_checks_an_idle_peer_is_left_alone() {
 /// A wrong password is the same everywhere, and so is a host that is short of descriptors: checks
 /// that find such things would put everyone out.
 #[tokio::test]
-async fn checks_that_say_nothing_of_a_peer_put_nobody_out() {
+async fn inconclusive_checks_eject_no_peer() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, often());
     start(&pool).await;
@@ -238,7 +231,7 @@ async fn checks_that_say_nothing_of_a_peer_put_nobody_out() {
 
 /// A connection that is held and works proves its peer, though the balancer hears nothing of it.
 #[tokio::test]
-async fn a_connection_that_is_held_and_works_spares_its_peer_the_checks() {
+async fn working_connection_replaces_checks() {
     let fakes: [_; 1] = fakes().await;
     let every = LIMIT;
     let pool = pool(&fakes, often().check_up_every(every));
@@ -253,7 +246,7 @@ async fn a_connection_that_is_held_and_works_spares_its_peer_the_checks() {
 }
 
 #[tokio::test]
-async fn so_many_probes_in_a_row_bring_a_peer_back() {
+async fn rise_probes_bring_a_peer_back() {
     let fakes: [_; 1] = fakes().await;
     let pool = pool(&fakes, often().rise(3));
     start(&pool).await;
@@ -266,7 +259,7 @@ async fn so_many_probes_in_a_row_bring_a_peer_back() {
 }
 
 #[tokio::test]
-async fn a_probe_has_a_time_limit_of_its_own() {
+async fn probe_timeout_is_separate() {
     let fakes: [_; 1] = fakes().await;
     // Slower than a probe may be, and no slower than a caller's attempt.
     let options = often().attempt_timeout(10 * LIMIT).probe_timeout(LIMIT / 3);

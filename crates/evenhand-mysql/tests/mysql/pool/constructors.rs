@@ -1,13 +1,6 @@
 //! The ways to make a pool.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
-use common::{fakes, quick};
+use crate::common::{fakes, quick};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder};
 use evenhand_mysql::{Error, Pool, PoolOptions, UrlError};
@@ -53,7 +46,7 @@ async fn one_url_names_several_peers() {
 }
 
 #[tokio::test]
-async fn peers_given_by_options_alone_are_named_after_where_they_are() {
+async fn unnamed_peers_are_named_by_address() {
     let fakes: [_; 2] = fakes().await;
     let urls = fakes.each_ref().map(FakeMySql::url);
     let pool = Pool::from_opts(urls.each_ref().map(|url| &**url)).unwrap();
@@ -69,7 +62,7 @@ async fn peers_given_by_options_alone_are_named_after_where_they_are() {
 }
 
 #[tokio::test]
-async fn an_ipv6_address_in_a_url_is_reached() {
+async fn ipv6_address_in_a_url_is_reached() {
     let [fake] = fakes::<1>().await;
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -92,7 +85,7 @@ async fn an_ipv6_address_in_a_url_is_reached() {
 }
 
 #[test]
-fn what_is_wrong_with_a_url_is_told_without_the_password() {
+fn url_error_hides_the_password() {
     let error = Pool::from_url("mysql://u:hunter2@h,,i/d").unwrap_err();
     assert!(
         matches!(error, Error::Url(UrlError::EmptyHost(2))),
@@ -113,7 +106,7 @@ fn what_is_wrong_with_a_url_is_told_without_the_password() {
 }
 
 #[test]
-fn a_list_of_hosts_is_not_one_peer() {
+fn host_list_is_not_one_peer() {
     let error = Pool::new([("a", "mysql://u:hunter2@h,i/d")]).unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(shown.contains("Pool::from_url"), "{shown}");
@@ -122,7 +115,7 @@ fn a_list_of_hosts_is_not_one_peer() {
 
 /// What the caller wants done on each new connection is done, beside what this crate does then.
 #[tokio::test]
-async fn a_peers_own_hook_runs_on_each_connection() {
+async fn after_connect_hook_runs_on_each_connection() {
     let [fake] = fakes::<1>().await;
     let url = format!("{}?pool_min=0&pool_max=4", fake.url());
     let opts = OptsBuilder::from_opts(Opts::from_url(&url).unwrap())

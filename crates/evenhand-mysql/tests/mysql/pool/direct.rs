@@ -1,15 +1,8 @@
 //! Statements on the pool itself: `"..".first(&pool)`.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{LIMIT, fakes, pool, pool_with, quick, states, until, up};
+use crate::common::{LIMIT, fakes, pool, pool_with, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::{BatchQuery, Query, Queryable, WithParams};
 use evenhand_mysql::mysql_async::{self, Value};
@@ -18,7 +11,7 @@ use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn every_form_works_as_with_the_drivers_own_pool() {
+async fn every_query_form_works() {
     let fakes: [_; 2] = fakes().await;
     for fake in &fakes {
         fake.answer("SELECT name FROM users", ["name"], [["ann"], ["bob"]]);
@@ -51,7 +44,7 @@ async fn every_form_works_as_with_the_drivers_own_pool() {
 }
 
 #[tokio::test]
-async fn its_checkout_fails_over_and_says_what_failed() {
+async fn checkout_fails_over_and_names_failures() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     fakes[0].kill();
@@ -71,7 +64,7 @@ async fn its_checkout_fails_over_and_says_what_failed() {
 }
 
 #[tokio::test]
-async fn it_holds_its_places_until_its_result_is_done_with() {
+async fn permits_last_until_the_result_ends() {
     let [fake] = fakes::<1>().await;
     let pool = pool_with(
         "pool_min=0&pool_max=1",
@@ -88,7 +81,7 @@ async fn it_holds_its_places_until_its_result_is_done_with() {
 }
 
 #[tokio::test]
-async fn a_drain_waits_for_it() {
+async fn drain_waits_for_the_result() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     pool.peers().eject("b", Duration::from_secs(3600)).unwrap();
@@ -103,7 +96,7 @@ async fn a_drain_waits_for_it() {
 }
 
 #[tokio::test]
-async fn its_session_is_as_new_for_the_next() {
+async fn session_is_reset_for_the_next() {
     let [fake] = fakes::<1>().await;
     let pool = pool_with(
         "pool_min=0&pool_max=1",
@@ -119,7 +112,7 @@ async fn its_session_is_as_new_for_the_next() {
 
 /// The driver alone would answer the next statement on it with this one's rows.
 #[tokio::test]
-async fn a_cancelled_one_is_not_answered_to_the_next() {
+async fn cancelled_query_leaves_no_answer_behind() {
     let [fake] = fakes::<1>().await;
     let pool = pool_with(
         "pool_min=0&pool_max=1",
@@ -144,7 +137,7 @@ async fn with_one_idle(fake: &FakeMySql) -> Pool {
 }
 
 #[tokio::test]
-async fn a_peer_that_freezes_under_it_is_found() {
+async fn frozen_peer_is_found() {
     let [fake] = fakes::<1>().await;
     let pool = with_one_idle(&fake).await;
     fake.freeze();
@@ -156,7 +149,7 @@ async fn a_peer_that_freezes_under_it_is_found() {
 }
 
 #[tokio::test]
-async fn a_peer_that_breaks_the_connection_and_no_longer_answers_is_found() {
+async fn broken_silent_peer_is_found() {
     let [fake] = fakes::<1>().await;
     let pool = with_one_idle(&fake).await;
     fake.set_fault(Fault::CutMidPacket);
@@ -166,7 +159,7 @@ async fn a_peer_that_breaks_the_connection_and_no_longer_answers_is_found() {
 }
 
 #[tokio::test]
-async fn a_galera_node_that_refuses_work_is_found() {
+async fn galera_node_refusing_work_is_found() {
     let [fake] = fakes::<1>().await;
     let pool = with_one_idle(&fake).await;
     fake.set_fault(Fault::NotPrimary);
@@ -177,7 +170,7 @@ async fn a_galera_node_that_refuses_work_is_found() {
 
 /// The same through a connection of one's own, whose statements the driver's traits hide as well.
 #[tokio::test]
-async fn what_the_drivers_traits_hide_is_found_when_the_connection_comes_back() {
+async fn hidden_error_is_found_on_return() {
     let [fake] = fakes::<1>().await;
     let pool = with_one_idle(&fake).await;
     fake.set_fault(Fault::NotPrimary);
@@ -192,7 +185,7 @@ async fn what_the_drivers_traits_hide_is_found_when_the_connection_comes_back() 
 }
 
 #[tokio::test]
-async fn one_that_fails_by_its_own_fault_blames_nobody() {
+async fn own_error_ejects_no_peer() {
     let [fake] = fakes::<1>().await;
     let pool = with_one_idle(&fake).await;
     for _ in 0..10 {

@@ -1,20 +1,13 @@
 //! Four hazards of `mysql_async::Pool`, each shown on it and then on this crate's pool, on a real
 //! server. If a newer driver is free of one, its first half fails, and the guard can go.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use common::{quick, until, up};
+use crate::common::{quick, until, up};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::mysql_async::{self, DriverError};
 use evenhand_mysql::{Error, Pool};
@@ -41,7 +34,7 @@ async fn pools() -> (MariaDb, mysql_async::Pool, Pool) {
 }
 
 #[tokio::test]
-async fn a_cancelled_query_answers_the_next_one() {
+async fn cancelled_query_answers_the_next_one() {
     let (_server, theirs, ours) = pools().await;
     let slow = "SELECT 41 + SLEEP(0.3)";
 
@@ -69,10 +62,10 @@ async fn a_cancelled_query_answers_the_next_one() {
 
 /// The server is stopped by SIGSTOP while a connection is out, and the connection returned.
 #[tokio::test]
-async fn a_frozen_server_holds_a_returned_connection_for_ever() {
+async fn frozen_server_holds_a_returned_connection() {
     let (server, theirs, ours) = pools().await;
     // Several times what this crate's pool takes to give a place back.
-    let long = 6 * common::LIMIT;
+    let long = 6 * crate::common::LIMIT;
 
     let conn = theirs.get_conn().await.unwrap();
     let held = ours.get_conn().await.unwrap();
@@ -106,7 +99,7 @@ impl Wake for Woken {
 
 /// Of two that wait, the first is woken and then dropped before it looks.
 #[tokio::test]
-async fn a_dropped_waiter_takes_the_next_ones_wake_up_with_it() {
+async fn dropped_waiter_loses_the_next_wake_up() {
     let (_server, theirs, ours) = pools().await;
     let (first_woken, second_woken) = (Arc::<Woken>::default(), Arc::<Woken>::default());
     let wakers = [&first_woken, &second_woken].map(|woken| Waker::from(woken.clone()));
@@ -163,7 +156,7 @@ async fn a_dropped_waiter_takes_the_next_ones_wake_up_with_it() {
 
 /// Logins are given up while the pool is disconnected, the last thing that it waits for.
 #[tokio::test]
-async fn a_login_that_is_given_up_keeps_a_pool_from_disconnecting() {
+async fn abandoned_login_blocks_disconnect() {
     let (server, theirs, ours) = pools().await;
     server.freeze().unwrap();
     let mut context = Context::from_waker(Waker::noop());

@@ -1,16 +1,9 @@
 //! Idempotent work is done again elsewhere when its connection fails, and nothing else is.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{self, Error, prelude::Queryable};
 use evenhand_mysql::{Error as PoolError, Pool};
@@ -23,7 +16,7 @@ async fn read(pool: &Pool) -> mysql_async::Result<Option<u16>> {
 }
 
 #[tokio::test]
-async fn a_failed_connection_sends_the_work_to_another_peer() {
+async fn failed_connection_moves_to_another_peer() {
     let faults = [
         Fault::CutMidPacket,
         Fault::StallInQuery,
@@ -58,7 +51,7 @@ async fn a_failed_connection_sends_the_work_to_another_peer() {
 
 /// Idle connections are handed out without a word to the peer, so no checkout notices.
 #[tokio::test]
-async fn a_peer_that_stopped_answering_is_ejected_by_a_check_of_its_own() {
+async fn silent_peer_is_ejected_by_a_check() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     // Idle connections to both.
@@ -87,7 +80,7 @@ async fn a_peer_that_stopped_answering_is_ejected_by_a_check_of_its_own() {
 }
 
 #[tokio::test]
-async fn work_that_hangs_on_a_lost_peer_moves_on_with_its_ejection() {
+async fn ejection_moves_hanging_work_on() {
     let fakes: [_; 2] = fakes().await;
     // One try may take long here: what ends it is the ejection.
     let options = quick()
@@ -120,7 +113,7 @@ async fn work_that_hangs_on_a_lost_peer_moves_on_with_its_ejection() {
 }
 
 #[tokio::test]
-async fn the_works_own_error_is_its_outcome() {
+async fn own_error_is_returned() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let tries = AtomicUsize::new(0);
@@ -139,7 +132,7 @@ async fn the_works_own_error_is_its_outcome() {
 }
 
 #[tokio::test]
-async fn work_that_kills_every_connection_is_tried_once_on_each_peer() {
+async fn work_is_tried_once_on_each_peer() {
     let fakes: [_; 3] = fakes().await;
     let pool = pool(&fakes, quick());
     fakes
@@ -169,7 +162,7 @@ async fn work_that_kills_every_connection_is_tried_once_on_each_peer() {
 }
 
 #[tokio::test]
-async fn all_tries_together_end_by_their_deadline() {
+async fn deadline_covers_all_tries() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick().try_timeout(Duration::from_secs(60)));
     let start = Instant::now();
@@ -187,7 +180,7 @@ async fn all_tries_together_end_by_their_deadline() {
 }
 
 #[tokio::test]
-async fn a_plain_query_that_fails_is_not_run_again() {
+async fn plain_query_is_not_retried() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     fakes
@@ -204,7 +197,7 @@ async fn a_plain_query_that_fails_is_not_run_again() {
 }
 
 #[tokio::test]
-async fn a_galera_node_without_quorum_is_out_until_it_takes_work() {
+async fn galera_node_without_quorum_is_ejected() {
     let fakes: [_; 2] = fakes().await;
     fakes
         .iter()

@@ -1,18 +1,11 @@
 //! Whatever is cancelled, cut, frozen, drained or ejected while it is used: in the end every place
 //! is free, nobody waits, and the pool works.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{err, fakes, pool_with, quick, until, up};
+use crate::common::{err, fakes, pool_with, quick, until, up};
 use evenhand_mysql::Pool;
 use evenhand_mysql::mysql_async::TxOpts;
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
@@ -91,7 +84,7 @@ async fn disturb(pool: Pool, fakes: &[FakeMySql], mut dice: Dice, done: &AtomicU
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_behind() {
+async fn disturbed_pool_leaks_nothing() {
     for parameters in [
         "pool_min=2&pool_max=5",
         "pool_min=0&pool_max=5&reset_connection=false",

@@ -1,15 +1,8 @@
 //! How long connections live, and what becomes of those that ended without a word.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{fakes, pool_with, quick, until, up};
+use crate::common::{fakes, pool_with, quick, until, up};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb};
@@ -30,7 +23,7 @@ async fn hold(pool: &Pool, n: usize) -> Vec<evenhand_mysql::PeerConn> {
 }
 
 #[tokio::test]
-async fn idle_connections_beyond_the_min_are_closed_after_their_time() {
+async fn idle_connections_beyond_the_min_are_closed() {
     let [fake] = fakes::<1>().await;
     let fakes = std::slice::from_ref(&fake);
     let options = quick().idle_timeout(Some(Duration::from_secs(1)));
@@ -58,7 +51,7 @@ async fn idle_connections_beyond_the_min_are_closed_after_their_time() {
 }
 
 #[tokio::test]
-async fn by_default_idle_connections_are_kept_for_a_while() {
+async fn idle_connections_are_kept_by_default() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool_with("pool_min=0&pool_max=8", &fakes[..1], quick());
     let impatient = quick().idle_timeout(Some(Duration::from_secs(1)));
@@ -72,7 +65,7 @@ async fn by_default_idle_connections_are_kept_for_a_while() {
 }
 
 #[tokio::test]
-async fn no_connection_lives_longer_than_it_may_and_none_is_closed_in_use() {
+async fn max_lifetime_spares_connections_in_use() {
     let [fake] = fakes::<1>().await;
     let fakes = std::slice::from_ref(&fake);
     let options = quick().max_lifetime(Some(Duration::from_secs(1)));
@@ -99,7 +92,7 @@ async fn no_connection_lives_longer_than_it_may_and_none_is_closed_in_use() {
 
 /// The stated time: idle time and lifetime, whichever is shorter, and the driver's look.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_recovery_connections_spread_again() {
+async fn connections_spread_after_a_recovery() {
     let fakes: [_; 2] = fakes().await;
     let idle = Duration::from_secs(2);
     let options = PoolOptions::default()
@@ -160,7 +153,7 @@ async fn others(asking: &mut evenhand_mysql::PeerConn) -> u64 {
 }
 
 #[tokio::test]
-async fn connections_that_the_server_closed_for_idling_cost_nothing() {
+async fn connections_closed_by_the_server_cost_nothing() {
     let server = mariadb(Some(1)).await;
     // The driver asks the server for its limit, and would not try older ones. Told another, it has
     // to find out.
@@ -182,7 +175,7 @@ async fn connections_that_the_server_closed_for_idling_cost_nothing() {
 }
 
 #[tokio::test]
-async fn connections_that_a_restart_killed_cost_nothing() {
+async fn connections_killed_by_a_restart_cost_nothing() {
     let mut server = mariadb(None).await;
     let pool = over(&server);
     let mut events = pool.subscribe();

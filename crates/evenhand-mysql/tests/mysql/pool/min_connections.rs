@@ -1,15 +1,8 @@
 //! The pool's `min` is kept open on peers that are up.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{err, fakes, pool_with, quick, until, up};
+use crate::common::{err, fakes, pool_with, quick, until, up};
 use evenhand_mysql::Pool;
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::{Instant, timeout};
@@ -35,7 +28,7 @@ async fn rounds(pool: &Pool, more: &[FakeMySql]) {
 }
 
 #[tokio::test]
-async fn connections_are_opened_ahead_on_every_peer_that_is_up() {
+async fn opened_ahead_on_every_peer_that_is_up() {
     let fakes: [_; 3] = fakes().await;
     let pool = pool_with("pool_min=3&pool_max=8", &fakes, quick());
     assert!(
@@ -67,7 +60,7 @@ async fn connections_are_opened_ahead_on_every_peer_that_is_up() {
 }
 
 #[tokio::test]
-async fn an_ejected_peer_gets_none_until_it_is_back() {
+async fn ejected_peer_gets_none_until_restored() {
     let fakes: [_; 4] = fakes().await;
     let pool = pool_with("pool_min=2&pool_max=4", &fakes[..2], quick());
     pool.peers().eject("a", Duration::from_secs(3600)).unwrap();
@@ -80,7 +73,7 @@ async fn an_ejected_peer_gets_none_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_ejects_nobody_and_is_not_tried_at_once() {
+async fn failed_open_ejects_no_peer_and_backs_off() {
     let fakes: [_; 2] = fakes().await;
     let options = quick().check_up_every(None);
     let pool = pool_with("pool_min=1&pool_max=4", &fakes, options);
@@ -115,7 +108,7 @@ async fn what_cannot_be_opened_ejects_nobody_and_is_not_tried_at_once() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_pool() {
+async fn opening_ends_with_the_pool() {
     let fakes: [_; 7] = fakes().await;
     let pool = pool_with("pool_min=2&pool_max=4", &fakes[..1], quick());
     drop(pool.get_conn().await.unwrap());

@@ -1,22 +1,15 @@
 //! What operators do with a pool's peers.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{fakes, pool, pool_with, quick, states, until, up};
+use crate::common::{fakes, pool, pool_with, quick, states, until, up};
 use evenhand_mysql::Error;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_drain_retires_connections_as_they_come_back_and_resolves_with_the_last() {
+async fn drain_retires_returning_connections() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool_with("pool_min=0&pool_max=8", &fakes, quick());
     let mut at_a = Vec::new();
@@ -57,7 +50,7 @@ async fn a_drain_retires_connections_as_they_come_back_and_resolves_with_the_las
 }
 
 #[tokio::test]
-async fn a_drain_of_an_idle_peer_resolves_at_once() {
+async fn drain_of_an_idle_peer_resolves() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let drain = async { pool.peers().drain("b").await };
@@ -69,7 +62,7 @@ async fn a_drain_of_an_idle_peer_resolves_at_once() {
 }
 
 #[tokio::test]
-async fn a_peer_is_ejected_and_restored_by_hand() {
+async fn peer_is_ejected_and_restored_manually() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let peers = pool.peers();
@@ -85,7 +78,7 @@ async fn a_peer_is_ejected_and_restored_by_hand() {
 }
 
 #[tokio::test]
-async fn peers_come_and_go() {
+async fn peers_are_added_and_removed() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool_with("pool_min=0&pool_max=4", &fakes[..1], quick());
     let peers = pool.peers();
@@ -119,7 +112,7 @@ async fn peers_come_and_go() {
 }
 
 #[tokio::test]
-async fn what_is_in_use_is_counted() {
+async fn usage_counts_connections() {
     let [fake] = fakes::<1>().await;
     let pool = pool_with(
         "pool_min=0&pool_max=2",

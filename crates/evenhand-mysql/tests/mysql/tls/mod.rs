@@ -1,29 +1,15 @@
 //! TLS that is refused or breaks off, with whichever TLS stack the tests are built with:
-//! `cargo test -p evenhand-mysql --features rustls-ring --test tls`, or `native-tls`.
+//! `cargo test -p evenhand-mysql --features rustls-ring tls::`, or `native-tls`.
 //!
 //! `cert.pem` is a certificate for `db.example` that signed itself, good for a hundred years;
 //! `key.pem` belongs to it and guards nothing.
-
-#![cfg(any(
-    feature = "rustls-ring",
-    feature = "rustls-aws-lc",
-    feature = "native-tls"
-))]
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-#[path = "../common/mod.rs"]
-mod common;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{quick, up};
+use crate::common::{quick, up};
 use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::EventKind;
 use evenhand_mysql::evenhand_config::{Config, Sources};
@@ -34,7 +20,7 @@ use tokio::net::TcpListener;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/tls")
+        .join("tests/mysql/tls")
         .join(name)
 }
 
@@ -91,7 +77,7 @@ async fn for_db_example() -> (tempfile::TempDir, Vec<MariaDb>) {
 
 /// Rows: tls-certificate (MariaDB)
 #[tokio::test]
-async fn a_certificate_that_does_not_hold_sends_the_checkout_to_one_other_peer() {
+async fn refused_certificate_tries_one_other_peer() {
     let (_folder, servers) = for_db_example().await;
     let urls: Vec<String> = servers.iter().map(MariaDb::url).collect();
     let urls = || urls.iter().map(String::as_str);
@@ -111,7 +97,7 @@ async fn a_certificate_that_does_not_hold_sends_the_checkout_to_one_other_peer()
 
 /// Rows: tls-missing (MariaDB)
 #[tokio::test]
-async fn a_server_without_tls_sends_the_checkout_to_one_other_peer() {
+async fn missing_tls_tries_one_other_peer() {
     let servers = servers(vec!["--skip-ssl".to_owned()]).await;
     let urls: Vec<String> = servers.iter().map(MariaDb::url).collect();
     let refusal = refusal(urls.iter().map(String::as_str), SslOpts::default()).await;
@@ -127,7 +113,7 @@ async fn a_server_without_tls_sends_the_checkout_to_one_other_peer() {
 
 /// Rows: tls-broken, own-settings, connect-lost (a bare listener)
 #[tokio::test]
-async fn tls_that_breaks_off_ejects_and_files_that_cannot_be_used_do_not() {
+async fn broken_tls_ejects_but_unusable_files_do_not() {
     let broke_off = "TLS broke off";
     // An alert, of the fatal kind: handshake failure.
     let alert = &[0x15, 3, 3, 0, 2, 2, 40];
@@ -173,7 +159,7 @@ async fn listener(bytes: &'static [u8]) -> String {
 
 /// What a config file says of TLS, and what a check of the peers says of it then.
 #[tokio::test]
-async fn a_config_files_tls_is_the_pools() {
+async fn config_file_sets_up_tls() {
     let (_folder, servers) = for_db_example().await;
     let sources = Sources::none().files_in(Path::new(&file("")));
     let mut checked = Vec::new();

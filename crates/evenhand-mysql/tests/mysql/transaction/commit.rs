@@ -1,15 +1,8 @@
 //! A `COMMIT` whose answer is lost says so, and is not done again.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{LIMIT, err, fakes, pool, quick, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, until, up};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{Error, Pool};
@@ -58,7 +51,7 @@ fn assert_unknown(error: &mysql_async::Error) {
 }
 
 #[tokio::test]
-async fn its_outcome_is_unknown_however_it_is_sent() {
+async fn lost_reply_leaves_the_outcome_unknown() {
     let (server, proxy, pool) = stage().await;
     for way in 1..=3 {
         let error = match way {
@@ -92,7 +85,7 @@ async fn its_outcome_is_unknown_however_it_is_sent() {
 }
 
 #[tokio::test]
-async fn it_is_not_run_again() {
+async fn lost_commit_is_not_retried() {
     let (server, proxy, pool) = stage().await;
     let tries = AtomicUsize::new(0);
     let outcome: mysql_async::Result<()> = pool
@@ -124,7 +117,7 @@ async fn it_is_not_run_again() {
 
 /// The server has answered, so the outcome is what it says.
 #[tokio::test]
-async fn a_servers_error_stays_what_it_is() {
+async fn server_error_is_returned_unchanged() {
     for code in [1180, 1053, 1047] {
         let [fake] = fakes::<1>().await;
         let pool = pool(std::slice::from_ref(&fake), quick());
@@ -147,7 +140,7 @@ async fn a_servers_error_stays_what_it_is() {
 
 /// The deadline is up while the answer to the `COMMIT` is waited for.
 #[tokio::test]
-async fn one_that_takes_too_long_is_unknown_too() {
+async fn timeout_leaves_the_outcome_unknown() {
     let [fake] = fakes::<1>().await;
     let pool = pool(
         std::slice::from_ref(&fake),

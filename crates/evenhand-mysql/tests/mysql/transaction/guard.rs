@@ -1,15 +1,8 @@
 //! Transactions, from the pool and on a connection.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{err, fakes, pool, pool_with, quick, states, until, up};
+use crate::common::{err, fakes, pool, pool_with, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
 use evenhand_mysql::mysql_async::{DriverError, Error, IsolationLevel, TxOpts, Value};
@@ -28,7 +21,7 @@ async fn ids(pool: &Pool) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn on_a_real_server_they_commit_and_roll_back() {
+async fn commits_and_rolls_back_on_a_server() {
     let started = tokio::task::spawn_blocking(MariaDb::start).await.unwrap();
     let server = started.unwrap_or_else(|error| unreachable!("{error}"));
     for parameters in [
@@ -93,7 +86,7 @@ async fn on_a_real_server_they_commit_and_roll_back() {
 
 /// A borrowed one, begun again after it was forgotten.
 #[tokio::test]
-async fn one_in_another_is_refused() {
+async fn nested_transaction_is_refused() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     let mut conn = pool.get_conn().await.unwrap();
@@ -114,7 +107,7 @@ async fn begun(fake: &FakeMySql) -> usize {
 }
 
 #[tokio::test]
-async fn it_starts_on_another_peer_where_one_refuses() {
+async fn refused_start_moves_to_another_peer() {
     for fault in [
         Fault::NotPrimary,
         Fault::CutMidPacket,
@@ -138,7 +131,7 @@ async fn it_starts_on_another_peer_where_one_refuses() {
 }
 
 #[tokio::test]
-async fn its_statements_are_judged() {
+async fn statements_are_classified() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     let mut transaction = pool.start_transaction(TxOpts::default()).await.unwrap();
@@ -151,7 +144,7 @@ async fn its_statements_are_judged() {
 }
 
 #[tokio::test]
-async fn a_commit_that_fails_rolls_back_and_gives_its_own_error() {
+async fn failed_commit_rolls_back_with_its_error() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     fake.answer_err("COMMIT", err(1213, "Deadlock found"));
@@ -170,7 +163,7 @@ async fn a_commit_that_fails_rolls_back_and_gives_its_own_error() {
 }
 
 #[tokio::test]
-async fn after_a_cancelled_statement_it_is_of_no_more_use() {
+async fn cancelled_statement_ends_the_transaction() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     let mut transaction = pool.start_transaction(TxOpts::default()).await.unwrap();
@@ -187,7 +180,7 @@ async fn after_a_cancelled_statement_it_is_of_no_more_use() {
 
 /// Whether connections are reset or not.
 #[tokio::test]
-async fn one_dropped_on_a_frozen_peer_holds_no_place() {
+async fn drop_on_a_frozen_peer_frees_the_permit() {
     for parameters in ["", "&reset_connection=false"] {
         let [fake] = fakes::<1>().await;
         let parameters = format!("pool_min=0&pool_max=1{parameters}");
@@ -207,7 +200,7 @@ async fn one_dropped_on_a_frozen_peer_holds_no_place() {
 
 /// A thread of one's own has no runtime; whoever comes next must find nothing of it.
 #[tokio::test]
-async fn one_dropped_outside_the_runtime_is_rolled_back_all_the_same() {
+async fn drop_outside_the_runtime_rolls_back() {
     for parameters in ["", "&reset_connection=false"] {
         let [fake] = fakes::<1>().await;
         let parameters = format!("pool_min=0&pool_max=1{parameters}");

@@ -1,16 +1,9 @@
 //! `Pool::transaction`: run again where nothing has happened, and nowhere else.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, until};
+use crate::common::{LIMIT, err, fakes, pool, quick, until};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{AttemptError, Error};
@@ -31,7 +24,7 @@ fn commits(fakes: &[FakeMySql]) -> usize {
 }
 
 #[tokio::test]
-async fn a_rollback_that_work_has_dealt_with_is_not_its_outcome() {
+async fn handled_rollback_is_not_retried() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     fake.answer_err(INSERT, err(1213, "Deadlock found"));
@@ -49,7 +42,7 @@ async fn a_rollback_that_work_has_dealt_with_is_not_its_outcome() {
 }
 
 #[tokio::test]
-async fn one_whose_connection_is_lost_before_its_commit_is_done_on_another_peer() {
+async fn lost_connection_moves_to_another_peer() {
     for seen in [true, false] {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(&fakes, quick());
@@ -84,7 +77,7 @@ async fn one_whose_connection_is_lost_before_its_commit_is_done_on_another_peer(
 }
 
 #[tokio::test]
-async fn lost_on_every_peer_its_error_names_them_all() {
+async fn lost_everywhere_names_every_peer() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let outcome: mysql_async::Result<()> = pool
@@ -106,7 +99,7 @@ async fn lost_on_every_peer_its_error_names_them_all() {
 
 /// `work` swallows what befell its connection, so that only the `COMMIT` could tell.
 #[tokio::test]
-async fn one_whose_connection_is_dead_before_its_commit_is_done_again() {
+async fn dead_connection_before_commit_is_retried() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let tries = AtomicUsize::new(0);
@@ -125,7 +118,7 @@ async fn one_whose_connection_is_dead_before_its_commit_is_done_again() {
 }
 
 #[tokio::test]
-async fn one_whose_pool_is_closed_meanwhile_says_so() {
+async fn closed_pool_is_reported() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let tries = AtomicUsize::new(0);
@@ -149,7 +142,7 @@ async fn one_whose_pool_is_closed_meanwhile_says_so() {
 }
 
 #[tokio::test]
-async fn where_it_cannot_be_started_it_goes_to_another_peer() {
+async fn failed_start_moves_to_another_peer() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick().transaction_attempts(1));
     fakes[0].set_fault(Fault::NotPrimary);
@@ -174,7 +167,7 @@ enum Refused {
 }
 
 #[tokio::test]
-async fn its_own_error_rolls_back_and_is_returned_as_it_is() {
+async fn own_error_rolls_back_and_is_returned() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     fake.answer(INSERT, ["n"], [[1]]);
@@ -204,7 +197,7 @@ async fn its_own_error_rolls_back_and_is_returned_as_it_is() {
 }
 
 #[tokio::test]
-async fn its_rollback_on_a_frozen_peer_takes_no_longer_than_one_attempt() {
+async fn rollback_on_a_frozen_peer_is_bounded() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     let start = Instant::now();
@@ -221,7 +214,7 @@ async fn its_rollback_on_a_frozen_peer_takes_no_longer_than_one_attempt() {
 }
 
 #[tokio::test]
-async fn all_tries_together_end_by_their_deadline() {
+async fn deadline_covers_all_tries() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     let start = Instant::now();
@@ -248,7 +241,7 @@ async fn all_tries_together_end_by_their_deadline() {
 
 /// What is committed by hand is not done again, whatever comes next.
 #[tokio::test]
-async fn after_a_commit_of_its_own_nothing_is_done_again() {
+async fn manual_commit_is_not_retried() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick());
     let tries = AtomicUsize::new(0);
@@ -271,7 +264,7 @@ async fn after_a_commit_of_its_own_nothing_is_done_again() {
 
 /// Whether it is committed is for the server to say, and the time for that is up.
 #[tokio::test]
-async fn after_a_commit_of_its_own_that_ran_out_of_time_its_outcome_is_unknown() {
+async fn manual_commit_timeout_leaves_outcome_unknown() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, quick().work_timeout(LIMIT));
     let tries = AtomicUsize::new(0);

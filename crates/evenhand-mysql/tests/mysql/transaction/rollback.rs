@@ -1,18 +1,11 @@
 //! `Pool::transaction` that is rolled back: by the server, for a deadlock or a lock that it waited
 //! for too long, or as nobody waits for it any more.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test states what it takes for granted"
-)]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LIMIT, err, fakes, pool, quick, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, until, up};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{Pool, Transaction};
@@ -57,7 +50,7 @@ fn slow_but_sure() -> evenhand_mysql::PoolOptions {
 }
 
 #[tokio::test]
-async fn of_two_that_deadlock_both_are_done_once() {
+async fn deadlocked_pair_commits_once_each() {
     let server = server().await;
     let pool = Pool::with_options([("db0", &*server.url())], slow_but_sure()).unwrap();
     counters(&pool).await;
@@ -86,7 +79,7 @@ async fn of_two_that_deadlock_both_are_done_once() {
 }
 
 #[tokio::test]
-async fn one_that_waited_too_long_for_a_lock_is_done_again() {
+async fn lock_wait_timeout_is_retried() {
     let server = server().await;
     let pool = Pool::with_options([("db0", &*server.url())], slow_but_sure()).unwrap();
     counters(&pool).await;
@@ -111,7 +104,7 @@ async fn one_that_waited_too_long_for_a_lock_is_done_again() {
 }
 
 #[tokio::test]
-async fn rollbacks_by_the_server_are_bounded_and_the_last_one_is_the_outcome() {
+async fn retries_are_bounded_and_return_the_last_error() {
     for code in [1205, 1213, 1614, 3101] {
         for statement in [INSERT, "COMMIT"] {
             let [fake] = fakes::<1>().await;
@@ -136,7 +129,7 @@ async fn rollbacks_by_the_server_are_bounded_and_the_last_one_is_the_outcome() {
 }
 
 #[tokio::test]
-async fn rollbacks_by_the_server_are_followed_by_pauses_that_grow() {
+async fn retry_pauses_grow() {
     let [fake] = fakes::<1>().await;
     let options = quick()
         .transaction_attempts(8)
@@ -166,7 +159,7 @@ async fn rollbacks_by_the_server_are_followed_by_pauses_that_grow() {
 
 /// The driver takes its own connection here, so the guard sees none of these errors.
 #[tokio::test]
-async fn a_rollback_that_the_guard_has_not_seen_is_recognised_too() {
+async fn unseen_rollback_is_recognised() {
     type Boxed = Box<dyn std::error::Error + Send + Sync>;
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick().transaction_attempts(2));
@@ -191,7 +184,7 @@ async fn a_rollback_that_the_guard_has_not_seen_is_recognised_too() {
 }
 
 #[tokio::test]
-async fn one_that_is_dropped_leaves_nothing_behind() {
+async fn dropped_transaction_leaks_nothing() {
     let server = server().await;
     let url = format!("{}?pool_min=0&pool_max=2", server.url());
     let pool = Pool::with_options([("db0", &*url)], slow_but_sure()).unwrap();

@@ -1,17 +1,8 @@
 //! What a healthy double answers, seen by mysql_async.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{soon, until};
+use crate::common::{soon, until};
 use evenhand_testkit::{ErrPacket, FakeMySql, Value};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error, Row};
@@ -28,7 +19,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> u16 {
 }
 
 #[tokio::test]
-async fn literals_and_variables_are_worked_out() {
+async fn literals_and_variables_are_evaluated() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     assert_eq!(conn.server_version(), (8, 0, 36));
@@ -72,7 +63,7 @@ async fn literals_and_variables_are_worked_out() {
 }
 
 #[tokio::test]
-async fn parameters_of_every_type_come_back() {
+async fn parameters_of_every_type_round_trip() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     let row: (i64, u64, f32, f64, String, Vec<u8>, Option<u8>) = conn
@@ -115,7 +106,7 @@ async fn parameters_of_every_type_come_back() {
 }
 
 #[tokio::test]
-async fn packets_of_more_than_16_mib_go_both_ways() {
+async fn packets_over_16_mib_pass_both_ways() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     // More than a packet, so that the driver sends it ahead as long data; then one that fits.
@@ -134,7 +125,7 @@ async fn packets_of_more_than_16_mib_go_both_ways() {
 }
 
 #[tokio::test]
-async fn canned_answers_have_their_columns_rows_and_types() {
+async fn canned_answers_keep_columns_rows_and_types() {
     let fake = FakeMySql::start().await.unwrap();
     let rows = [[Value::from(1), "ann".into()], [2.into(), Value::Null]];
     fake.answer("SELECT id, name FROM users", ["id", "name"], rows);
@@ -184,7 +175,7 @@ async fn canned_answers_have_their_columns_rows_and_types() {
 }
 
 #[tokio::test]
-async fn an_unknown_read_is_an_error_and_a_write_succeeds() {
+async fn unknown_read_fails_and_write_succeeds() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     let error = conn.query_drop("SELECT a FROM t").await.unwrap_err();
@@ -224,7 +215,7 @@ async fn several_statements_give_several_results() {
 }
 
 #[tokio::test]
-async fn sleep_waits_and_ends_early_when_the_client_goes() {
+async fn sleep_waits_or_ends_with_its_client() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     let begun = Instant::now();

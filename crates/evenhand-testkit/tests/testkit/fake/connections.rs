@@ -1,17 +1,8 @@
 //! Connections of a healthy double, seen by mysql_async: logins, pools, transactions, counters.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{soon, until};
+use crate::common::{soon, until};
 use evenhand_testkit::FakeMySql;
 use mysql_async::prelude::*;
 use mysql_async::{ChangeUserOpts, Conn, Error, Opts, Pool, TxOpts};
@@ -66,7 +57,7 @@ async fn transactions_commit_and_roll_back() {
 }
 
 #[tokio::test]
-async fn ping_reset_and_change_of_user() {
+async fn ping_reset_and_change_user_work() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     conn.ping().await.unwrap();
@@ -88,7 +79,7 @@ async fn ping_reset_and_change_of_user() {
 }
 
 #[tokio::test]
-async fn a_pool_reuses_a_connection_after_resetting_it() {
+async fn pool_reuses_a_reset_connection() {
     let fake = FakeMySql::start().await.unwrap();
     // One connection that is kept: whoever comes next waits for it to come back.
     let pool = Pool::new((fake.url() + "?pool_min=1&pool_max=1").as_str());
@@ -109,7 +100,7 @@ async fn a_pool_reuses_a_connection_after_resetting_it() {
 }
 
 #[tokio::test]
-async fn only_the_account_given_may_log_in() {
+async fn only_the_given_account_may_log_in() {
     let fake = FakeMySql::builder()
         .account("app", "secret")
         .start()
@@ -171,7 +162,7 @@ async fn clients_that_want_eof_packets_get_them() {
 }
 
 #[tokio::test]
-async fn the_drivers_settings_query_is_not_counted() {
+async fn settings_query_is_not_counted() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     assert_eq!((fake.accepted(), fake.logins(), fake.queries()), (1, 1, 0));
@@ -195,7 +186,7 @@ async fn the_drivers_settings_query_is_not_counted() {
 }
 
 #[tokio::test]
-async fn a_delay_holds_up_every_reply() {
+async fn delay_applies_to_every_reply() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await;
     fake.set_delay(Duration::from_millis(40));
@@ -208,7 +199,7 @@ async fn a_delay_holds_up_every_reply() {
 }
 
 #[tokio::test]
-async fn a_double_with_a_mariadb_version_is_taken_for_a_mariadb() {
+async fn mariadb_version_is_recognised() {
     let version = "5.5.5-10.11.6-MariaDB-fake";
     let fake = FakeMySql::builder().version(version).start().await.unwrap();
     let mut conn = connect(&fake).await;
@@ -221,7 +212,7 @@ async fn a_double_with_a_mariadb_version_is_taken_for_a_mariadb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_connections_get_thousands_of_replies() {
+async fn fifty_connections_get_all_replies() {
     const CONNECTIONS: usize = 50;
     const QUERIES: usize = 400;
     let fake = FakeMySql::start().await.unwrap();

@@ -1,21 +1,12 @@
 //! The double as a peer that fails, seen by mysql_async.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may state what it takes for granted"
-)]
-
-mod common;
-
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{soon, stalls, until};
+use crate::common::{soon, stalls, until};
 use evenhand_testkit::{ErrPacket, FakeMySql, Fault};
 use mysql_async::prelude::*;
 use mysql_async::{ChangeUserOpts, Conn, Error, IoError};
@@ -74,7 +65,7 @@ fn full() -> ErrPacket {
 }
 
 #[tokio::test]
-async fn refuse_closes_the_door_and_leaves_held_connections_alone() {
+async fn refuse_spares_open_connections() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held = connect(&fake).await.unwrap();
     for _ in 0..3 {
@@ -94,7 +85,7 @@ async fn refuse_closes_the_door_and_leaves_held_connections_alone() {
 }
 
 #[tokio::test]
-async fn silent_accepts_and_says_nothing() {
+async fn silent_accepts_and_sends_nothing() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held = connect(&fake).await.unwrap();
     fake.set_fault(Fault::Silent);
@@ -110,7 +101,7 @@ async fn silent_accepts_and_says_nothing() {
 }
 
 #[tokio::test]
-async fn stall_in_handshake_greets_and_never_answers_the_login() {
+async fn stall_in_handshake_greets_only() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held = connect(&fake).await.unwrap();
     fake.set_fault(Fault::StallInHandshake);
@@ -126,7 +117,7 @@ async fn stall_in_handshake_greets_and_never_answers_the_login() {
 }
 
 #[tokio::test]
-async fn stall_in_query_lets_clients_in_and_answers_nothing_else() {
+async fn stall_in_query_answers_logins_only() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held: Vec<Conn> = Vec::new();
     for _ in 0..4 {
@@ -144,7 +135,7 @@ async fn stall_in_query_lets_clients_in_and_answers_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_fault_set_while_a_statement_sleeps_strikes_its_reply() {
+async fn fault_set_during_sleep_affects_its_reply() {
     let fake = Arc::new(FakeMySql::start().await.unwrap());
     let mut conn = connect(&fake).await.unwrap();
     let sleeping = tokio::spawn(async move { conn.query_drop("SELECT SLEEP(0.1)").await });
@@ -154,7 +145,7 @@ async fn a_fault_set_while_a_statement_sleeps_strikes_its_reply() {
 }
 
 #[tokio::test]
-async fn cut_mid_packet_breaks_off_inside_the_reply() {
+async fn cut_mid_packet_breaks_the_reply_off() {
     let fake = FakeMySql::start().await.unwrap();
     fake.set_fault(Fault::CutMidPacket);
     for query in ["SELECT 1", "DO 1", "SELECT a FROM t"] {
@@ -184,7 +175,7 @@ async fn err_as_greeting_has_no_sqlstate() {
 }
 
 #[tokio::test]
-async fn err_at_login_has_one() {
+async fn err_at_login_has_a_sqlstate() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held = connect(&fake).await.unwrap();
     fake.set_fault(Fault::ErrAtLogin(full()));
@@ -196,7 +187,7 @@ async fn err_at_login_has_one() {
 }
 
 #[tokio::test]
-async fn a_change_of_user_is_a_login_too() {
+async fn change_user_is_a_login_too() {
     let fake = FakeMySql::start().await.unwrap();
     let mut first = connect(&fake).await.unwrap();
     let mut second = connect(&fake).await.unwrap();
@@ -212,7 +203,7 @@ async fn a_change_of_user_is_a_login_too() {
 }
 
 #[tokio::test]
-async fn err_in_query_leaves_the_connection_open() {
+async fn err_in_query_keeps_the_connection() {
     let fake = FakeMySql::start().await.unwrap();
     let mut held = connect(&fake).await.unwrap();
     let error = ErrPacket::new(1053, "08S01", "Server shutdown in progress");
@@ -231,7 +222,7 @@ async fn err_in_query_leaves_the_connection_open() {
 }
 
 #[tokio::test]
-async fn not_primary_refuses_what_a_galera_node_without_quorum_refuses() {
+async fn not_primary_refuses_work_as_galera_does() {
     let fake = FakeMySql::start().await.unwrap();
     fake.answer(
         "SHOW STATUS LIKE 'wsrep_ready'",
@@ -270,7 +261,7 @@ async fn not_primary_refuses_what_a_galera_node_without_quorum_refuses() {
 }
 
 #[tokio::test]
-async fn kill_refuses_at_once_and_cuts_every_connection() {
+async fn kill_refuses_and_cuts_every_connection() {
     let fake = Arc::new(FakeMySql::start().await.unwrap());
     let mut idle = connect(&fake).await.unwrap();
     let mut busy = connect(&fake).await.unwrap();
@@ -306,7 +297,7 @@ async fn kill_refuses_at_once_and_cuts_every_connection() {
 }
 
 #[tokio::test]
-async fn a_restart_cuts_connections_and_clears_faults() {
+async fn restart_cuts_connections_and_clears_faults() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await.unwrap();
     fake.set_fault(Fault::Refuse);
@@ -317,7 +308,7 @@ async fn a_restart_cuts_connections_and_clears_faults() {
 }
 
 #[tokio::test]
-async fn a_restart_waits_for_a_port_that_another_holds() {
+async fn restart_waits_for_an_occupied_port() {
     let fake = FakeMySql::start().await.unwrap();
     fake.kill();
     let squatter = std::net::TcpListener::bind(fake.addr()).unwrap();
@@ -328,7 +319,7 @@ async fn a_restart_waits_for_a_port_that_another_holds() {
 }
 
 #[tokio::test]
-async fn cut_connections_leaves_the_door_open() {
+async fn cut_connections_keeps_accepting() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await.unwrap();
     fake.cut_connections();
@@ -337,7 +328,7 @@ async fn cut_connections_leaves_the_door_open() {
 }
 
 #[tokio::test]
-async fn a_frozen_server_answers_late() {
+async fn frozen_server_answers_after_thaw() {
     let fake = Arc::new(FakeMySql::start().await.unwrap());
     let mut conn = connect(&fake).await.unwrap();
     let mut second = connect(&fake).await.unwrap();
@@ -363,7 +354,7 @@ async fn a_frozen_server_answers_late() {
 }
 
 #[tokio::test]
-async fn a_frozen_server_can_be_killed() {
+async fn frozen_server_can_be_killed() {
     let fake = FakeMySql::start().await.unwrap();
     let mut conn = connect(&fake).await.unwrap();
     fake.freeze();
@@ -375,7 +366,7 @@ async fn a_frozen_server_can_be_killed() {
 }
 
 #[tokio::test]
-async fn dropping_it_closes_everything_also_in_a_panic() {
+async fn drop_closes_everything_even_in_a_panic() {
     let fake = FakeMySql::start().await.unwrap();
     let (addr, mut conn) = (fake.addr(), connect(&fake).await.unwrap());
     let panicking = tokio::spawn(async move {
@@ -389,7 +380,7 @@ async fn dropping_it_closes_everything_also_in_a_panic() {
 }
 
 #[test]
-fn it_can_be_commanded_and_dropped_from_outside_the_runtime() {
+fn server_is_controlled_outside_the_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let fake = runtime.block_on(FakeMySql::start()).unwrap();
     fake.set_fault(Fault::Refuse);
@@ -406,7 +397,7 @@ fn it_can_be_commanded_and_dropped_from_outside_the_runtime() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_in_any_order_under_load_leave_a_working_server() {
+async fn commands_in_any_order_leave_it_working() {
     let fake = Arc::new(FakeMySql::start().await.unwrap());
     let mut clients = tokio::task::JoinSet::new();
     let done = Arc::<AtomicU64>::default();

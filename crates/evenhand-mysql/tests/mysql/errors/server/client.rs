@@ -10,11 +10,11 @@ use evenhand_testkit::MariaDb;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::common::{until, up};
-use crate::stage::{
+use crate::common::setup::{
     LIMIT, a_goes_out, add_app, as_user, checkout_code, conn_to, ejection, is_up, patient, pool_of,
     root, servers, urls,
 };
+use crate::common::{until, up};
 
 /// How many peers a checkout tried.
 fn tried(error: &Error) -> usize {
@@ -39,7 +39,7 @@ fn cause(error: &Error) -> &mysql_async::Error {
 ///
 /// Rows: slow-login (MariaDB)
 #[tokio::test]
-async fn a_login_that_takes_too_long_while_the_server_answers_others() {
+async fn slow_login_on_a_responsive_server() {
     let servers = servers(2, MariaDb::builder()).await;
     let urls = add_app(&servers).await;
     let mut operator = root(&servers[0].url()).await;
@@ -92,17 +92,14 @@ const URLS: &str = "EVENHAND_TEST_URLS";
 ///
 /// Rows: local-shortage (MariaDB)
 #[tokio::test]
-async fn a_client_without_descriptors_blames_nobody() {
+async fn missing_descriptors_eject_no_peer() {
     if let Ok(urls) = std::env::var(URLS) {
         let urls: Vec<String> = urls.split(' ').map(str::to_owned).collect();
         return without_descriptors(&urls).await;
     }
     let servers = servers(2, MariaDb::builder()).await;
     let urls = urls(&servers).join(" ");
-    let this = concat!(
-        module_path!(),
-        "::a_client_without_descriptors_blames_nobody"
-    );
+    let this = concat!(module_path!(), "::missing_descriptors_eject_no_peer");
     let (_, this) = this.split_once("::").unwrap();
     let child = move || {
         Command::new("sh")
@@ -155,7 +152,7 @@ async fn without_descriptors(urls: &[String]) {
 
 /// Rows: no-free-slot, out-of-time, disconnected (MariaDB)
 #[tokio::test]
-async fn a_client_that_has_no_time_or_no_place_left_blames_nobody() {
+async fn missing_time_or_permit_ejects_no_peer() {
     let servers = servers(1, MariaDb::builder()).await;
     let url = format!("{}?pool_min=1&pool_max=1", servers[0].url());
     let pool = pool_of(
@@ -204,7 +201,7 @@ async fn a_client_that_has_no_time_or_no_place_left_blames_nobody() {
 
 /// Rows: moved-on (MariaDB)
 #[tokio::test]
-async fn checkouts_that_go_on_to_another_server_unheard() {
+async fn unanswered_checkouts_move_on() {
     let servers = servers(2, MariaDb::builder()).await;
     let one_only = format!("{}?pool_max=1", servers[0].url());
     let other = servers[1].url();
@@ -241,7 +238,7 @@ async fn checkouts_that_go_on_to_another_server_unheard() {
 
 /// Rows: caller-connect (MariaDB)
 #[tokio::test]
-async fn a_session_whose_first_statement_wants_a_file_is_the_callers_mistake() {
+async fn init_statement_wanting_a_file_is_callers_error() {
     let servers = servers(2, MariaDb::builder().arg("--local-infile=1")).await;
     let init = "LOAD DATA LOCAL INFILE 'file' INTO TABLE t";
     let mut peers = Vec::new();
@@ -267,7 +264,7 @@ async fn a_session_whose_first_statement_wants_a_file_is_the_callers_mistake() {
 
 /// Rows: own-settings (MariaDB)
 #[tokio::test]
-async fn an_account_with_a_plugin_that_this_client_does_not_allow_blames_nobody() {
+async fn disallowed_plugin_ejects_no_peer() {
     let servers = servers(2, MariaDb::builder().arg("--secure-auth=0")).await;
     for server in &servers {
         let mut operator = root(&server.url()).await;
@@ -294,7 +291,7 @@ async fn an_account_with_a_plugin_that_this_client_does_not_allow_blames_nobody(
 
 /// Rows: login-refused (MariaDB)
 #[tokio::test]
-async fn an_account_that_one_server_keeps_for_its_own_host() {
+async fn account_restricted_to_its_host_is_refused() {
     let servers = servers(2, MariaDb::builder()).await;
     let urls = add_app(&servers).await;
     let mut operator = root(&servers[0].url()).await;

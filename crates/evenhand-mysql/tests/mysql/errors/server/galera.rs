@@ -4,11 +4,11 @@ use evenhand_mysql::mysql_async::{self, Opts, OptsBuilder, TxOpts, prelude::Quer
 use evenhand_mysql::{PeerConn, Pool};
 use evenhand_testkit::Galera;
 
-use crate::common::{until, up};
-use crate::stage::{
+use crate::common::setup::{
     a_goes_out, code, conn_to, ejection, failed_probe, is_kept, is_up, once_is_enough, patient,
     pool_of, root,
 };
+use crate::common::{until, up};
 
 const NOT_READY: &str = "Galera node not ready";
 const READ: &str = "SELECT COUNT(*) FROM t";
@@ -37,7 +37,7 @@ async fn cluster() -> Galera {
 ///
 /// Rows: galera, connect-galera (Galera)
 #[tokio::test]
-async fn a_node_that_refuses_work_is_out_until_it_takes_it() {
+async fn refusing_node_is_ejected_until_ready() {
     let cluster = cluster().await;
     let pool = pool_of(&cluster.urls(), patient());
     let mut events = pool.subscribe();
@@ -85,7 +85,7 @@ async fn a_node_that_refuses_work_is_out_until_it_takes_it() {
 
 /// Rows: restart-transaction, quorum-lost, lost (Galera)
 #[tokio::test]
-async fn commits_that_another_one_overtook_or_that_no_quorum_saw() {
+async fn conflicting_and_quorumless_commits_fail() {
     let mut cluster = cluster().await;
     let pool = pool_of(&cluster.urls(), patient());
     let mut events = pool.subscribe();

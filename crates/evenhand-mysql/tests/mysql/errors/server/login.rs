@@ -7,11 +7,11 @@ use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable};
 use evenhand_testkit::{FaultProxy, MariaDb};
 
-use crate::common::{states, until, up};
-use crate::stage::{
+use crate::common::setup::{
     add_app, agreed, as_user, at_rest, checkout_code, ejection, is_up, patient, pool_of, root,
     servers, until_gone, urls,
 };
+use crate::common::{states, until, up};
 
 /// Checks out until the first peer is out; no checkout may fail meanwhile.
 async fn until_a_is_out(pool: &Pool) -> (String, &'static str, Duration) {
@@ -29,7 +29,7 @@ async fn until_a_is_out(pool: &Pool) -> (String, &'static str, Duration) {
 
 /// Rows: refused (MariaDB)
 #[tokio::test]
-async fn a_server_that_is_not_running() {
+async fn stopped_server_is_ejected() {
     let mut servers = servers(2, MariaDb::builder()).await;
     let pool = pool_of(&urls(&servers), patient());
     servers[0].kill().unwrap();
@@ -43,7 +43,7 @@ async fn a_server_that_is_not_running() {
 
 /// Rows: attempt-timeout (MariaDB)
 #[tokio::test]
-async fn a_server_that_is_frozen() {
+async fn frozen_server_is_ejected() {
     let servers = servers(2, MariaDb::builder()).await;
     let options = patient().attempt_timeout(Duration::from_millis(500));
     let pool = pool_of(&urls(&servers), options);
@@ -56,7 +56,7 @@ async fn a_server_that_is_frozen() {
 
 /// Rows: full (MariaDB)
 #[tokio::test]
-async fn a_server_that_is_full() {
+async fn full_server_is_ejected() {
     let servers = servers(2, MariaDb::builder().arg("--max-connections=10")).await;
     let urls = add_app(&servers).await;
     // It counts the logins.
@@ -80,7 +80,7 @@ const SHORT: Duration = Duration::from_secs(1);
 
 /// Rows: user-limit (MariaDB)
 #[tokio::test]
-async fn a_server_at_which_the_user_is_at_his_limit() {
+async fn user_limit_ejects_the_server() {
     // No limit at the start cannot be changed later.
     let builder = MariaDb::builder().arg("--max-user-connections=1000");
     let servers = servers(2, builder).await;
@@ -105,7 +105,11 @@ async fn a_server_at_which_the_user_is_at_his_limit() {
         operator.query_drop(limit).await.unwrap();
         let own = Conn::from_url(&urls[0]).await.unwrap();
         let refused = Conn::from_url(&urls[0]).await.unwrap_err();
-        assert_eq!(crate::stage::code(&refused), Some(expected), "{refused}");
+        assert_eq!(
+            crate::common::setup::code(&refused),
+            Some(expected),
+            "{refused}"
+        );
         let (_, reason, probe_in) = until_a_is_out(&pool).await;
         assert_eq!((reason, probe_in), ("user limit reached", SHORT));
         own.disconnect().await.unwrap();
@@ -116,7 +120,7 @@ async fn a_server_at_which_the_user_is_at_his_limit() {
 
 /// Rows: not-allowed (MariaDB)
 #[tokio::test]
-async fn a_server_that_does_not_let_this_host_in() {
+async fn disallowed_host_ejects_the_server() {
     let servers = servers(2, MariaDb::builder()).await;
     let mut operator = root(&servers[0].url()).await;
     let users: Vec<(String, String)> = operator
@@ -135,7 +139,7 @@ async fn a_server_that_does_not_let_this_host_in() {
 
 /// Rows: login-refused (MariaDB)
 #[tokio::test]
-async fn a_login_that_one_server_refuses_and_one_that_both_do() {
+async fn login_refused_by_one_or_both_servers() {
     let servers = servers(2, MariaDb::builder()).await;
     let urls = add_app(&servers).await;
     let spoil = [
@@ -176,7 +180,7 @@ async fn a_login_that_one_server_refuses_and_one_that_both_do() {
 
 /// Rows: idle-dead (MariaDB)
 #[tokio::test]
-async fn a_session_that_the_server_closed_while_it_was_idle() {
+async fn idle_session_closed_by_the_server_is_replaced() {
     let servers = servers(1, MariaDb::builder().arg("--wait-timeout=1")).await;
     let pool = pool_of(&urls(&servers), patient());
     let mut events = pool.subscribe();
@@ -194,7 +198,7 @@ async fn a_session_that_the_server_closed_while_it_was_idle() {
 
 /// Rows: connect-other (MariaDB)
 #[tokio::test]
-async fn a_session_that_cannot_be_set_up_is_the_callers_mistake() {
+async fn failed_session_setup_is_callers_error() {
     let servers = servers(2, MariaDb::builder()).await;
     let peer = |server: &MariaDb| -> OptsBuilder {
         let opts = Opts::from_url(&server.url()).unwrap();
@@ -209,7 +213,7 @@ async fn a_session_that_cannot_be_set_up_is_the_callers_mistake() {
 
 /// No error: a server may ask any client for it, and a driver that is built without it panics.
 #[tokio::test]
-async fn an_account_with_ed25519_logs_in() {
+async fn ed25519_account_logs_in() {
     let servers = servers(1, MariaDb::builder()).await;
     let mut operator = root(&servers[0].url()).await;
     for statement in [

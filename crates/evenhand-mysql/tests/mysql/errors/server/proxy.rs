@@ -5,10 +5,10 @@ use std::time::Duration;
 use evenhand_mysql::mysql_async::{self, prelude::Queryable};
 use evenhand_testkit::{HaProxy, MariaDb};
 
-use crate::common::{until, up};
-use crate::stage::{
+use crate::common::setup::{
     a_goes_out, at_rest, conn_to, ejection, is_up, once_is_enough, patient, pool_of, root, servers,
 };
+use crate::common::{until, up};
 
 /// Two servers, and a proxy before the first.
 async fn behind_a_proxy() -> (Vec<MariaDb>, HaProxy, Vec<String>) {
@@ -21,7 +21,7 @@ async fn behind_a_proxy() -> (Vec<MariaDb>, HaProxy, Vec<String>) {
 
 /// Rows: refused, connect-lost, attempt-timeout (HAProxy)
 #[tokio::test]
-async fn a_proxy_that_is_paused_or_has_no_backend_or_a_frozen_one() {
+async fn proxy_without_a_working_backend_is_ejected() {
     let (servers, proxy, urls) = behind_a_proxy().await;
     let pool = pool_of(&urls, patient());
     proxy.disable_frontend().unwrap();
@@ -52,7 +52,7 @@ async fn a_proxy_that_is_paused_or_has_no_backend_or_a_frozen_one() {
 ///
 /// Rows: bad-handshake (HAProxy)
 #[tokio::test]
-async fn a_proxy_that_announces_its_clients_to_a_server_that_does_not_trust_it() {
+async fn untrusted_proxy_protocol_is_ejected() {
     let (servers, proxy, urls) = behind_a_proxy().await;
     let pool = pool_of(&urls, patient());
     let add = format!("add server peers/new {} send-proxy", servers[0].addr());
@@ -69,7 +69,7 @@ async fn a_proxy_that_announces_its_clients_to_a_server_that_does_not_trust_it()
 
 /// Rows: lost, idle-dead (HAProxy)
 #[tokio::test]
-async fn a_proxy_that_ends_its_sessions() {
+async fn proxy_ending_its_sessions_is_ejected() {
     let (servers, proxy, urls) = behind_a_proxy().await;
     let pool = pool_of(&urls, patient());
     let mut events = pool.subscribe();

@@ -5,16 +5,16 @@ use evenhand_mysql::{Error, PeerConn};
 use evenhand_testkit::MariaDb;
 use tokio::time::Instant;
 
-use crate::common::{until, up};
-use crate::stage::{
+use crate::common::setup::{
     LIMIT, code, conn_to, ejection, is_up, patient, pool_of, root, servers, until_gone, urls,
 };
+use crate::common::{until, up};
 
 /// Who is killed by another just loses the connection; who does it himself is told so.
 ///
 /// Rows: killed (MariaDB)
 #[tokio::test]
-async fn a_session_that_kills_itself_blames_nobody() {
+async fn session_killing_itself_ejects_no_peer() {
     let servers = servers(2, MariaDb::builder()).await;
     let pool = pool_of(&urls(&servers), patient());
     let mut events = pool.subscribe();
@@ -45,7 +45,7 @@ async fn a_session_that_kills_itself_blames_nobody() {
 
 /// Rows: commit-lost (MariaDB)
 #[tokio::test]
-async fn a_commit_whose_session_or_server_is_killed() {
+async fn killed_commit_leaves_the_outcome_unknown() {
     let mut servers = servers(1, MariaDb::builder()).await;
     let url = servers[0].url();
     let mut operator = root(&url).await;

@@ -7,11 +7,11 @@ use evenhand_mysql::{PeerConn, Pool};
 use evenhand_testkit::MariaDb;
 use tokio::time::timeout;
 
-use crate::common::{until, up};
-use crate::stage::{
+use crate::common::setup::{
     add_app, code, conn_to, ejection, is_kept, is_up, patient, pool_of, root, servers,
     until_asleep, until_gone, urls,
 };
+use crate::common::{until, up};
 
 async fn one() -> (Vec<MariaDb>, Pool) {
     let servers = servers(1, MariaDb::builder()).await;
@@ -21,7 +21,7 @@ async fn one() -> (Vec<MariaDb>, Pool) {
 
 /// Rows: stopped, other (MariaDB)
 #[tokio::test]
-async fn a_statement_that_is_stopped_or_wrong_leaves_all_as_it_was() {
+async fn stopped_or_wrong_statement_keeps_connection() {
     let (servers, pool) = one().await;
     let mut conn = pool.get_conn().await.unwrap();
     let slow = "SET STATEMENT max_statement_time = 0.1 FOR SELECT SLEEP(20)";
@@ -49,7 +49,7 @@ async fn a_statement_that_is_stopped_or_wrong_leaves_all_as_it_was() {
 
 /// Rows: restart-transaction (MariaDB)
 #[tokio::test]
-async fn a_deadlock_and_a_lock_that_is_not_had_leave_all_as_it_was() {
+async fn deadlock_or_lock_timeout_keeps_connection() {
     let (servers, pool) = one().await;
     let mut one = pool.get_conn().await.unwrap();
     let mut other = pool.get_conn().await.unwrap();
@@ -88,7 +88,7 @@ async fn a_deadlock_and_a_lock_that_is_not_had_leave_all_as_it_was() {
 
 /// Rows: read-only-transaction, caller (MariaDB)
 #[tokio::test]
-async fn what_the_caller_did_wrong_blames_nobody() {
+async fn callers_error_ejects_no_peer() {
     use mysql_async::DriverError::{MixedParams, StmtParamsMismatch};
     use mysql_async::Error;
 
@@ -122,7 +122,7 @@ async fn what_the_caller_did_wrong_blames_nobody() {
 
 /// Rows: packet-too-large, own-packet-too-large (MariaDB)
 #[tokio::test]
-async fn a_packet_that_is_too_large_costs_the_connection_and_blames_nobody() {
+async fn oversized_packet_costs_only_the_connection() {
     let servers = servers(1, MariaDb::builder().arg("--max-allowed-packet=16384")).await;
     let large = format!("DO LENGTH('{}')", "x".repeat(100_000));
     // The driver takes the limit from the server, or is told another one.
@@ -148,7 +148,7 @@ async fn a_packet_that_is_too_large_costs_the_connection_and_blames_nobody() {
 
 /// Rows: lost (MariaDB)
 #[tokio::test]
-async fn a_session_that_is_killed_or_timed_out_is_lost_and_the_server_is_found_well() {
+async fn killed_or_idle_session_is_lost() {
     let servers = servers(1, MariaDb::builder()).await;
     let pool = pool_of(&urls(&servers), patient());
     let mut operator = root(&servers[0].url()).await;
@@ -180,7 +180,7 @@ async fn a_session_that_is_killed_or_timed_out_is_lost_and_the_server_is_found_w
 
 /// Rows: lost (MariaDB)
 #[tokio::test]
-async fn a_server_that_is_shut_down_is_found_out_by_a_check() {
+async fn shut_down_server_is_found_by_a_check() {
     let mut servers = servers(2, MariaDb::builder()).await;
     let pool = pool_of(&urls(&servers), patient());
     let mut conn = conn_to(&pool, "a").await;
@@ -200,7 +200,7 @@ async fn a_server_that_is_shut_down_is_found_out_by_a_check() {
 
 /// Rows: own-deadline (MariaDB)
 #[tokio::test]
-async fn a_statement_that_its_caller_drops_costs_the_connection_only() {
+async fn dropped_statement_costs_only_the_connection() {
     let (servers, pool) = one().await;
     let mut events = pool.subscribe();
     let mut conn = pool.get_conn().await.unwrap();
@@ -212,7 +212,7 @@ async fn a_statement_that_its_caller_drops_costs_the_connection_only() {
 
 /// Rows: read-only-option (MariaDB)
 #[tokio::test]
-async fn a_server_that_became_read_only() {
+async fn read_only_server_is_ejected_when_writable() {
     let servers = servers(2, MariaDb::builder()).await;
     let urls = add_app(&servers).await;
     let mut operator = root(&servers[0].url()).await;

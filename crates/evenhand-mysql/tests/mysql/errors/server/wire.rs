@@ -11,11 +11,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::common::{until, up};
-use crate::stage::{
+use crate::common::setup::{
     a_goes_out, code, conn_to, is_kept, is_up, once_is_enough, patient, pool_of, root, servers,
     until_gone,
 };
+use crate::common::{until, up};
 
 const COM_QUERY: u8 = 3;
 const NO_SUCH_COMMAND: u8 = 0x50;
@@ -113,7 +113,7 @@ async fn behind_a_relay() -> (Vec<MariaDb>, Relay, Vec<String>) {
 
 /// Rows: 1043 (MariaDB)
 #[tokio::test]
-async fn a_login_that_arrives_mangled() {
+async fn mangled_login_is_bad_handshake() {
     let (_servers, relay, urls) = behind_a_relay().await;
     let pool = pool_of(&urls, patient());
     relay.alter(|packet| {
@@ -132,7 +132,7 @@ async fn a_login_that_arrives_mangled() {
 
 /// Rows: unknown-command (MariaDB)
 #[tokio::test]
-async fn a_command_that_the_server_does_not_know() {
+async fn unknown_command_costs_only_the_connection() {
     let (servers, relay, urls) = behind_a_relay().await;
     let pool = pool_of(&urls, patient());
     let mut events = pool.subscribe();
@@ -153,7 +153,7 @@ async fn a_command_that_the_server_does_not_know() {
 
 /// Rows: protocol (MariaDB)
 #[tokio::test]
-async fn an_answer_out_of_turn() {
+async fn out_of_order_answer_costs_only_connection() {
     let (servers, relay, urls) = behind_a_relay().await;
     let pool = pool_of(&urls, patient());
     let mut events = pool.subscribe();
