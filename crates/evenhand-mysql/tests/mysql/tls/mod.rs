@@ -125,7 +125,7 @@ async fn broken_tls_ejects_but_unusable_files_do_not() {
     let refusal_with = async |name| refusal([&*url], trusting(file(name))).await;
     // A file that is no certificate. OpenSSL takes what has none in it for an empty list.
     if cfg!(not(feature = "native-tls")) {
-        let refusal = refusal_with("main.rs").await;
+        let refusal = refusal_with("mod.rs").await;
         assert!(refusal.contains("certificate"), "{refusal}");
     }
     assert_eq!(refusal_with("nothing").await, "connection failed");
