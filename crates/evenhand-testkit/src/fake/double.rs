@@ -1,52 +1,21 @@
-//! [`FakeMySql`]: a server that speaks MySQL's protocol inside the test's own process, and fails on
-//! command.
-//!
-//! | file | holds |
-//! | --- | --- |
-//! | `faults.rs` | [`Fault`] and [`ErrPacket`]: how it can fail |
-//! | `server.rs` | what all connections share: the listening socket, the controls, counters |
-//! | `session.rs` | one connection from greeting to end, and where faults strike |
-//! | `commands.rs` | what a connection does with a command |
-//! | `state.rs` | what a connection remembers: its transaction, its variables |
-//! | `answers.rs` | what a statement gives |
-//! | `sql.rs`, `tokens.rs` | just enough SQL for that |
-//! | `prepared.rs` | prepared statements and their parameters |
-//! | `value.rs` | [`Value`], columns and rows |
-//! | `login.rs` | the handshake's packets and the password |
-//! | `packets.rs` | the bodies of the other packets |
-//! | `wire.rs` | packets on a socket |
-
-mod answers;
-mod commands;
-mod faults;
-mod login;
-mod packets;
-mod prepared;
-mod server;
-mod session;
-mod sql;
-mod state;
-mod tokens;
-mod value;
-mod wire;
+//! [`FakeMySql`], the handle of a double, and its builder.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use super::faults::{ErrPacket, Fault};
+use super::protocol::login::{Account, capability};
+use super::serve::serve;
+use super::server::{Server, Settings};
+use super::sql::answers::{Canned, default_variables};
+use super::value::{ResultSet, Value};
 use crate::port::ReservedPort;
-use answers::Canned;
-use login::{Account, capability};
-use server::{Server, Settings};
-use value::ResultSet;
-
-pub use faults::{ErrPacket, Fault};
-pub use value::Value;
 
 /// An in-process MySQL server on a loopback port of its own.
 ///
@@ -130,7 +99,7 @@ impl FakeMySqlBuilder {
     pub async fn start(self) -> io::Result<FakeMySql> {
         let runtime = Handle::current();
         let port = ReservedPort::any()?;
-        let answers = answers::default_variables(port.addr().port(), &self.version);
+        let answers = default_variables(port.addr().port(), &self.version);
         let mut capabilities = capability::ANNOUNCED;
         if self.deprecate_eof {
             capabilities |= capability::DEPRECATE_EOF;
@@ -142,7 +111,7 @@ impl FakeMySqlBuilder {
         };
         let server = Arc::new(Server::new(settings, answers, port, runtime.clone()));
         server.open()?;
-        let accepting = runtime.spawn(server.clone().accept()).abort_handle();
+        let accepting = runtime.spawn(server.clone().accept(serve)).abort_handle();
         Ok(FakeMySql { server, accepting })
     }
 }
@@ -322,10 +291,4 @@ impl Drop for FakeMySql {
         self.server.kill();
         self.accepting.abort();
     }
-}
-
-/// Locks, also after a panic in another thread: what the mutexes here guard is never left
-/// half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,22 +1,4 @@
-//! [`MariaDb`]: real `mariadbd` processes, each with a temporary folder and a loopback port of its
-//! own.
-//!
-//! | file | holds |
-//! | --- | --- |
-//! | `builder.rs` | [`MariaDbBuilder`]: settings, and the start |
-//! | `template.rs` | the data directory that every server starts from |
-//! | `owner.rs` | the user that servers run as |
-//! | `ready.rs` | whether a server that was started answers |
-//! | `error.rs` | [`MariaDbError`] |
-//!
-//! A server takes about a third of a second to start and 60 MB of memory. All calls block: inside
-//! an async test use `tokio::task::spawn_blocking`, or accept that they hold up a worker.
-
-mod builder;
-mod error;
-mod owner;
-mod ready;
-mod template;
+//! [`MariaDb`], a running server.
 
 use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
@@ -27,13 +9,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use super::error::MariaDbError;
+use super::owner::Owner;
+use super::program::find;
+use super::ready::{self, Start};
+use super::template;
 use crate::port::ReservedPort;
 use crate::process::{self, Process};
-use owner::Owner;
-use ready::Start;
-
-pub use builder::MariaDbBuilder;
-pub use error::MariaDbError;
 
 /// How long a server may take to answer after its start.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -60,35 +42,14 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct MariaDb {
     // Before the folder, so that it is gone when its files go.
-    process: Option<Process>,
-    port: ReservedPort,
-    folder: TempDir,
-    owner: Option<Owner>,
-    args: Vec<String>,
+    pub(super) process: Option<Process>,
+    pub(super) port: ReservedPort,
+    pub(super) folder: TempDir,
+    pub(super) owner: Option<Owner>,
+    pub(super) args: Vec<String>,
 }
 
 impl MariaDb {
-    /// Starts a server with default settings; see [`MariaDbBuilder::start`].
-    ///
-    /// # Errors
-    /// As [`MariaDbBuilder::start`].
-    pub fn start() -> Result<MariaDb, MariaDbError> {
-        MariaDb::builder().start()
-    }
-
-    /// Starts `n` servers side by side.
-    ///
-    /// # Errors
-    /// As [`MariaDbBuilder::start`].
-    pub fn start_many(n: usize) -> Result<Vec<MariaDb>, MariaDbError> {
-        MariaDb::builder().start_many(n)
-    }
-
-    /// Settings to change before the start.
-    pub fn builder() -> MariaDbBuilder {
-        MariaDbBuilder::default()
-    }
-
     /// The port, the same through every stop and restart.
     pub fn port(&self) -> u16 {
         self.addr().port()
@@ -312,25 +273,8 @@ impl MariaDb {
     }
 }
 
-/// Looks for a program of MariaDB's.
-fn find(program: &'static str) -> Result<PathBuf, MariaDbError> {
-    process::find(program).ok_or(MariaDbError::Missing { program })
-}
-
 /// Whether the server ended because something else listens on its port.
-fn lost_its_port(error: &MariaDbError) -> bool {
+pub(super) fn lost_its_port(error: &MariaDbError) -> bool {
     const CANNOT_BIND: &str = "Can't start server: Bind on TCP/IP port";
     matches!(error, MariaDbError::Ended { log, .. } if log.contains(CANNOT_BIND))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_program_is_named_with_the_way_to_get_it() {
-        let error = find("mariadbd-that-nobody-has").unwrap_err().to_string();
-        assert!(error.contains("mariadbd-that-nobody-has"), "{error}");
-        assert!(error.contains("apt-get install mariadb-server"), "{error}");
-    }
 }

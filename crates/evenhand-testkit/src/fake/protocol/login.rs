@@ -7,11 +7,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use sha1::{Digest, Sha1};
 
-use super::faults::ErrPacket;
 use super::packets::{Reader, status};
+use crate::fake::faults::ErrPacket;
 
 /// What client and server can do, as bits.
-pub(super) mod capability {
+pub(crate) mod capability {
     pub(crate) const LONG_PASSWORD: u32 = 1;
     pub(crate) const FOUND_ROWS: u32 = 1 << 1;
     pub(crate) const LONG_FLAG: u32 = 1 << 2;
@@ -43,10 +43,10 @@ pub(super) mod capability {
 const PLUGIN: &[u8] = b"mysql_native_password";
 
 /// The random bytes that a password is hashed with, one set for each connection.
-pub(super) type Nonce = [u8; 20];
+pub(crate) type Nonce = [u8; 20];
 
 /// Printable bytes only: a zero would end the nonce early.
-pub(super) fn nonce() -> Nonce {
+pub(crate) fn nonce() -> Nonce {
     let mut nonce = [0; 20];
     for chunk in nonce.chunks_mut(8) {
         // Every RandomState has keys of its own, so an empty hash is a random number.
@@ -59,7 +59,7 @@ pub(super) fn nonce() -> Nonce {
 }
 
 /// The first packet of a connection: protocol 10.
-pub(super) fn greeting(version: &str, id: u32, nonce: &Nonce, capabilities: u32) -> Vec<u8> {
+pub(crate) fn greeting(version: &str, id: u32, nonce: &Nonce, capabilities: u32) -> Vec<u8> {
     const UTF8MB4: u8 = 45;
     let [low0, low1, high0, high1] = capabilities.to_le_bytes();
     let mut body = vec![10];
@@ -83,16 +83,16 @@ pub(super) fn greeting(version: &str, id: u32, nonce: &Nonce, capabilities: u32)
 
 /// What a client says in answer to the greeting, or in COM_CHANGE_USER.
 #[derive(Debug)]
-pub(super) struct Login {
-    pub(super) capabilities: u32,
-    pub(super) user: String,
-    pub(super) database: Option<String>,
+pub(crate) struct Login {
+    pub(crate) capabilities: u32,
+    pub(crate) user: String,
+    pub(crate) database: Option<String>,
     scrambled: Vec<u8>,
 }
 
 impl Login {
     /// Reads the answer to the greeting; `None` if it is malformed.
-    pub(super) fn parse(body: &[u8]) -> Option<Login> {
+    pub(crate) fn parse(body: &[u8]) -> Option<Login> {
         let mut body = Reader(body);
         let capabilities = body.u32()?;
         body.take(4 + 1 + 23)?; // longest packet, character set, filler
@@ -118,7 +118,7 @@ impl Login {
     }
 
     /// Reads COM_CHANGE_USER, after its command byte.
-    pub(super) fn parse_change_user(body: &[u8], capabilities: u32) -> Option<Login> {
+    pub(crate) fn parse_change_user(body: &[u8], capabilities: u32) -> Option<Login> {
         let mut body = Reader(body);
         let user = text(body.null_terminated());
         let length = body.u8()?;
@@ -136,7 +136,7 @@ impl Login {
     ///
     /// # Errors
     /// 1045 28000, if an account is given and this is not it.
-    pub(super) fn check(&self, account: Option<&Account>, nonce: &Nonce) -> Result<(), ErrPacket> {
+    pub(crate) fn check(&self, account: Option<&Account>, nonce: &Nonce) -> Result<(), ErrPacket> {
         let Some(account) = account else {
             return Ok(());
         };
@@ -161,9 +161,9 @@ impl Login {
 
 /// The only user that may log in.
 #[derive(Clone, Debug)]
-pub(super) struct Account {
-    pub(super) user: String,
-    pub(super) password: String,
+pub(crate) struct Account {
+    pub(crate) user: String,
+    pub(crate) password: String,
 }
 
 /// SHA1(password) XOR SHA1(nonce + SHA1(SHA1(password))); nothing for an empty password.

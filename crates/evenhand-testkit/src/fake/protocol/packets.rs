@@ -1,18 +1,18 @@
 //! The bodies of packets: length-encoded values, OK, ERR, EOF, columns and statements; and a reader
 //! for what a client sends.
 
-use super::faults::ErrPacket;
-use super::value::{Column, Kind};
+use crate::fake::faults::ErrPacket;
+use crate::fake::value::{Column, Kind};
 
 /// Bits of a session's status that clients look at.
-pub(super) mod status {
+pub(crate) mod status {
     pub(crate) const IN_TRANSACTION: u16 = 1;
     pub(crate) const AUTOCOMMIT: u16 = 2;
     pub(crate) const MORE_RESULTS: u16 = 8;
 }
 
 /// Writes a length-encoded integer.
-pub(super) fn put_lenenc_int(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn put_lenenc_int(out: &mut Vec<u8>, value: u64) {
     let bytes = value.to_le_bytes();
     match value {
         0..=250 => out.push(bytes[0]),
@@ -32,19 +32,19 @@ pub(super) fn put_lenenc_int(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Writes a length-encoded string.
-pub(super) fn put_lenenc_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_lenenc_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_lenenc_int(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// OK, in answer to a command.
-pub(super) fn ok(affected_rows: u64, status: u16) -> Vec<u8> {
+pub(crate) fn ok(affected_rows: u64, status: u16) -> Vec<u8> {
     ok_body(0x00, affected_rows, status)
 }
 
 /// What ends a list of rows: an OK with EOF's header where the client knows CLIENT_DEPRECATE_EOF,
 /// else an EOF.
-pub(super) fn end_of_rows(deprecate_eof: bool, status: u16) -> Vec<u8> {
+pub(crate) fn end_of_rows(deprecate_eof: bool, status: u16) -> Vec<u8> {
     if deprecate_eof {
         ok_body(0xfe, 0, status)
     } else {
@@ -53,7 +53,7 @@ pub(super) fn end_of_rows(deprecate_eof: bool, status: u16) -> Vec<u8> {
 }
 
 /// EOF, for clients without CLIENT_DEPRECATE_EOF.
-pub(super) fn eof(status: u16) -> Vec<u8> {
+pub(crate) fn eof(status: u16) -> Vec<u8> {
     let mut body = vec![0xfe, 0, 0];
     body.extend_from_slice(&status.to_le_bytes());
     body
@@ -69,7 +69,7 @@ fn ok_body(header: u8, affected_rows: u64, status: u16) -> Vec<u8> {
 }
 
 /// ERR with its SQLSTATE, as it stands everywhere after the greeting.
-pub(super) fn err(error: &ErrPacket) -> Vec<u8> {
+pub(crate) fn err(error: &ErrPacket) -> Vec<u8> {
     let mut body = vec![0xff];
     body.extend_from_slice(&error.code.to_le_bytes());
     body.push(b'#');
@@ -85,7 +85,7 @@ pub(super) fn err(error: &ErrPacket) -> Vec<u8> {
 }
 
 /// ERR in place of the greeting: without SQLSTATE, for what the client can do is not known yet.
-pub(super) fn err_as_greeting(error: &ErrPacket) -> Vec<u8> {
+pub(crate) fn err_as_greeting(error: &ErrPacket) -> Vec<u8> {
     let mut body = vec![0xff];
     body.extend_from_slice(&error.code.to_le_bytes());
     body.extend_from_slice(error.message.as_bytes());
@@ -93,7 +93,7 @@ pub(super) fn err_as_greeting(error: &ErrPacket) -> Vec<u8> {
 }
 
 /// The definition of a column or of a parameter.
-pub(super) fn column(column: &Column) -> Vec<u8> {
+pub(crate) fn column(column: &Column) -> Vec<u8> {
     const UTF8MB4: u16 = 45;
     const BINARY: u16 = 63;
     const UNSIGNED: u16 = 32;
@@ -124,7 +124,7 @@ pub(super) fn column(column: &Column) -> Vec<u8> {
 }
 
 /// The head of the answer to a PREPARE.
-pub(super) fn prepared(id: u32, columns: usize, params: usize) -> Vec<u8> {
+pub(crate) fn prepared(id: u32, columns: usize, params: usize) -> Vec<u8> {
     let mut body = vec![0x00];
     body.extend_from_slice(&id.to_le_bytes());
     body.extend_from_slice(&(columns as u16).to_le_bytes());
@@ -134,7 +134,7 @@ pub(super) fn prepared(id: u32, columns: usize, params: usize) -> Vec<u8> {
 }
 
 /// Types of columns and parameters, by their numbers in the protocol.
-pub(super) mod field {
+pub(crate) mod field {
     pub(crate) const TINY: u8 = 0x01;
     pub(crate) const SHORT: u8 = 0x02;
     pub(crate) const LONG: u8 = 0x03;
@@ -154,33 +154,33 @@ pub(super) mod field {
 
 /// Reads a body from front to back; `None` where it is too short.
 #[derive(Debug)]
-pub(super) struct Reader<'b>(pub(super) &'b [u8]);
+pub(crate) struct Reader<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Reader<'b> {
-    pub(super) fn take(&mut self, n: usize) -> Option<&'b [u8]> {
+    pub(crate) fn take(&mut self, n: usize) -> Option<&'b [u8]> {
         let (head, tail) = self.0.split_at_checked(n)?;
         self.0 = tail;
         Some(head)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
-    pub(super) fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         Some(u8::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
+    pub(crate) fn u16(&mut self) -> Option<u16> {
         Some(u16::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.array()?))
     }
 
     /// Up to a zero byte, which is skipped; or all there is.
-    pub(super) fn null_terminated(&mut self) -> &'b [u8] {
+    pub(crate) fn null_terminated(&mut self) -> &'b [u8] {
         match self.0.iter().position(|byte| *byte == 0) {
             Some(end) => {
                 let text = &self.0[..end];
@@ -191,7 +191,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    pub(super) fn lenenc_bytes(&mut self) -> Option<&'b [u8]> {
+    pub(crate) fn lenenc_bytes(&mut self) -> Option<&'b [u8]> {
         let length = match self.u8()? {
             0xfc => u64::from(self.u16()?),
             0xfd => {

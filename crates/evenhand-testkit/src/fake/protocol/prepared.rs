@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 
 use super::packets::{Reader, field};
-use super::value::Value;
+use crate::fake::value::Value;
 
 const UNSIGNED: u8 = 0x80;
 
 /// A statement that a client has prepared on its connection.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) text: String,
+pub(crate) struct Prepared {
+    pub(crate) text: String,
     parameters: usize,
     /// Type and flags of each parameter, from the last execution that gave them.
     types: Vec<[u8; 2]>,
@@ -20,7 +20,7 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(text: String, parameters: usize) -> Prepared {
+    pub(crate) fn new(text: String, parameters: usize) -> Prepared {
         Prepared {
             text,
             parameters,
@@ -30,12 +30,12 @@ impl Prepared {
     }
 
     /// COM_STMT_RESET: forgets the parameters that came ahead.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.long_data.clear();
     }
 
     /// COM_STMT_SEND_LONG_DATA: a piece of one parameter.
-    pub(super) fn add_long_data(&mut self, parameter: usize, piece: &[u8]) {
+    pub(crate) fn add_long_data(&mut self, parameter: usize, piece: &[u8]) {
         self.long_data
             .entry(parameter)
             .or_default()
@@ -43,7 +43,7 @@ impl Prepared {
     }
 
     /// Reads COM_STMT_EXECUTE after the statement's id; `None` if it is malformed.
-    pub(super) fn values(&mut self, body: &[u8]) -> Option<Vec<Value>> {
+    pub(crate) fn values(&mut self, body: &[u8]) -> Option<Vec<Value>> {
         let mut body = Reader(body);
         body.take(1 + 4)?; // cursor flags, iteration count
         if self.parameters == 0 {

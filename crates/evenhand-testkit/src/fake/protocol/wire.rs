@@ -19,7 +19,7 @@ const READ_AHEAD: usize = 16 << 10;
 /// The stream is shared with the server's list of connections, which shuts it down when the server
 /// is killed.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: Arc<TcpStream>,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -27,7 +27,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Arc<TcpStream>) -> Wire {
+    pub(crate) fn new(stream: Arc<TcpStream>) -> Wire {
         Wire {
             stream,
             input: Vec::new(),
@@ -38,7 +38,7 @@ impl Wire {
 
     /// The next packet's body; `None` when the client closed the connection between two packets.
     /// The reply's packets go on counting where this one ended.
-    pub(super) async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut body = Vec::new();
         loop {
             while self.input.len() < HEADER {
@@ -74,7 +74,7 @@ impl Wire {
 
     /// Resolves when the client has closed the connection. What it sends meanwhile is kept for
     /// [`read`](Wire::read).
-    pub(super) async fn closed(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         // A limit, lest a client that never stops fills the memory.
         while self.input.len() < MAX_COMMAND {
             match self.fill().await {
@@ -85,7 +85,7 @@ impl Wire {
     }
 
     /// Reads and forgets, answering nothing, until the client closes the connection.
-    pub(super) async fn stay_mute(&mut self) {
+    pub(crate) async fn stay_mute(&mut self) {
         loop {
             self.input.clear();
             match self.fill().await {
@@ -96,7 +96,7 @@ impl Wire {
     }
 
     /// Adds a packet to the reply.
-    pub(super) fn put(&mut self, body: &[u8]) {
+    pub(crate) fn put(&mut self, body: &[u8]) {
         let mut chunks = body.chunks(MAX_BODY);
         loop {
             let chunk = chunks.next().unwrap_or(&[]);
@@ -113,7 +113,7 @@ impl Wire {
     }
 
     /// Sends the reply.
-    pub(super) async fn send(&mut self) -> io::Result<()> {
+    pub(crate) async fn send(&mut self) -> io::Result<()> {
         let mut sent = 0;
         while sent < self.output.len() {
             self.stream.writable().await?;
@@ -128,7 +128,7 @@ impl Wire {
     }
 
     /// Sends the reply up to the middle of its first packet that has a middle, and no more.
-    pub(super) async fn send_cut(&mut self) -> io::Result<()> {
+    pub(crate) async fn send_cut(&mut self) -> io::Result<()> {
         let mut start = 0;
         while let Some(header) = self.output.get(start..start + HEADER) {
             let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;

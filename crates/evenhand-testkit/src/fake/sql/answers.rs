@@ -7,15 +7,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::faults::ErrPacket;
-use super::lock;
-use super::sql::{self, Expr, Item, Target};
+use super::parse::{self, Expr, Item, Target};
 use super::tokens::{Token, TokenKind};
-use super::value::{ResultSet, Value};
+use crate::fake::faults::ErrPacket;
+use crate::fake::value::{ResultSet, Value};
+use crate::lock::lock;
 
 /// What to do with a statement.
 #[derive(Debug)]
-pub(super) enum Plan {
+pub(crate) enum Plan {
     /// Someone said what to answer.
     Canned(Canned),
     /// A `SELECT` without tables.
@@ -43,33 +43,33 @@ pub(super) enum Plan {
 
 /// An answer that was given beforehand.
 #[derive(Clone, Debug)]
-pub(super) enum Canned {
+pub(crate) enum Canned {
     Rows(Arc<ResultSet>),
     Err(ErrPacket),
 }
 
 /// The canned answers and the system variables, shared by all connections.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     canned: Mutex<HashMap<String, Canned>>,
     variables: Mutex<HashMap<String, Value>>,
 }
 
 impl Answers {
-    pub(super) fn put(&self, statement: &str, canned: Canned) {
+    pub(crate) fn put(&self, statement: &str, canned: Canned) {
         lock(&self.canned).insert(trimmed(statement).to_owned(), canned);
     }
 
-    pub(super) fn set_variable(&self, name: &str, value: Value) {
+    pub(crate) fn set_variable(&self, name: &str, value: Value) {
         lock(&self.variables).insert(name.to_ascii_lowercase(), value);
     }
 
-    pub(super) fn variable(&self, name: &str) -> Option<Value> {
+    pub(crate) fn variable(&self, name: &str) -> Option<Value> {
         lock(&self.variables).get(name).cloned()
     }
 
     /// Finds out what to do with one statement, given with its tokens.
-    pub(super) fn plan(&self, statement: &str, tokens: &[Token]) -> Plan {
+    pub(crate) fn plan(&self, statement: &str, tokens: &[Token]) -> Plan {
         if let Some(canned) = lock(&self.canned).get(trimmed(statement)) {
             return Plan::Canned(canned.clone());
         }
@@ -84,7 +84,7 @@ impl Answers {
         let any = |keywords: &[&str]| keywords.iter().any(|keyword| first.is(keyword));
 
         if first.is("SELECT") {
-            sql::items(statement, rest).map_or(Plan::Unknown, Plan::Select)
+            parse::items(statement, rest).map_or(Plan::Unknown, Plan::Select)
         } else if first.is("BEGIN") || (first.is("START") && second("TRANSACTION")) {
             Plan::Begin
         } else if first.is("COMMIT") {
@@ -98,7 +98,7 @@ impl Answers {
                 Plan::Rollback { chain: chain() }
             }
         } else if first.is("SET") {
-            Plan::Set(sql::assignments(rest))
+            Plan::Set(parse::assignments(rest))
         } else if first.is("USE") {
             Plan::Use(
                 rest.first()
@@ -106,7 +106,7 @@ impl Answers {
                     .replace('`', ""),
             )
         } else if first.is("DO") {
-            sql::items(statement, rest).map_or(Plan::Write, Plan::Do)
+            parse::items(statement, rest).map_or(Plan::Write, Plan::Do)
         } else if any(&["CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"]) {
             Plan::Define
         } else if any(&["INSERT", "UPDATE", "DELETE", "REPLACE", "CALL", "LOAD"]) {
@@ -123,7 +123,7 @@ impl Answers {
 }
 
 /// What MySQL says of a statement that it cannot read.
-pub(super) fn syntax_error(statement: &str) -> ErrPacket {
+pub(crate) fn syntax_error(statement: &str) -> ErrPacket {
     ErrPacket::new(
         1064,
         "42000",
@@ -140,7 +140,7 @@ fn trimmed(statement: &str) -> &str {
 }
 
 /// The variables that a new server has.
-pub(super) fn default_variables(port: u16, version: &str) -> Answers {
+pub(crate) fn default_variables(port: u16, version: &str) -> Answers {
     let answers = Answers::default();
     let variables: [(&str, Value); 20] = [
         ("port", port.into()),

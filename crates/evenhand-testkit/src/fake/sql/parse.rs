@@ -1,11 +1,11 @@
 //! Just enough SQL: lists of simple expressions, and what a `SET` assigns.
 
 use super::tokens::{Token, TokenKind};
-use super::value::Value;
+use crate::fake::value::Value;
 
 /// An expression that the double can work out without tables.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expr {
+pub(crate) enum Expr {
     Literal(Value),
     /// The n-th parameter, from 0.
     Parameter(usize),
@@ -21,13 +21,13 @@ pub(super) enum Expr {
 
 /// An expression in a `SELECT`, with the name of its column.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Item {
-    pub(super) expr: Expr,
-    pub(super) name: String,
+pub(crate) struct Item {
+    pub(crate) expr: Expr,
+    pub(crate) name: String,
 }
 
 /// Reads a list such as `1, @@port AS p, SLEEP(0.1)`; `None` if there is anything else in it.
-pub(super) fn items(text: &str, tokens: &[Token]) -> Option<Vec<Item>> {
+pub(crate) fn items(text: &str, tokens: &[Token]) -> Option<Vec<Item>> {
     let mut parser = Parser {
         tokens,
         parameters: 0,
@@ -65,14 +65,14 @@ pub(super) fn items(text: &str, tokens: &[Token]) -> Option<Vec<Item>> {
 
 /// What a `SET` assigns.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     System(String),
     User(String),
 }
 
 /// Reads the assignments of a `SET`, after that word: `autocommit = 0, @x := 1`. What it cannot
 /// read it leaves out: such a `SET` succeeds and does nothing.
-pub(super) fn assignments(tokens: &[Token]) -> Vec<(Target, Expr)> {
+pub(crate) fn assignments(tokens: &[Token]) -> Vec<(Target, Expr)> {
     let mut parameters = 0;
     let mut assignments = Vec::new();
     for part in tokens.split(|token| token.is_symbol(',')) {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::{Answers, Canned, Plan, syntax_error};
-use super::faults::ErrPacket;
-use super::packets::status;
-use super::sql::{Expr, Item, Target};
-use super::value::{ResultSet, Value};
+use super::parse::{Expr, Item, Target};
+use crate::fake::faults::ErrPacket;
+use crate::fake::protocol::packets::status;
+use crate::fake::value::{ResultSet, Value};
 
 /// What a statement came to.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// OK, with the number of affected rows.
     Ok(u64),
     Rows(Arc<ResultSet>),
@@ -21,20 +21,20 @@ pub(super) enum Outcome {
 
 /// One connection's memory.
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     id: u32,
-    pub(super) user: String,
-    pub(super) database: Option<String>,
+    pub(crate) user: String,
+    pub(crate) database: Option<String>,
     autocommit: bool,
     in_transaction: bool,
     system_variables: HashMap<String, Value>,
     user_variables: HashMap<String, Value>,
     /// How long the statements of the present command sleep, in all.
-    pub(super) sleep: Duration,
+    pub(crate) sleep: Duration,
 }
 
 impl State {
-    pub(super) fn new(id: u32) -> State {
+    pub(crate) fn new(id: u32) -> State {
         State {
             id,
             user: String::new(),
@@ -48,7 +48,7 @@ impl State {
     }
 
     /// COM_RESET_CONNECTION: as after the login. User and database stay.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         let user = std::mem::take(&mut self.user);
         let database = self.database.take();
         *self = State {
@@ -59,7 +59,7 @@ impl State {
     }
 
     /// The bits that every OK carries.
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         let mut bits = 0;
         if self.in_transaction {
             bits |= status::IN_TRANSACTION;
@@ -71,7 +71,7 @@ impl State {
     }
 
     /// Executes a statement.
-    pub(super) fn run(
+    pub(crate) fn run(
         &mut self,
         plan: Plan,
         statement: &str,
@@ -122,7 +122,7 @@ impl State {
     }
 
     /// An error that ends the statement, and a deadlock the whole transaction.
-    pub(super) fn fail(&mut self, error: ErrPacket) -> Outcome {
+    pub(crate) fn fail(&mut self, error: ErrPacket) -> Outcome {
         const DEADLOCK: u16 = 1213;
         if error.code == DEADLOCK {
             self.in_transaction = false;

@@ -5,14 +5,14 @@
 
 /// A piece of a statement, with the place where it stands in the text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum TokenKind {
+pub(crate) enum TokenKind {
     /// A keyword or name; also a name in backquotes.
     Word(String),
     Number(String),
@@ -28,17 +28,17 @@ pub(super) enum TokenKind {
 
 impl Token {
     /// Whether this is the given keyword, in whatever case.
-    pub(super) fn is(&self, keyword: &str) -> bool {
+    pub(crate) fn is(&self, keyword: &str) -> bool {
         matches!(&self.kind, TokenKind::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
 
-    pub(super) fn is_symbol(&self, symbol: char) -> bool {
+    pub(crate) fn is_symbol(&self, symbol: char) -> bool {
         self.kind == TokenKind::Symbol(symbol)
     }
 }
 
 /// Cuts a text into tokens. Comments and blanks are left out.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {
@@ -151,7 +151,7 @@ fn quoted(rest: &str, quote: char) -> (usize, String) {
 }
 
 /// The statements of a text, cut at each `;`, without blanks around them.
-pub(super) fn statements<'t>(text: &'t str, tokens: &[Token]) -> Vec<&'t str> {
+pub(crate) fn statements<'t>(text: &'t str, tokens: &[Token]) -> Vec<&'t str> {
     let mut statements = Vec::new();
     for statement in tokens.split(|token| token.is_symbol(';')) {
         if let (Some(first), Some(last)) = (statement.first(), statement.last()) {
@@ -162,7 +162,7 @@ pub(super) fn statements<'t>(text: &'t str, tokens: &[Token]) -> Vec<&'t str> {
 }
 
 /// How many parameters a prepared statement wants.
-pub(super) fn parameters(tokens: &[Token]) -> usize {
+pub(crate) fn parameters(tokens: &[Token]) -> usize {
     tokens
         .iter()
         .filter(|token| token.kind == TokenKind::Parameter)
