@@ -1,106 +1,118 @@
-//! A checked-out connection, and the guard around it.
+//! A checked-out connection: its guard, transactions on it, and its way back.
 //!
-//! The driver's connection must not be used again after an operation on it was cancelled or timed
-//! out: it would answer the next statement with the rows of the one before. The guard refuses
-//! then. It also tells the balancer what each failure says of the peer, and sees to it that a
-//! returned connection is cleaned up within a time limit, or closed.
+//! Knows peers and the classifier, not the pool or the balancer.
+//!
+//! The driver's connection must not be used again after an operation on it was cancelled or timed out:
+//! it would answer the next statement with the rows of the previous one. The guard refuses then. It
+//! also reports to the balancer what each failure says about the peer, and cleans a returned
+//! connection up within a time limit, or closes it.
+
+pub(crate) mod outcome;
+pub(crate) mod recycle;
+pub(crate) mod transaction;
+
+mod queryable;
 
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use evenhand::Ticket;
 use mysql_async::prelude::{Queryable, ToConnection};
-use mysql_async::{Conn, DriverError, ToConnectionResult, TxOpts};
+use mysql_async::{Conn, DriverError, ToConnectionResult};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::admission::{Held, Place};
 use crate::classify::Phase;
-use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::judge::{Judge, LazyMarks, Marks};
-use crate::one_off;
-use crate::returning::{Returning, Way};
-use crate::transaction::Transaction;
+use crate::peer::Endpoint;
+use crate::peer::permits::Permit;
+use outcome::{ConnFlags, LazyConnFlags, OutcomeObserver};
+use recycle::{HeldPermits, RecycleAction, Recycling};
 
-/// A connection to one peer, from [`Pool::get_conn`](crate::Pool::get_conn). It goes back to its
-/// pool when it is dropped.
+/// A connection to one peer, from [`Pool::get_conn`](crate::Pool::get_conn). It returns to its pool
+/// when it is dropped.
 ///
-/// It is used as a [`mysql_async::Conn`] is: it implements [`Queryable`], and dereferences to
-/// `Conn` for reading. It stays on its peer: nothing is moved or repeated.
+/// It is used as a [`mysql_async::Conn`] is: it implements [`Queryable`], and dereferences to `Conn`
+/// for reading. It stays on its peer: nothing is moved or repeated.
 ///
 /// After an operation on it was dropped before it ended, or broke the protocol, every further one
-/// fails with [`DriverError::ConnectionClosed`], and the connection is closed, not reused.
+/// fails with [`DriverError::ConnectionClosed`], and the connection is closed instead of reused.
+#[must_use = "a connection that is dropped returns to its pool"]
 pub struct PeerConn {
-    /// `None` only while it is being dropped.
+    /// `None` only while the guard is being dropped.
     conn: Option<Conn>,
-    held: Option<Held>,
+    held: Option<HeldPermits>,
     ticket: Ticket<Arc<Endpoint>>,
     transaction: InTransaction,
-    /// What was seen of it, for who tries again.
-    marks: LazyMarks,
-    /// The connection still works, but must not be used by anyone else.
+    flags: LazyConnFlags,
+    /// The connection works, but must not be used again after this guard.
     discard: bool,
-    /// The latest operation failed, and was judged.
+    /// The latest operation failed, and its error was judged.
     judged: bool,
-    /// Where it goes when it is dropped, in place of its pool, if that is still there.
-    home: Weak<Home>,
+    /// Where the guard goes on drop instead of its pool, if the slot still exists.
+    return_slot: Weak<ReturnSlot>,
 }
 
-/// Where a connection that was lent waits for who lent it.
-pub(crate) type Home = Mutex<Option<PeerConn>>;
+/// Where a guard that was lent to a caller's closure waits for its owner.
+pub(crate) type ReturnSlot = Mutex<Option<PeerConn>>;
 
-/// Whether a [`Transaction`] was started on a connection.
+/// Whether a [`Transaction`](transaction::Transaction) was started on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InTransaction {
     No,
     Yes,
-    /// It was dropped, and nothing but a rollback may come next.
+    /// It was dropped: a rollback must come before anything else.
     Dropped,
 }
 
 impl PeerConn {
-    pub(crate) fn new(conn: Conn, held: Held, ticket: Ticket<Arc<Endpoint>>) -> Self {
+    pub(crate) fn new(conn: Conn, held: HeldPermits, ticket: Ticket<Arc<Endpoint>>) -> Self {
         Self {
             conn: Some(conn),
             held: Some(held),
             ticket,
             transaction: InTransaction::No,
-            marks: LazyMarks::default(),
+            flags: LazyConnFlags::default(),
             discard: false,
             judged: false,
-            home: Weak::new(),
+            return_slot: Weak::new(),
         }
     }
 
-    /// The name of the peer that it is connected to.
+    /// The name of the peer.
     pub fn peer(&self) -> &str {
         self.ticket.peer().name()
     }
 
-    /// Starts a transaction. It stays on this peer, and is rolled back if it is dropped: before
-    /// the next statement on this connection, or when this is returned.
+    /// Closes the connection when it is dropped, instead of returning it to its pool.
+    pub fn close_on_drop(&mut self) {
+        self.discard = true;
+    }
+
+    /// Closes the connection instead of returning it to its pool. Waits until the server has been told,
+    /// at most for the [connect timeout](crate::PoolOptions::connect_timeout).
     ///
     /// # Errors
     ///
-    /// Those of [`Conn::start_transaction`], and [`DriverError::ConnectionClosed`] as
-    /// [above](Self).
-    pub async fn start_transaction(
-        &mut self,
-        options: TxOpts,
-    ) -> mysql_async::Result<Transaction<'_>> {
-        Transaction::start(self, options).await
+    /// The driver's. The connection is closed in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the connection is closed without telling the server.
+    pub async fn disconnect(self) -> mysql_async::Result<()> {
+        let limit = self.ticket.peer().connect_timeout;
+        let (conn, _held, _) = self.into_parts()?;
+        timeout(limit, conn.disconnect()).await.unwrap_or(Ok(()))
     }
 
-    /// Resolves with [`Error::PeerLost`] when its peer is found lost from now on: when two checks in
-    /// a row got no answer at all.
+    /// Resolves with [`Error::PeerLost`] when the peer is found lost from now on: when two consecutive
+    /// checks got no answer at all.
     ///
     /// Statements that read all their rows end by themselves then, unless
-    /// [`end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer) is off. Rows that are taken one by
-    /// one come from the driver itself: wait for this beside them.
+    /// [`end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer) is off. Rows that are read one by one
+    /// come from the driver: wait for this beside them.
     ///
     /// ```no_run
     /// # use evenhand_mysql::{Pool, mysql_async::{self, Row, prelude::*}};
@@ -119,11 +131,13 @@ impl PeerConn {
     /// # }
     /// ```
     ///
-    /// Cancel-safe, and independent of the connection.
+    /// # Cancel safety
+    ///
+    /// Dropping the future has no effect. It does not borrow the connection.
     pub fn peer_lost(&self) -> impl Future<Output = Error> + Send + use<> {
         let (peer, began) = (self.ticket.peer().clone(), Instant::now());
         async move {
-            peer.silence.found().await;
+            peer.silence.lost().await;
             Error::PeerLost {
                 peer: peer.shared_name(),
                 waited: began.elapsed(),
@@ -131,34 +145,36 @@ impl PeerConn {
         }
     }
 
-    /// When it is dropped, it waits there.
-    pub(crate) fn lend(&mut self, home: &Arc<Home>) {
-        self.home = Arc::downgrade(home);
+    /// Sends the guard to the slot when it is dropped.
+    pub(crate) fn return_to(&mut self, slot: &Arc<ReturnSlot>) {
+        self.return_slot = Arc::downgrade(slot);
     }
 
-    /// Itself, as a transaction has it: see `queryable`.
+    /// Keeps a permit of the pool until the connection is back or closed.
+    pub(crate) fn hold(&mut self, pool_permit: Option<Permit>) {
+        if let Some(held) = &mut self.held {
+            held.pool = pool_permit;
+        }
+    }
+
+    /// This guard, under the name that transactions have for theirs; see `queryable`.
     pub(crate) fn guard(&mut self) -> &mut Self {
         self
     }
 
-    /// Holds a place among all of the pool's connections, too.
-    pub(crate) fn hold_in_all(&mut self, place: Option<Place>) {
-        if let Some(held) = &mut self.held {
-            held.hold_in_all(place);
-        }
-    }
-
-    /// The driver's own connection, for one statement; see `one_off` for what is kept.
-    pub(crate) fn into_one_off(mut self) -> mysql_async::Result<Conn> {
+    /// The driver's connection, its permits and its ticket, without the guard.
+    pub(crate) fn into_parts(
+        mut self,
+    ) -> mysql_async::Result<(Conn, HeldPermits, Ticket<Arc<Endpoint>>)> {
         match (self.conn.take(), self.held.take()) {
-            (Some(conn), Some(held)) => Ok(one_off::prepare(conn, held, self.ticket.clone())),
+            (Some(conn), Some(held)) => Ok((conn, held, self.ticket.clone())),
             _ => Err(DriverError::ConnectionClosed.into()),
         }
     }
 
-    /// What its guard sees of it, also when it is given away.
-    pub(crate) fn marks(&self) -> Arc<Marks> {
-        self.marks.get().clone()
+    /// What is observed on this connection, also after the guard has been moved.
+    pub(crate) fn flags(&self) -> Arc<ConnFlags> {
+        self.flags.get().clone()
     }
 
     pub(crate) fn ticket(&self) -> &Ticket<Arc<Endpoint>> {
@@ -169,29 +185,51 @@ impl PeerConn {
         &mut self.transaction
     }
 
-    /// As [`split`](Self::split), once a dropped transaction is rolled back.
-    pub(crate) async fn ready(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
+    /// The connection, if it may be used, and an observer for the next operation on it. Rolls a dropped
+    /// transaction back first.
+    pub(crate) async fn ready(&mut self) -> mysql_async::Result<(&mut Conn, OutcomeObserver<'_>)> {
         if self.transaction == InTransaction::Dropped {
-            let (conn, judge) = self.split()?;
-            judge
-                .watch(Phase::Query, conn.query_drop("ROLLBACK"))
-                .await?;
+            let (conn, observer) = self.split()?;
+            let rollback = conn.query_drop("ROLLBACK");
+            observer.observe(Phase::Query, rollback).await?;
             self.transaction = InTransaction::No;
         }
         self.split()
     }
 
-    /// The connection, if it may be used, and who judges what comes of it.
-    fn split(&mut self) -> mysql_async::Result<(&mut Conn, Judge<'_>)> {
-        let judge = Judge {
+    fn split(&mut self) -> mysql_async::Result<(&mut Conn, OutcomeObserver<'_>)> {
+        let observer = OutcomeObserver {
             ticket: &self.ticket,
-            marks: &self.marks,
+            flags: &self.flags,
             discard: &mut self.discard,
             judged: &mut self.judged,
         };
         match &mut self.conn {
-            Some(conn) if !conn.is_disconnected() => Ok((conn, judge)),
+            Some(conn) if !conn.is_disconnected() => Ok((conn, observer)),
             _ => Err(DriverError::ConnectionClosed.into()),
+        }
+    }
+
+    /// What to do with the connection: the first row that fits.
+    ///
+    /// | connection | action |
+    /// | --- | --- |
+    /// | broken | `Drop` |
+    /// | marked for discard, or its peer has changed state since the checkout | `Close` |
+    /// | the peer's connections are reset after use | `Reset` |
+    /// | in a transaction | `RollBack` |
+    /// | any other | `Keep` |
+    fn recycle_action(&self, conn: &Conn) -> RecycleAction {
+        if conn.is_disconnected() {
+            RecycleAction::Drop
+        } else if self.discard || self.ticket.is_stale() {
+            RecycleAction::Close
+        } else if self.ticket.peer().resets {
+            RecycleAction::Reset
+        } else if self.transaction != InTransaction::No {
+            RecycleAction::RollBack
+        } else {
+            RecycleAction::Keep
         }
     }
 }
@@ -212,7 +250,7 @@ impl Deref for PeerConn {
     fn deref(&self) -> &Conn {
         match &self.conn {
             Some(conn) => conn,
-            None => unreachable!("only a dropped guard has no connection"),
+            None => unreachable!("only a guard that is being dropped has no connection"),
         }
     }
 }
@@ -222,48 +260,42 @@ impl Drop for PeerConn {
         let Some(mut conn) = self.conn.take() else {
             return;
         };
-        if let Some(home) = self.home.upgrade() {
+        if let Some(slot) = self.return_slot.upgrade() {
             let back = Self {
                 conn: Some(conn),
                 held: self.held.take(),
                 ticket: self.ticket.clone(),
                 transaction: self.transaction,
-                marks: self.marks.clone(),
+                flags: self.flags.clone(),
                 discard: self.discard,
                 judged: self.judged,
-                home: Weak::new(),
+                return_slot: Weak::new(),
             };
-            *home.lock().unwrap_or_else(PoisonError::into_inner) = Some(back);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(back);
             return;
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
-        if conn.is_disconnected() {
-            if !self.judged && !self.marks.get().lost.swap(true, Ordering::AcqRel) {
-                // An operation was dropped midway, or rows stopped coming: the statement's own
-                // doing, or the peer's?
-                endpoint.check_now(&self.ticket);
+        let action = self.recycle_action(&conn);
+        match (action, Handle::try_current()) {
+            (RecycleAction::Keep, _) => {}
+            (RecycleAction::Drop, _) => {
+                // An operation was dropped before it ended, or rows stopped coming. Either the
+                // statement was slow or the peer is dead.
+                if !self.judged && !self.flags.get().set_lost() {
+                    endpoint.check_now(&self.ticket);
+                }
             }
-            // The driver closes what is marked so, without a word to the peer.
-            return;
-        }
-        let way = if self.discard || self.ticket.is_stale() {
-            Way::Close
-        } else if endpoint.resets() {
-            Way::Reset
-        } else if self.transaction != InTransaction::No {
-            Way::RollBack
-        } else {
-            // Nothing has to be waited for.
-            return;
-        };
-        match Handle::try_current() {
-            Ok(runtime) => {
-                let returning = Returning::new(conn, self.held.take(), self.ticket.clone());
-                runtime.spawn(returning.go(way, endpoint.attempt_timeout));
+            (_, Ok(runtime)) => {
+                let recycling = Recycling {
+                    conn,
+                    _held: self.held.take(),
+                    ticket: self.ticket.clone(),
+                };
+                runtime.spawn(recycling.run(action, endpoint.connect_timeout));
             }
-            // Nothing can be waited for here. The driver's own task can, though without a limit,
-            // and a reset does for all: nobody may inherit this session.
-            Err(_) => conn.reset_connection(true),
+            // Without a runtime nothing can be waited for here. The driver's own task can, though
+            // without a limit. A reset does for every action.
+            (_, Err(_)) => conn.reset_connection(true),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What a statement's outcome says: of the peer to the balancer, of the connection to its guard,
-//! and of the work to who does it again. A statement that waits on a lost peer is ended here.
+//! What the outcome of an operation on a connection means: for the peer (reported to the balancer), for
+//! the connection (noted in its guard), and for work that may be repeated ([`ConnFlags`]). An operation
+//! that waits for a lost peer is ended here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,62 +11,65 @@ use mysql_async::prelude::AsQuery;
 use tokio::time::Instant;
 
 use crate::classify::Phase;
-use crate::endpoint::Endpoint;
 use crate::error;
+use crate::peer::Endpoint;
 
-/// The server has undone a statement or the transaction, and asks for it to be started again: lock
-/// wait timeout, deadlock, and the same of XA and of group replication.
+/// The server rolled back a statement or the transaction and asks for a restart: lock wait timeout,
+/// deadlock, and the same of XA and of group replication.
 const RESTART: [u16; 4] = [1205, 1213, 1614, 3101];
 
-/// Whether the server asks for the transaction to be started again.
+/// Whether the server asks for the transaction to be restarted.
 pub(crate) fn asks_for_restart(error: &Error) -> bool {
     matches!(error, Error::Server(error) if RESTART.contains(&error.code))
 }
 
-/// What was seen of a connection.
+/// What was observed on a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
-    /// The connection, not a statement on it, has failed, and that was judged.
-    pub(crate) lost: AtomicBool,
-    /// A `COMMIT` was sent.
+pub(crate) struct ConnFlags {
+    lost: AtomicBool,
     commit_sent: AtomicBool,
-    /// The latest statement was answered by one of [`RESTART`].
     restart: AtomicBool,
 }
 
-impl Marks {
+impl ConnFlags {
+    /// The connection failed, not just a statement on it.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// Marks the connection as lost; returns whether it was already.
+    pub(crate) fn set_lost(&self) -> bool {
+        self.lost.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn commit_was_sent(&self) -> bool {
         self.commit_sent.load(Ordering::Acquire)
     }
 
+    /// The server answered the latest statement with one of [`RESTART`].
     pub(crate) fn asks_for_restart(&self) -> bool {
         self.restart.load(Ordering::Acquire)
     }
 }
 
-/// [`Marks`] that are made when there is something to mark, or somebody wants to see them. Until
-/// then there is nothing to be seen.
+/// [`ConnFlags`] that are allocated when the first one is set or read.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LazyMarks(OnceLock<Arc<Marks>>);
+pub(crate) struct LazyConnFlags(OnceLock<Arc<ConnFlags>>);
 
-impl LazyMarks {
-    pub(crate) fn get(&self) -> &Arc<Marks> {
+impl LazyConnFlags {
+    pub(crate) fn get(&self) -> &Arc<ConnFlags> {
         self.0.get_or_init(Arc::default)
     }
 
-    /// What was seen of the statement before does not count for the next.
+    /// Forgets what concerned the previous statement only.
     fn begin_statement(&self) {
-        if let Some(marks) = self.0.get() {
-            marks.restart.store(false, Ordering::Release);
+        if let Some(flags) = self.0.get() {
+            flags.restart.store(false, Ordering::Release);
         }
     }
 }
 
-/// What a statement that is sent as text is. Only a plain `COMMIT` is told apart.
+/// The phase of a statement that is sent as text. Only a plain `COMMIT` is recognised.
 pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
     let query = query.as_query();
     let plain = query.trim_ascii();
@@ -76,26 +80,26 @@ pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
     }
 }
 
-/// Judges one operation.
-pub(crate) struct Judge<'a> {
+/// Observes one operation.
+pub(crate) struct OutcomeObserver<'a> {
     pub(crate) ticket: &'a Ticket<Arc<Endpoint>>,
-    pub(crate) marks: &'a LazyMarks,
+    pub(crate) flags: &'a LazyConnFlags,
     pub(crate) discard: &'a mut bool,
     pub(crate) judged: &'a mut bool,
 }
 
-impl Judge<'_> {
-    /// Waits for the operation, at the longest until its peer is found lost.
-    pub(crate) async fn watch<T>(
+impl OutcomeObserver<'_> {
+    /// Waits for the operation, or until its peer is found lost.
+    pub(crate) async fn observe<T>(
         self,
         phase: Phase,
         operation: impl Future<Output = mysql_async::Result<T>>,
     ) -> mysql_async::Result<T> {
-        // It stays so if the operation is dropped midway.
+        // It stays so if the operation is dropped before it ends.
         *self.judged = false;
-        self.marks.begin_statement();
+        self.flags.begin_statement();
         if phase == Phase::Commit {
-            self.marks.get().commit_sent.store(true, Ordering::Release);
+            self.flags.get().commit_sent.store(true, Ordering::Release);
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let outcome = if endpoint.end_on_lost_peer {
@@ -103,7 +107,7 @@ impl Judge<'_> {
             tokio::select! {
                 biased;
                 outcome = operation => outcome,
-                () = endpoint.silence.found() => return Err(self.peer_lost(phase, began)),
+                () = endpoint.silence.lost() => return Err(self.peer_lost(phase, began)),
             }
         } else {
             operation.await
@@ -113,23 +117,23 @@ impl Judge<'_> {
                 endpoint.note_heard();
                 Ok(value)
             }
-            Err(error) => Err(self.judge(phase, error)),
+            Err(error) => Err(self.failed(phase, error)),
         }
     }
 
-    fn judge(self, phase: Phase, error: Error) -> Error {
+    fn failed(self, phase: Phase, error: Error) -> Error {
         let peer = self.ticket.peer();
-        let judged = peer.check.rules.error(phase, &error);
+        let judgement = peer.check.rules.error(phase, &error);
         *self.judged = true;
-        *self.discard |= judged.discard;
-        if judged.goes_elsewhere() {
-            self.marks.get().lost.store(true, Ordering::Release);
+        *self.discard |= judgement.discard;
+        if judgement.goes_elsewhere() {
+            self.flags.get().set_lost();
         }
         if asks_for_restart(&error) {
-            self.marks.get().restart.store(true, Ordering::Release);
+            self.flags.get().restart.store(true, Ordering::Release);
         }
-        self.ticket.report(judged.verdict);
-        if judged.check_now {
+        self.ticket.report(judgement.verdict);
+        if judgement.check_now {
             peer.check_now(self.ticket);
         }
         match (phase, error) {
@@ -140,8 +144,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The checks that found it lost tell the balancer. The driver marks the connection, as its
-    /// operation was dropped midway.
+    /// The checks that found the peer lost report it to the balancer. The driver marks the connection as
+    /// broken, since its operation is dropped before it ends.
     fn peer_lost(self, phase: Phase, began: Instant) -> Error {
         *self.judged = true;
         *self.discard = true;
@@ -152,7 +156,7 @@ impl Judge<'_> {
         if phase == Phase::Commit {
             return self.outcome_unknown(error);
         }
-        self.marks.get().lost.store(true, Ordering::Release);
+        self.flags.get().set_lost();
         error
     }
 
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_commit_is_told_from_other_statements() {
+    fn a_plain_commit_is_recognised() {
         for commit in ["COMMIT", "commit", " Commit ; ", "\nCOMMIT;"] {
             assert_eq!(phase_of(&commit), Phase::Commit, "{commit:?}");
         }

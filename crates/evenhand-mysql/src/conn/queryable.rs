@@ -1,28 +1,35 @@
-//! The driver's [`Queryable`] on the guard, and on a transaction on it.
+//! The driver's [`Queryable`] on the guard, and on a transaction.
 //!
-//! Besides what must be there, the calls that also read the rows are: so that the whole of them is
-//! judged, and ends when the peer is lost. Those that map rows are made from those that fold them.
-//! Who takes the rows one by one (`query_iter`, `exec_iter`, and streams on them) reads them from the
-//! driver itself, which the guard sees only from behind, when the connection comes back.
+//! Besides the required methods, those that also read the rows are implemented, so that they are judged
+//! as a whole and end when the peer is lost. The methods that map rows are derived from those that fold
+//! them. A caller that reads rows one by one (`query_iter`, `exec_iter`, and streams on them) reads them
+//! from the driver; the guard learns of a failure there when the connection is returned.
 
 use futures_core::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Params, QueryResult, Result, Statement, TextProtocol};
 
+use super::PeerConn;
+use super::outcome::phase_of;
+use super::transaction::Transaction;
 use crate::classify::Phase;
-use crate::conn::PeerConn;
-use crate::judge::phase_of;
-use crate::transaction::Transaction;
 
-/// What has a `fn guard(&mut self) -> &mut PeerConn`.
+/// Observes one operation on the connection.
+macro_rules! observed {
+    ($self:ident, $phase:expr, $conn:ident => $operation:expr) => {
+        Box::pin(async move {
+            let ($conn, observer) = $self.guard().ready().await?;
+            observer.observe($phase, $operation).await
+        })
+    };
+}
+
+/// Implements it for a type with a `fn guard(&mut self) -> &mut PeerConn`.
 macro_rules! queryable {
     ($guarded:ty) => {
         impl Queryable for $guarded {
             fn ping(&mut self) -> BoxFuture<'_, Result<()>> {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge.watch(Phase::Query, conn.ping()).await
-                })
+                observed!(self, Phase::Query, conn => conn.ping())
             }
 
             fn query_iter<'a, Q>(
@@ -32,28 +39,18 @@ macro_rules! queryable {
             where
                 Q: AsQuery + 'a,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    let phase = phase_of(&query);
-                    judge.watch(phase, conn.query_iter(query)).await
-                })
+                observed!(self, phase_of(&query), conn => conn.query_iter(query))
             }
 
             fn prep<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Statement>>
             where
                 Q: AsQuery + 'a,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge.watch(Phase::Query, conn.prep(query)).await
-                })
+                observed!(self, Phase::Query, conn => conn.prep(query))
             }
 
             fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<()>> {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge.watch(Phase::Query, conn.close(statement)).await
-                })
+                observed!(self, Phase::Query, conn => conn.close(statement))
             }
 
             fn exec_iter<'a: 's, 's, Q, P>(
@@ -66,12 +63,7 @@ macro_rules! queryable {
                 P: Into<Params>,
             {
                 let params = params.into();
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge
-                        .watch(Phase::Query, conn.exec_iter(statement, params))
-                        .await
-                })
+                observed!(self, Phase::Query, conn => conn.exec_iter(statement, params))
             }
 
             fn exec_batch<'a: 'b, 'b, S, P, I>(
@@ -85,12 +77,7 @@ macro_rules! queryable {
                 I::IntoIter: Send,
                 P: Into<Params> + Send,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge
-                        .watch(Phase::Query, conn.exec_batch(statement, params))
-                        .await
-                })
+                observed!(self, Phase::Query, conn => conn.exec_batch(statement, params))
             }
 
             fn query<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Vec<T>>>
@@ -98,11 +85,7 @@ macro_rules! queryable {
                 Q: AsQuery + 'a,
                 T: FromRow + Send + 'static,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    let phase = phase_of(&query);
-                    judge.watch(phase, conn.query(query)).await
-                })
+                observed!(self, phase_of(&query), conn => conn.query(query))
             }
 
             fn query_first<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Option<T>>>
@@ -110,11 +93,7 @@ macro_rules! queryable {
                 Q: AsQuery + 'a,
                 T: FromRow + Send + 'static,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    let phase = phase_of(&query);
-                    judge.watch(phase, conn.query_first(query)).await
-                })
+                observed!(self, phase_of(&query), conn => conn.query_first(query))
             }
 
             fn query_fold<'a, T, F, Q, U>(
@@ -129,22 +108,14 @@ macro_rules! queryable {
                 F: FnMut(U, T) -> U + Send + 'a,
                 U: Send + 'a,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    let phase = phase_of(&query);
-                    judge.watch(phase, conn.query_fold(query, init, fold)).await
-                })
+                observed!(self, phase_of(&query), conn => conn.query_fold(query, init, fold))
             }
 
             fn query_drop<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<()>>
             where
                 Q: AsQuery + 'a,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    let phase = phase_of(&query);
-                    judge.watch(phase, conn.query_drop(query)).await
-                })
+                observed!(self, phase_of(&query), conn => conn.query_drop(query))
             }
 
             fn exec<'a: 'b, 'b, T, S, P>(
@@ -157,12 +128,7 @@ macro_rules! queryable {
                 P: Into<Params> + Send + 'b,
                 T: FromRow + Send + 'static,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge
-                        .watch(Phase::Query, conn.exec(statement, params))
-                        .await
-                })
+                observed!(self, Phase::Query, conn => conn.exec(statement, params))
             }
 
             fn exec_first<'a: 'b, 'b, T, S, P>(
@@ -175,12 +141,7 @@ macro_rules! queryable {
                 P: Into<Params> + Send + 'b,
                 T: FromRow + Send + 'static,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge
-                        .watch(Phase::Query, conn.exec_first(statement, params))
-                        .await
-                })
+                observed!(self, Phase::Query, conn => conn.exec_first(statement, params))
             }
 
             fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
@@ -197,12 +158,7 @@ macro_rules! queryable {
                 F: FnMut(U, T) -> U + Send + 'a,
                 U: Send + 'a,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge
-                        .watch(Phase::Query, conn.exec_fold(statement, params, init, fold))
-                        .await
-                })
+                observed!(self, Phase::Query, conn => conn.exec_fold(statement, params, init, fold))
             }
 
             fn exec_drop<'a: 'b, 'b, S, P>(
@@ -214,12 +170,7 @@ macro_rules! queryable {
                 S: StatementLike + 'b,
                 P: Into<Params> + Send + 'b,
             {
-                Box::pin(async move {
-                    let (conn, judge) = self.guard().ready().await?;
-                    judge
-                        .watch(Phase::Query, conn.exec_drop(statement, params))
-                        .await
-                })
+                observed!(self, Phase::Query, conn => conn.exec_drop(statement, params))
             }
         }
     };

@@ -1,4 +1,4 @@
-//! A transaction, on a connection of its own or on a borrowed one.
+//! [`Transaction`]: on an owned or a borrowed connection.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,17 +7,17 @@ use std::sync::PoisonError;
 use mysql_async::prelude::{Queryable, ToConnection};
 use mysql_async::{DriverError, Result, ToConnectionResult, TxOpts};
 
-use crate::conn::{Home, InTransaction, PeerConn};
+use super::{InTransaction, PeerConn, ReturnSlot};
 
 /// A transaction, from [`Pool::start_transaction`](crate::Pool::start_transaction) or
-/// [`PeerConn::start_transaction`]. It is used as a [`mysql_async::Transaction`] is, and stays on
-/// its peer: nothing is moved or repeated.
+/// [`PeerConn::start_transaction`]. It is used as a [`mysql_async::Transaction`] is, and stays on its
+/// peer: nothing is moved or repeated.
 ///
-/// If it is dropped without [`commit`](Self::commit) or [`rollback`](Self::rollback), it is rolled
-/// back: one from the pool when its connection is returned, within a time limit; one on a borrowed
-/// connection before the next statement on that, or when that is returned.
+/// A transaction that is dropped without [`commit`](Self::commit) or [`rollback`](Self::rollback) is
+/// rolled back. One from the pool is rolled back when its connection is returned, within a time limit;
+/// one on a borrowed connection before the next statement on that, or when that is returned.
 ///
-/// As with the driver's, a `COMMIT` or `ROLLBACK` of your own goes unnoticed.
+/// As with the driver's, a `COMMIT` or `ROLLBACK` that you send as a statement goes unnoticed.
 ///
 /// ```no_run
 /// # use evenhand_mysql::{Pool, mysql_async::{self, TxOpts, prelude::*}};
@@ -35,27 +35,38 @@ pub struct Transaction<'a> {
 
 enum On<'a> {
     // Boxed, so that a borrowed one stays small.
-    Own(Box<PeerConn>),
+    Owned(Box<PeerConn>),
     Borrowed(&'a mut PeerConn),
 }
 
-impl<'a> Transaction<'a> {
-    pub(crate) async fn start(conn: &'a mut PeerConn, options: TxOpts) -> Result<Self> {
-        begin(conn, options).await?;
-        let conn = On::Borrowed(conn);
-        Ok(Self { conn })
-    }
-
-    /// Ends it and keeps what it did. If that fails, it is rolled back.
+impl PeerConn {
+    /// Starts a transaction. It stays on this peer. If it is dropped, it is rolled back before the next
+    /// statement on this connection, or when this is returned.
     ///
     /// # Errors
     ///
-    /// The driver's. If the connection was lost, or its peer, whether it was committed is unknown:
-    /// then it is [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), in
-    /// [`mysql_async::Error::Other`]. A server's error is given as it is.
+    /// Those of [`mysql_async::Conn::start_transaction`], and [`DriverError::ConnectionClosed`] as
+    /// [above](Self).
+    pub async fn start_transaction(&mut self, options: TxOpts) -> Result<Transaction<'_>> {
+        begin(self, options).await?;
+        let conn = On::Borrowed(self);
+        Ok(Transaction { conn })
+    }
+}
+
+impl Transaction<'_> {
+    /// Commits. If the `COMMIT` fails, rolls back.
     ///
-    /// If this is dropped before it ends, whether it was committed is unknown, too; the connection is
-    /// closed.
+    /// # Errors
+    ///
+    /// The driver's. A server's error is returned as it is. If the connection or its peer was lost,
+    /// whether it was committed is unknown, and the error is
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) in [`mysql_async::Error::Other`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it ends, whether it was committed is unknown, and the connection
+    /// is closed.
     pub async fn commit(mut self) -> Result<()> {
         let conn = self.guard();
         match conn.query_drop("COMMIT").await {
@@ -64,15 +75,15 @@ impl<'a> Transaction<'a> {
                 Ok(())
             }
             Err(error) => {
-                // Of what failed already there is no more to tell; if this fails as well, it is
-                // rolled back when the connection is used or returned.
+                // The first error is returned. If this fails as well, the transaction is rolled back
+                // when the connection is used or returned.
                 let _ = self.rollback().await;
                 Err(error)
             }
         }
     }
 
-    /// Ends it and undoes what it did.
+    /// Rolls back.
     ///
     /// # Errors
     ///
@@ -86,33 +97,34 @@ impl<'a> Transaction<'a> {
 
     pub(crate) fn guard(&mut self) -> &mut PeerConn {
         match &mut self.conn {
-            On::Own(conn) => conn,
+            On::Owned(conn) => conn,
             On::Borrowed(conn) => conn,
         }
     }
 }
 
 impl Transaction<'static> {
-    pub(crate) async fn start_on_own(mut conn: PeerConn, options: TxOpts) -> Result<Self> {
+    /// Starts a transaction on a connection that it owns.
+    pub(crate) async fn start(mut conn: PeerConn, options: TxOpts) -> Result<Self> {
         begin(&mut conn, options).await?;
-        let conn = On::Own(Box::new(conn));
+        let conn = On::Owned(Box::new(conn));
         Ok(Self { conn })
     }
 
-    /// The transaction that was lent from there, unless it was ended or is still held.
-    pub(crate) fn back(home: &Home) -> Option<Self> {
-        let back = home.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut conn = back?;
+    /// The transaction that returned to the slot, unless it was ended or is still held.
+    pub(crate) fn take_back(slot: &ReturnSlot) -> Option<Self> {
+        let returned = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut conn = returned?;
         if *conn.transaction() == InTransaction::No {
             return None;
         }
         *conn.transaction() = InTransaction::Yes;
-        let conn = On::Own(Box::new(conn));
+        let conn = On::Owned(Box::new(conn));
         Some(Self { conn })
     }
 }
 
-/// The same statements in the same order as the driver's.
+/// Sends the same statements in the same order as the driver does.
 async fn begin(conn: &mut PeerConn, options: TxOpts) -> Result<()> {
     if *conn.transaction() == InTransaction::Yes {
         return Err(DriverError::NestedTransaction.into());
@@ -150,7 +162,7 @@ impl Deref for Transaction<'_> {
 
     fn deref(&self) -> &PeerConn {
         match &self.conn {
-            On::Own(conn) => conn,
+            On::Owned(conn) => conn,
             On::Borrowed(conn) => conn,
         }
     }

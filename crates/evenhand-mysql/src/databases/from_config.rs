@@ -1,43 +1,85 @@
-//! Pools of a config file's databases: its keys, as options of the pool and of the driver.
+//! Opens pools for a config file's databases: its keys, as options of the pool and of the driver.
 
-use evenhand_config::{Address, BalancedDatabase, Peer, Probe as Asked, Settings, Tls};
+use evenhand_config::{Address, BalancedDatabase, Peer, Settings, Tls};
 use mysql_async::{Opts, OptsBuilder, PoolConstraints, SslOpts};
 
 use crate::error::Error;
 use crate::options::PoolOptions;
+use crate::options::health::{DEFAULT_HEALTH_CHECK_INTERVAL, HealthCheck};
 use crate::pool::Pool;
-use crate::probe::Probe;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-impl Pool {
-    /// A pool over the peers of a balanced database of a config file. What the file does not say
-    /// has the default of [`PoolOptions`]. Connects to nothing yet.
+impl PoolOptions {
+    /// Opens a pool over the peers of a balanced database of a config file. These options apply to what
+    /// the file does not set. Connects to nothing yet.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); [`Error::Options`] also for TLS where no TLS is compiled in.
-    pub fn from_config(database: &BalancedDatabase) -> Result<Self, Error> {
-        Self::from_config_with(database, PoolOptions::default())
-    }
-
-    /// As [`from_config`](Self::from_config), with `options` for what the file does not say.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_config`](Self::from_config).
-    pub fn from_config_with(
-        database: &BalancedDatabase,
-        options: PoolOptions,
-    ) -> Result<Self, Error> {
-        let options = options.configured(&database.settings);
-        let pool = Self::with_options(named_opts(database)?, options)?;
+    /// As [`open`](Self::open); [`Error::Options`] also for TLS if no TLS feature is on.
+    pub fn open_config(self, database: &BalancedDatabase) -> Result<Pool, Error> {
+        let options = self.configured(&database.settings);
+        let pool = options.open(named_opts(database)?)?;
         pool.set_weights(database)?;
         Ok(pool)
     }
 
-    /// Makes the peers those of the database. What stays keeps its state.
-    pub(crate) fn adopt_peers(&self, database: &BalancedDatabase) -> Result<(), Error> {
+    /// These options, overridden by the settings.
+    fn configured(self, settings: &Settings) -> Self {
+        /// Calls the setter `$setter` if the setting `$name` is given.
+        macro_rules! set {
+            ($options:expr, $($name:ident => $setter:ident)*) => {{
+                let options = $options;
+                $(let options = match settings.$name.clone() {
+                    Some(value) => options.$setter(value),
+                    None => options,
+                };)*
+                options
+            }};
+        }
+        let health_check = set!(self.get_health_check(),
+            probe => probe
+            probe_timeout => timeout
+            synced => synced
+            rise => rise);
+        let options = set!(self,
+            pick => pick
+            first_recheck => first_recheck
+            check_interval => max_recheck_interval
+            keep => min_up
+            all_down => all_down
+            attempt_timeout => connect_timeout
+            checkout_timeout => checkout_timeout
+            hedge_after => hedge_after
+            try_timeout => try_timeout
+            work_timeout => work_timeout
+            transaction_attempts => transaction_attempts
+            max_connections => max_connections
+            max_lifetime => max_lifetime
+            idle_timeout => idle_timeout
+            writable => writable
+            end_on_lost_peer => end_on_lost_peer);
+        options.health_check(active_checks(health_check, settings))
+    }
+}
+
+/// The active checks are one option, and two keys.
+fn active_checks(check: HealthCheck, settings: &Settings) -> HealthCheck {
+    let active = check.get_active();
+    let (interval, fall) =
+        active.unwrap_or((DEFAULT_HEALTH_CHECK_INTERVAL, evenhand::DEFAULT_FALL));
+    let fall = settings.fall.unwrap_or(fall);
+    match settings.check_up_every {
+        Some(Some(interval)) => check.active(interval, fall),
+        Some(None) => check.passive(),
+        None if active.is_some() => check.active(interval, fall),
+        None => check,
+    }
+}
+
+impl Pool {
+    /// Replaces the peers by those of the database. Peers that stay keep their state.
+    pub(super) fn adopt_peers(&self, database: &BalancedDatabase) -> Result<(), Error> {
         self.peers().replace_all(named_opts(database)?)?;
         self.set_weights(database)
     }
@@ -51,40 +93,6 @@ impl Pool {
     }
 }
 
-impl PoolOptions {
-    /// These, but for what the settings say.
-    pub(crate) fn configured(self, settings: &Settings) -> Self {
-        /// Each setting has the name of its setter.
-        macro_rules! set {
-            ($options:expr, $($name:ident)*) => {{
-                let options = $options;
-                $(let options = match settings.$name {
-                    Some(value) => options.$name(value),
-                    None => options,
-                };)*
-                options
-            }};
-        }
-        let options = set!(self,
-            pick first_recheck check_interval keep all_down attempt_timeout checkout_timeout
-            hedge_after try_timeout work_timeout transaction_attempts max_connections max_lifetime
-            idle_timeout writable probe_timeout synced check_up_every fall rise end_on_lost_peer);
-        match &settings.probe {
-            Some(asked) => options.probe(probe(asked)),
-            None => options,
-        }
-    }
-}
-
-fn probe(asked: &Asked) -> Probe {
-    match asked {
-        Asked::Ping => Probe::Ping,
-        Asked::Ready => Probe::Ready,
-        Asked::Writable => Probe::Writable,
-        Asked::Query { sql, expect } => Probe::query(sql, expect),
-    }
-}
-
 fn named_opts(database: &BalancedDatabase) -> Result<Vec<(&str, Opts)>, Error> {
     let peers = database.peers.iter();
     peers
@@ -92,32 +100,32 @@ fn named_opts(database: &BalancedDatabase) -> Result<Vec<(&str, Opts)>, Error> {
         .collect()
 }
 
-/// How the driver reaches a peer.
-pub(crate) fn peer_opts(peer: &Peer) -> Result<Opts, Error> {
-    let wrong = |source| Error::Options {
+/// A peer's connection options for the driver.
+fn peer_opts(peer: &Peer) -> Result<Opts, Error> {
+    let invalid = |cause| Error::Options {
         peer: peer.alias.as_str().into(),
-        source,
+        cause,
     };
-    let mut opts = address(&peer.address).map_err(|error| wrong(error.into()))?;
+    let mut opts = address(&peer.address).map_err(|error| invalid(error.into()))?;
     let mut pool_opts = Opts::from(opts.clone()).pool_opts().clone();
     let (min, max) = (pool_opts.constraints().min(), pool_opts.constraints().max());
-    let kept = &peer.connections;
-    let max = kept.pool_max.unwrap_or(max);
-    // What the driver keeps by default may be more than there may be.
-    let min = kept.pool_min.unwrap_or(min.min(max));
+    let connections = &peer.connections;
+    let max = connections.pool_max.unwrap_or(max);
+    // The driver's default minimum may exceed the maximum.
+    let min = connections.pool_min.unwrap_or(min.min(max));
     match PoolConstraints::new(min, max) {
         Some(constraints) => pool_opts = pool_opts.with_constraints(constraints),
         None => {
-            let message = format!("pool_min ({min}) is more than pool_max ({max})");
-            return Err(wrong(message.into()));
+            let message = format!("pool_min ({min}) exceeds pool_max ({max})");
+            return Err(invalid(message.into()));
         }
     }
-    if let Some(reset) = kept.reset_connection {
+    if let Some(reset) = connections.reset_connection {
         pool_opts = pool_opts.with_reset_connection(reset);
     }
     opts = opts.pool_opts(pool_opts);
     if let Some(tls) = &peer.tls {
-        opts = opts.ssl_opts(ssl_opts(tls).map_err(wrong)?);
+        opts = opts.ssl_opts(ssl_opts(tls).map_err(invalid)?);
     }
     Ok(opts.into())
 }
@@ -147,7 +155,7 @@ fn address(address: &Address) -> Result<OptsBuilder, mysql_async::UrlError> {
     feature = "native-tls"
 )))]
 fn ssl_opts(_: &Tls) -> Result<SslOpts, AnyError> {
-    Err("no TLS is compiled in: turn on a TLS feature of evenhand-mysql".into())
+    Err("no TLS is compiled in: enable a TLS feature of evenhand-mysql".into())
 }
 
 #[cfg(any(
@@ -175,21 +183,22 @@ fn identity(
     Ok(mysql_async::ClientIdentity::new(chain, key))
 }
 
-// The driver takes one or the other.
+// The driver supports only one of the two.
 #[cfg(feature = "native-tls")]
 fn identity(
     _: &(std::path::PathBuf, std::path::PathBuf),
 ) -> Result<mysql_async::ClientIdentity, AnyError> {
-    Err("native-tls takes no certificate and key apart: use a rustls feature".into())
+    Err("native-tls takes no separate certificate and key: use a rustls feature".into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use evenhand_config::{AllDown, Config, Keep, Pick};
+    use evenhand_config::Config;
 
     use super::*;
+    use crate::options::{AllDownKind, MinUp, PickKind, ProbeKind};
 
     const PEERS: &str = "[databases.a]\nurl = 'mysql://u:p@h/d?pool_min=2'\n\
                          [databases.b]\nhost = 'b'\n";
@@ -197,12 +206,12 @@ mod tests {
     fn pool(text: &str) -> Result<Pool, Error> {
         let text = format!("{PEERS}{text}");
         let config = Config::parse(&text, "f").unwrap_or_else(|error| panic!("{error}"));
-        Pool::from_config(config.balanced("d").unwrap())
+        PoolOptions::new().open_config(config.balanced("d").unwrap())
     }
 
-    /// Each setting differs from its default; one that was forgotten here or there would show.
+    /// Each setting differs from its default, so a forgotten one fails the test.
     #[test]
-    fn every_setting_of_the_file_is_the_pools() {
+    fn every_setting_of_the_file_reaches_the_pool() {
         let text = r#"
             [databases.d]
             peers = ["a", "b"]
@@ -211,7 +220,7 @@ mod tests {
             check_interval = "7s"
             keep = "50%"
             all_down = "last_resort"
-            attempt_timeout = "1s"
+            connect_timeout = "1s"
             checkout_timeout = "2s"
             hedge_after = "100ms"
             try_timeout = "3s"
@@ -224,7 +233,7 @@ mod tests {
             probe = { query = "SELECT 1", expect = "1" }
             probe_timeout = "500ms"
             synced = true
-            check_up_every = "none"
+            check_up_every = "6s"
             fall = 4
             rise = 5
             end_on_lost_peer = false
@@ -243,47 +252,70 @@ mod tests {
             assert!(keys.contains(&key.name), "{} is not tested", key.name);
         }
         let seconds = Duration::from_secs;
-        let expected = PoolOptions::default()
-            .pick(Pick::LeastInFlight)
+        let expected = PoolOptions::new()
+            .pick(PickKind::LeastInFlight)
             .first_recheck(Duration::from_millis(250))
-            .check_interval(seconds(7))
-            .keep(Keep::Percent(50))
-            .all_down(AllDown::LastResort)
-            .attempt_timeout(seconds(1))
+            .max_recheck_interval(seconds(7))
+            .min_up(MinUp::Percent(50))
+            .all_down(AllDownKind::LastResort)
+            .connect_timeout(seconds(1))
             .checkout_timeout(seconds(2))
             .hedge_after(Duration::from_millis(100))
             .try_timeout(seconds(3))
             .work_timeout(seconds(4))
             .transaction_attempts(2)
-            .max_connections(Some(9))
+            .max_connections(9)
             .max_lifetime(None)
-            .idle_timeout(Some(seconds(8)))
+            .idle_timeout(seconds(8))
             .writable(true)
-            .probe(Probe::query("SELECT 1", "1"))
-            .probe_timeout(Duration::from_millis(500))
-            .synced(true)
-            .check_up_every(None)
-            .fall(4)
-            .rise(5)
+            .health_check(
+                HealthCheck::new()
+                    .probe(ProbeKind::Query {
+                        sql: "SELECT 1".into(),
+                        expect: "1".into(),
+                    })
+                    .timeout(Duration::from_millis(500))
+                    .synced(true)
+                    .active(seconds(6), 4)
+                    .rise(5),
+            )
             .end_on_lost_peer(false);
         assert_eq!(*pool(text).unwrap().options(), expected);
     }
 
     #[test]
-    fn what_the_file_does_not_say_is_as_ever() {
+    fn active_checks_can_be_turned_off_and_left_to_the_options() {
+        let checks = |text: &str, own: HealthCheck| {
+            let text = format!("{PEERS}[databases.d]\npeers = ['a', 'b']\n{text}");
+            let config = Config::parse(&text, "f").unwrap();
+            let options = PoolOptions::new().health_check(own);
+            let pool = options.open_config(config.balanced("d").unwrap()).unwrap();
+            pool.options().get_health_check().get_active()
+        };
+        let own = || HealthCheck::new().active(Duration::from_secs(2), 7);
+        assert_eq!(checks("check_up_every = 'none'", own()), None);
+        assert_eq!(checks("", HealthCheck::new().passive()), None);
+        let expected = Some((Duration::from_secs(2), 4));
+        assert_eq!(checks("fall = 4", own()), expected);
+        let expected = Some((Duration::from_secs(3), 7));
+        assert_eq!(checks("check_up_every = '3s'", own()), expected);
+    }
+
+    #[test]
+    fn settings_that_are_not_given_have_their_defaults() {
         let pool = pool("[databases.d]\npeers = ['a', 'b']").unwrap();
         assert_eq!(*pool.options(), PoolOptions::default());
     }
 
-    /// The defaults that the file's reference tells are those of the code.
+    /// The defaults in the config reference are those of the code.
     #[test]
-    fn the_reference_tells_the_pools_own_defaults() {
+    fn the_reference_shows_the_pools_defaults() {
         let defaults = PoolOptions::default();
         for key in evenhand_config::keys() {
             if key.scope != evenhand_config::Scope::Setting {
                 continue;
             }
-            // In the notation of the file, or in words that only a person can compare.
+            // In the notation of the file; a text with spaces is prose, which cannot be compared.
             let value = match key.default.parse::<u32>() {
                 Ok(number) => number.to_string(),
                 Err(_) if ["true", "false"].contains(&key.default) => key.default.to_owned(),
@@ -296,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peers_own_keys_are_the_drivers() {
+    fn a_peers_keys_become_driver_options() {
         let text = "[databases.c]\nhost = 'c'\nport = 3307\nuser = 'u'\npassword = 'p'\n\
                     name = 'n'\npool_min = 3\npool_max = 7\nreset_connection = false\n";
         let config = Config::parse(text, "f").unwrap();
@@ -311,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_before_the_parameters_of_the_url_and_leave_the_rest() {
+    fn keys_override_url_parameters_of_the_same_name() {
         let text = format!(
             "{PEERS}pool_max = 5\n[databases.c]\nurl = 'mysql://h/d?pool_min=2'\npool_max = 1"
         );
@@ -322,16 +354,18 @@ mod tests {
             (constraints.min(), constraints.max())
         };
         assert_eq!(limits("a"), (2, 100));
-        // The driver would keep ten.
+        // The driver's default would be ten.
         assert_eq!(limits("b"), (5, 5));
         assert_eq!(limits("c"), (1, 1));
     }
 
     #[test]
-    fn weights_are_those_of_the_peers() {
+    fn peers_have_their_weights() {
         let text = format!("{PEERS}weight = 3\n[databases.d]\npeers = ['a', 'b']");
         let config = Config::parse(&text, "f").unwrap();
-        let pool = Pool::from_config(config.balanced("d").unwrap()).unwrap();
+        let pool = PoolOptions::new()
+            .open_config(config.balanced("d").unwrap())
+            .unwrap();
         let weights: Vec<u32> = pool.statuses().iter().map(|status| status.weight).collect();
         assert_eq!(weights, [1, 3]);
     }
@@ -342,7 +376,7 @@ mod tests {
         feature = "native-tls"
     )))]
     #[test]
-    fn tls_is_refused_where_none_is_compiled_in() {
+    fn tls_is_refused_without_a_tls_feature() {
         let text = "[databases.c]\nhost = 'c'\ntls = true\n[databases.d]\npeers = ['c']";
         let error = pool(text).unwrap_err();
         assert!(

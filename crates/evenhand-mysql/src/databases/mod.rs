@@ -1,4 +1,10 @@
-//! Several balanced databases by alias.
+//! The databases of a config file, each with its pool.
+//!
+//! The top of the crate: knows the pool and `evenhand_config`. Nothing imports from here.
+
+pub(crate) mod router;
+
+mod from_config;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +19,9 @@ use crate::options::PoolOptions;
 use crate::pool::Pool;
 use crate::report::Report;
 
-/// The balanced databases of a config file, each a [`Pool`] of its own: own peers, own settings,
-/// own state. A peer that stands in two of them is two peers: what one pool learns of it the other
-/// does not know. Clones share them.
+/// The balanced databases of a config file, by alias. Each is a [`Pool`] with its own peers, settings and
+/// state. A peer that is in two of them is two peers: what one pool learns about it, the other does not
+/// know. Clones share them.
 ///
 /// ```no_run
 /// use evenhand_config::Config;
@@ -30,14 +36,14 @@ use crate::report::Report;
 #[derive(Clone)]
 pub struct Databases {
     open: Arc<RwLock<Open>>,
-    /// For what the file does not say.
+    /// Used for what the file does not set.
     options: PoolOptions,
 }
 
 type Open = BTreeMap<String, Database>;
 
 struct Database {
-    /// What its pool was made of.
+    /// What its pool was made from.
     plan: BalancedDatabase,
     pool: Pool,
 }
@@ -48,46 +54,50 @@ struct Database {
 pub enum Change {
     /// It is new.
     Opened,
-    /// It is no longer there.
+    /// It was removed.
     Closed,
-    /// Its settings are others, so that it has a new pool.
+    /// Its settings changed, so it has a new pool.
     Reopened,
-    /// Some of its peers are others, or weigh more or less.
+    /// Its peers or their weights changed.
     Peers,
 }
 
-impl Databases {
-    /// A pool for each balanced database of `config`. Connects to nothing yet.
+impl PoolOptions {
+    /// Opens a pool for each balanced database of `config`. These options apply to what the file does
+    /// not set. Connects to nothing yet.
     ///
     /// # Errors
     ///
-    /// Those of [`Pool::from_config`], such as a URL whose parameters `mysql_async` does not accept;
-    /// the rest was checked when the file was read.
-    pub fn open(config: &Config) -> Result<Self, Error> {
-        Self::open_with(config, PoolOptions::default())
-    }
-
-    /// As [`open`](Self::open), with `options` for what the file does not say.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub fn open_with(config: &Config, options: PoolOptions) -> Result<Self, Error> {
-        let databases = Self {
+    /// Those of [`open_config`](Self::open_config), such as a URL with parameters that `mysql_async` does
+    /// not accept. Everything else was checked when the file was read.
+    pub fn open_databases(self, config: &Config) -> Result<Databases, Error> {
+        let databases = Databases {
             open: Arc::default(),
-            options,
+            options: self,
         };
         databases.reload(config)?;
         Ok(databases)
     }
+}
 
-    /// The pool of this alias, as it is now. After a [`reload`](Self::reload) that changed its
-    /// settings there is another one: get it where it is used, rather than keep it.
+impl Databases {
+    /// Opens a pool for each balanced database of `config`, with the default options for what the file
+    /// does not set: as [`PoolOptions::open_databases`]. Connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolOptions::open_databases`].
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        PoolOptions::new().open_databases(config)
+    }
+
+    /// The current pool of this alias. A [`reload`](Self::reload) that changes its settings replaces
+    /// it: get it where it is used, rather than keep it.
     pub fn get(&self, alias: &str) -> Option<Pool> {
         self.read().get(alias).map(|database| database.pool.clone())
     }
 
-    /// Every alias with its pool, as they are now, sorted by alias.
+    /// Every alias with its current pool, sorted by alias.
     pub fn iter(&self) -> impl Iterator<Item = (String, Pool)> + use<> {
         let open = self.read();
         let pools = open
@@ -96,21 +106,20 @@ impl Databases {
         pools.collect::<Vec<_>>().into_iter()
     }
 
-    /// Makes the databases what `config` says, and tells which have changed. Where one is not valid,
-    /// nothing is changed.
+    /// Applies a changed `config`, and returns what changed. If a database is invalid, nothing changes.
     ///
-    /// No connection in use is dropped, and nobody who asks for one meanwhile is turned away:
+    /// No connection in use is dropped, and no checkout fails because of a reload:
     ///
-    /// - A peer that is the same stays as it is, with its state and its connections. Others are added
-    ///   and removed at once; connections to those that go are closed when they are returned.
-    /// - A database with other settings gets a new pool. Who holds the old one can go on with it; it
-    ///   ends with its last clone. For that long both have connections.
-    /// - So does a database that is no longer there.
+    /// - A peer that is the same keeps its state and connections. Others are added and removed at once;
+    ///   connections to removed ones are closed when they are returned.
+    /// - A database with changed settings gets a new pool. Holders of the old one can continue to use it;
+    ///   it ends with its last clone. Until then both have connections.
+    /// - The pool of a database that was removed ends in the same way.
     ///
     /// ```no_run
     /// # use evenhand_mysql::{Databases, evenhand_config::Config};
     /// # fn on_hangup(databases: &Databases) {
-    /// // Read it anew: passwords, too, which may be in files of their own.
+    /// // Reads the file again, and the files that it takes passwords from.
     /// let reloaded = Config::load("evenhand.toml")
     ///     .map_err(|error| error.to_string())
     ///     .and_then(|config| databases.reload(&config).map_err(|error| error.to_string()));
@@ -125,10 +134,10 @@ impl Databases {
     ///
     /// As [`open`](Self::open).
     pub fn reload(&self, config: &Config) -> Result<BTreeMap<String, Change>, Error> {
-        // One at a time; and who asks for a pool meanwhile waits for as long as nothing is waited for.
+        // One reload at a time. A concurrent `get` waits, but nothing here blocks.
         let mut open = self.write();
         let mut changes = BTreeMap::new();
-        // First all that can fail: the pools that are new, and the peers of those that stay.
+        // First everything that can fail: new pools, and the peers of those that stay.
         let mut made = Vec::new();
         for plan in config.balanced_databases() {
             let change = match open.get(&plan.alias) {
@@ -137,7 +146,7 @@ impl Databases {
                 Some(old) if old.plan.settings == plan.settings => Change::Peers,
                 Some(_) => Change::Reopened,
             };
-            made.push((plan, Pool::from_config_with(plan, self.options.clone())?));
+            made.push((plan, self.options.clone().open_config(plan)?));
             changes.insert(plan.alias.clone(), change);
         }
         open.retain(|alias, _| {
@@ -162,8 +171,8 @@ impl Databases {
         Ok(changes)
     }
 
-    /// Asks every peer of every database at once, and for at most `limit`, what it is and whether it
-    /// is online: see [`Pool::check`]. For before a migration or the start of a service, which need all
+    /// Asks every peer of every database at once, each for at most `limit`, what it is and whether it is
+    /// online: see [`Pool::check`]. For use before a migration or the start of a service that needs all
     /// of them.
     ///
     /// ```no_run
@@ -179,7 +188,9 @@ impl Databases {
     /// # Ok(()) }
     /// ```
     ///
-    /// Cancel-safe.
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connections.
     pub async fn check(&self, limit: Duration) -> Report {
         let mut checks = JoinSet::new();
         for (alias, pool) in self.iter() {
@@ -190,12 +201,16 @@ impl Databases {
         Report { databases }
     }
 
-    /// Closes every database, side by side: see [`Pool::disconnect`]. There is none from now on.
+    /// Closes every database concurrently: see [`Pool::disconnect`]. There are none from now on.
     ///
     /// # Errors
     ///
     /// The first error of [`Pool::disconnect`], in the order of the aliases; the others are closed
-    /// all the same.
+    /// nonetheless.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, those that are not closed yet end with their last clones.
     pub async fn close(&self) -> Result<(), Error> {
         let open = std::mem::take(&mut *self.write());
         let mut closing = JoinSet::new();

@@ -1,4 +1,4 @@
-//! Which database a request goes to, as a tower service.
+//! [`Router`]: a tower service that finds the database of a request.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -6,19 +6,18 @@ use std::task::{Context, Poll};
 use futures_core::future::BoxFuture;
 use tower_service::Service;
 
+use super::Databases;
 use crate::conn::PeerConn;
-use crate::databases::Databases;
 use crate::error::Error;
 
-/// Gives each request a connection to the database that it names. Made by
-/// [`Databases::route`].
+/// Gives each request a connection to the database that it names. Made by [`Databases::route`].
 ///
-/// The key is read from the request by a closure, as Django's routers do: by what it is about, or by
-/// whether it writes. The connection comes from that database's [`Pool`](crate::Pool), as it is when
-/// the request is made: after a reload from the new one.
+/// A closure reads the alias from the request, as Django's routers do: by its subject, say, or by
+/// whether it writes. The connection comes from that database's [`Pool`](crate::Pool) at the time of the
+/// request, so after a reload from the new one.
 ///
-/// (`tower::steer` picks among a fixed list of services by number. Here they have names, come and go,
-/// and a name may be wrong.)
+/// (`tower::steer` picks from a fixed list of services by index. Databases have names, come and go, and
+/// a name may be wrong.)
 ///
 /// ```no_run
 /// use evenhand_mysql::{Databases, evenhand_config::Config};
@@ -42,18 +41,23 @@ pub struct Router<F> {
 }
 
 impl Databases {
-    /// A tower service that gives each request a connection to the database that `route` reads from
-    /// it.
+    /// A tower service that gives each request a connection to the database whose alias `route` reads
+    /// from it.
     pub fn route<F>(&self, route: F) -> Router<F> {
         let databases = self.clone();
         Router { databases, route }
     }
 }
 
-/// Always ready: a database that is full makes the request itself wait.
+/// Always ready: if a database is full, the request itself waits.
 ///
-/// Its errors are those of [`Pool::get_conn`](crate::Pool::get_conn), and
-/// [`Error::UnknownDatabase`]. Dropping the future leaves nothing behind.
+/// # Errors
+///
+/// Those of [`Pool::get_conn`](crate::Pool::get_conn), and [`Error::UnknownDatabase`].
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
 impl<F, A, R> Service<R> for Router<F>
 where
     F: Fn(&R) -> A,

@@ -1,17 +1,17 @@
-//! The documented table of defaults says what the code does.
+//! The documented table of defaults is what the code does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::PoolOptions;
+use super::health::HealthCheck;
 use crate::classify::Classifier;
-use crate::options::PoolOptions;
-use crate::spread::Spread;
-use crate::watch::Watch;
+use crate::peer::check::Check;
 
 const TABLE: &str = include_str!("defaults.md");
 
 #[test]
-fn every_option_stands_in_the_table_with_its_default() {
+fn every_option_is_in_the_table_with_its_default() {
     let documented: BTreeMap<String, String> = TABLE
         .lines()
         .filter_map(|line| line.strip_prefix("| [`"))
@@ -26,75 +26,68 @@ fn every_option_stands_in_the_table_with_its_default() {
 
 fn in_code() -> BTreeMap<String, String> {
     let options = PoolOptions::default();
-    let usual = options.check();
-    let writable = options.clone().writable(true).check();
-    let own = options.clone().attempt_timeout(Duration::from_secs(7));
-    assert_eq!(own.check().limit, Duration::from_secs(7));
-    // By name, so that no option is forgotten here.
+    let usual = Check::new(&options);
+    let writable = Check::new(&options.clone().writable(true));
+    let own = options.clone().connect_timeout(Duration::from_secs(7));
+    assert_eq!(Check::new(&own).timeout, Duration::from_secs(7));
+    // Destructured, so that no option is forgotten here.
     let PoolOptions {
-        attempt_timeout,
+        connect_timeout,
         checkout_timeout,
         try_timeout,
         work_timeout,
         transaction_attempts,
-        check_interval,
         max_connections,
         max_lifetime,
         idle_timeout,
-        spread,
-        watch,
-    } = options;
-    let Spread {
         pick,
         first_recheck,
-        keep,
+        max_recheck_interval,
+        min_up,
         all_down,
         hedge_after,
-    } = spread;
-    assert_eq!(hedge_after, None);
-    let Watch {
         classifier,
         writable: declared,
-        probe,
-        probe_timeout,
-        synced,
-        check_up_every,
-        fall,
-        rise,
+        health_check,
         end_on_lost_peer,
-    } = watch;
+    } = options;
+    assert_eq!(health_check, HealthCheck::new());
+    assert_eq!((max_connections, hedge_after), (None, None));
     assert_eq!(classifier, Classifier::default());
-    assert_eq!((probe, probe_timeout), (None, None));
+    let (interval, fall) = health_check.get_active().unwrap();
     let probes = format!(
-        "`{:?}`; `{:?}` for pools that are declared writable",
+        "`{:?}`; `{:?}` in pools that are declared writable",
         usual.probe, writable.probe
     );
     [
-        ("attempt_timeout", seconds(attempt_timeout)),
+        ("connect_timeout", seconds(connect_timeout)),
         ("checkout_timeout", seconds(checkout_timeout)),
         ("try_timeout", seconds(try_timeout)),
         ("work_timeout", seconds(work_timeout)),
         ("transaction_attempts", transaction_attempts.to_string()),
-        ("check_interval", seconds(check_interval)),
-        ("first_recheck", seconds(first_recheck)),
-        ("pick", format!("`{pick:?}`")),
-        ("keep", format!("`{keep:?}`")),
-        ("all_down", format!("`{all_down:?}`")),
-        ("hedge_after", "never".to_owned()),
-        ("max_connections", limit(max_connections)),
+        ("max_connections", "none".to_owned()),
         ("max_lifetime", seconds(max_lifetime.unwrap())),
         ("idle_timeout", seconds(idle_timeout.unwrap())),
+        ("pick", format!("`{pick:?}`")),
+        ("first_recheck", seconds(first_recheck)),
+        ("max_recheck_interval", seconds(max_recheck_interval)),
+        ("min_up", format!("`{min_up:?}`")),
+        ("all_down", format!("`{all_down:?}`")),
+        ("hedge_after", "never".to_owned()),
         ("classifier", "the table".to_owned()),
         ("writable", yes(declared)),
+        ("health_check", "the next five rows".to_owned()),
         ("probe", probes),
         (
-            "probe_timeout",
-            format!("{}, as one attempt", seconds(usual.limit)),
+            "timeout",
+            format!("{}, as `connect_timeout`", seconds(usual.timeout)),
         ),
-        ("synced", yes(synced)),
-        ("check_up_every", seconds(check_up_every.unwrap())),
-        ("fall", fall.to_string()),
-        ("rise", rise.to_string()),
+        ("synced", yes(usual.synced)),
+        (
+            "active",
+            format!("every {}, {fall} failures eject", seconds(interval)),
+        ),
+        ("rise", health_check.get_rise().to_string()),
         ("end_on_lost_peer", yes(end_on_lost_peer)),
     ]
     .into_iter()
@@ -105,10 +98,6 @@ fn in_code() -> BTreeMap<String, String> {
 fn seconds(time: Duration) -> String {
     assert_eq!(time.subsec_nanos(), 0);
     format!("{} s", time.as_secs())
-}
-
-fn limit(limit: Option<usize>) -> String {
-    limit.map_or("none".to_owned(), |limit| limit.to_string())
 }
 
 fn yes(set: bool) -> String {

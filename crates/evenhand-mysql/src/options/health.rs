@@ -1,168 +1,123 @@
-//! How a pool's peers are watched: what errors mean, what a probe asks, when peers are checked.
+//! [`HealthCheck`]: what a peer must do to count as ready for work, and when it is asked.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::Check;
-use crate::classify::{Classifier, Rules};
-use crate::options::PoolOptions;
-use crate::probe::Probe;
-use crate::prober::Prober;
+use evenhand_config::Probe as ProbeKind;
 
-/// Peers that are up are checked so often: 5 s.
-pub const DEFAULT_CHECK_UP_EVERY: Duration = Duration::from_secs(5);
+/// Default interval of [active checks](HealthCheck::active): 5 s.
+pub const DEFAULT_HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The part of [`PoolOptions`] that this room is about.
+/// How a pool's peers are probed: after an ejection, on a schedule while they are up, and at once
+/// when an outcome alone does not tell whether the peer is down.
+///
+/// A probe starts with a login like any caller's, on a connection of its own, and needs no permit of
+/// the pool. Given to a pool by [`PoolOptions::health_check`](crate::PoolOptions::health_check).
+///
+/// ```
+/// use std::time::Duration;
+/// use evenhand_mysql::{HealthCheck, PoolOptions, ProbeKind};
+///
+/// // Every second; two failures in a row eject.
+/// let check = HealthCheck::new()
+///     .probe(ProbeKind::Query {
+///         sql: "SELECT in_service FROM ops.health".into(),
+///         expect: "1".into(),
+///     })
+///     .active(Duration::from_secs(1), 2);
+/// let options = PoolOptions::new().health_check(check);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Watch {
-    pub(crate) classifier: Classifier,
-    pub(crate) writable: bool,
-    pub(crate) probe: Option<Probe>,
-    pub(crate) probe_timeout: Option<Duration>,
-    pub(crate) synced: bool,
-    pub(crate) check_up_every: Option<Duration>,
-    pub(crate) fall: u32,
-    pub(crate) rise: u32,
-    pub(crate) end_on_lost_peer: bool,
+#[must_use]
+pub struct HealthCheck {
+    probe: Option<ProbeKind>,
+    timeout: Option<Duration>,
+    synced: bool,
+    /// The interval, and how many consecutive failures eject.
+    active: Option<(Duration, u32)>,
+    rise: u32,
 }
 
-impl Default for Watch {
+impl Default for HealthCheck {
     fn default() -> Self {
         Self {
-            classifier: Classifier::default(),
-            writable: false,
             probe: None,
-            probe_timeout: None,
+            timeout: None,
             synced: false,
-            check_up_every: Some(DEFAULT_CHECK_UP_EVERY),
-            fall: evenhand::DEFAULT_FALL,
+            active: Some((DEFAULT_HEALTH_CHECK_INTERVAL, evenhand::DEFAULT_FALL)),
             rise: evenhand::DEFAULT_RISE,
-            end_on_lost_peer: true,
         }
     }
 }
 
-impl PoolOptions {
-    /// What errors say of their peer, where the table's judgement is not wanted. Default: the
-    /// table.
-    pub fn classifier(mut self, classifier: Classifier) -> Self {
-        self.watch.classifier = classifier;
+impl HealthCheck {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the probe does after its login. Default: [`ProbeKind::Ready`], or
+    /// [`ProbeKind::Writable`] in pools that are declared
+    /// [`writable`](crate::PoolOptions::writable).
+    ///
+    /// - `Ping`: pings. A Galera node that refuses work and a proxy without a backend pass it.
+    /// - `Ready`: runs `DO 1`, which needs no privilege and which those two fail.
+    /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only` and `innodb_read_only` may
+    ///   be on.
+    /// - `Query`: runs a query. The first value of its first row, as text, must be the expected one;
+    ///   any other value, NULL, no row, or an error fails the probe.
+    pub fn probe(mut self, probe: ProbeKind) -> Self {
+        self.probe = Some(probe);
         self
     }
 
-    /// Every peer must take writes. A statement that is refused because its peer is read-only
-    /// ejects that peer, and the probe is [`Probe::Writable`] unless another is set. Default:
-    /// `false`, and a read-only peer does its job.
-    pub fn writable(mut self, writable: bool) -> Self {
-        self.watch.writable = writable;
+    /// How long one probe may take, its login included. `None`: as long as
+    /// [`connect_timeout`](crate::PoolOptions::connect_timeout). Default: `None`.
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.timeout = limit.into();
         self
     }
 
-    /// What a peer must do to count as ready for work. Default: [`Probe::Ready`], or
-    /// [`Probe::Writable`] for pools that are declared [`writable`](Self::writable).
-    pub fn probe(mut self, probe: Probe) -> Self {
-        self.watch.probe = Some(probe);
-        self
-    }
-
-    /// How long one probe may take, its login included. Default: as long as
-    /// [one attempt](Self::attempt_timeout).
-    pub fn probe_timeout(mut self, limit: Duration) -> Self {
-        self.watch.probe_timeout = Some(limit);
-        self
-    }
-
-    /// Galera nodes must be synced, or they step out: a donor, and one that was desynced by hand
-    /// for its backup, say. Each probe then reads `wsrep_local_state` as well, which on a server
-    /// that is no Galera node is not there and passes. Default: `false`, as donors do serve.
+    /// Whether Galera nodes must be synced, so that donors and nodes desynced for a backup are ejected.
+    /// Each probe then also reads `wsrep_local_state`; a server that is no Galera node passes.
+    /// Default: `false`, as donors do serve.
     pub fn synced(mut self, required: bool) -> Self {
-        self.watch.synced = required;
+        self.synced = required;
         self
     }
 
-    /// How often a peer that is up is checked by the [probe](Self::probe), strayed by up to a
-    /// tenth, so that a peer that is lost is found before a caller finds it. One that has answered
-    /// anything since the last round is not checked, unless the probe asks for more than traffic
-    /// tells. `None` turns the checks off. Default: [`DEFAULT_CHECK_UP_EVERY`].
+    /// Checks each peer that is up once an `interval` (clamped to 1 ms to 1 year, with ±10 % jitter),
+    /// and ejects it after `fall` consecutive failures; 0 is treated as 1. Default:
+    /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] and [`evenhand::DEFAULT_FALL`].
     ///
-    /// A check that finds a login refused, or this host short of something, says nothing of the
-    /// peer.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use evenhand_mysql::PoolOptions;
-    ///
-    /// let often = PoolOptions::default().check_up_every(Duration::from_secs(1)).fall(2);
-    /// let never = PoolOptions::default().check_up_every(None);
-    /// ```
-    pub fn check_up_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.watch.check_up_every = interval.into();
+    /// A peer that has answered anything within the interval is not checked, unless the probe asks for
+    /// more than that shows (`Writable`, `Query`, or [`synced`](Self::synced)). A check whose login is
+    /// refused, or that fails because this host lacks a resource, does not count against the peer.
+    pub fn active(mut self, interval: Duration, fall: u32) -> Self {
+        self.active = Some((interval, fall.max(1)));
         self
     }
 
-    /// So many failed checks in a row eject a peer that is up; nought counts as one. Default:
-    /// [`evenhand::DEFAULT_FALL`].
-    pub fn fall(mut self, checks: u32) -> Self {
-        self.watch.fall = checks.max(1);
+    /// Turns [active](Self::active) checks off: probes only ejected peers, and peers whose outcomes
+    /// raised doubt.
+    pub fn passive(mut self) -> Self {
+        self.active = None;
         self
     }
 
-    /// So many successful probes in a row, one [`check_up_every`](Self::check_up_every) apart,
-    /// bring an ejected peer back; nought counts as one, and so does any number where those checks
-    /// are off. Default: [`evenhand::DEFAULT_RISE`].
+    /// How many consecutive probes an ejected peer must pass to come back; 0 is treated as 1. They are
+    /// one interval of the [active](Self::active) checks apart, or
+    /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] if these are off. Default: [`evenhand::DEFAULT_RISE`].
     pub fn rise(mut self, probes: u32) -> Self {
-        self.watch.rise = probes.max(1);
+        self.rise = probes.max(1);
         self
     }
+}
 
-    /// Whether an operation that waits on a connection ends when its peer is lost, with
-    /// [`Error::PeerLost`](crate::Error::PeerLost): when two checks in a row got no answer at all,
-    /// not even a refusal, nor did anything else. Otherwise it would wait until the kernel gives the
-    /// connection up, which may take a quarter of an hour. Default: `true`.
-    ///
-    /// With the default intervals that is about 12 s after the peer was last heard. A slow statement
-    /// on a peer that answers its checks is never ended, whatever it takes; nor is one because its
-    /// peer is full, refuses logins, is drained, or was ejected by hand. A peer that is
-    /// being drained is not checked. With [`check_up_every`](Self::check_up_every) turned off, a peer
-    /// is checked only where something else points to it.
-    ///
-    /// Rows that are taken one by one (`query_iter`, `exec_iter`, streams) come from the driver
-    /// itself, and so do those of `"SELECT ..".fetch(&mut conn)`: waiting for these is not ended. Where
-    /// that matters, wait for [`PeerConn::peer_lost`](crate::PeerConn::peer_lost) beside them.
-    pub fn end_on_lost_peer(mut self, end: bool) -> Self {
-        self.watch.end_on_lost_peer = end;
-        self
-    }
-
-    /// How its peers are checked.
-    pub(crate) fn check(&self) -> Check {
-        let Watch {
-            classifier,
-            writable,
-            probe,
-            probe_timeout,
-            synced,
-            ..
-        } = self.watch.clone();
-        let usual = if writable {
-            Probe::Writable
-        } else {
-            Probe::Ready
-        };
-        Check {
-            rules: Arc::new(Rules {
-                classifier,
-                writable,
-            }),
-            probe: probe.unwrap_or(usual),
-            synced,
-            limit: probe_timeout.unwrap_or(self.attempt_timeout),
-        }
-    }
-
-    pub(crate) fn prober(&self) -> Prober {
-        Prober {
-            heard_within: self.watch.check_up_every,
-        }
-    }
+getters! {
+    HealthCheck:
+    get_probe = probe -> Option<ProbeKind>;
+    get_timeout = timeout -> Option<Duration>;
+    get_synced = synced -> bool;
+    get_active = active -> Option<(Duration, u32)>;
+    get_rise = rise -> u32;
 }

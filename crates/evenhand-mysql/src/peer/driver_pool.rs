@@ -1,5 +1,5 @@
-//! The driver's pool of one peer's connections. It keeps the idle ones, and ends those that have
-//! been idle or alive too long.
+//! The driver's pool of one peer's connections. It keeps idle connections, and closes those that are
+//! idle or alive for too long.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use mysql_async::{Conn, Metrics, Opts};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// How long a closed pool's connections are given to say goodbye.
+/// How long the connections of a purged pool may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How often the driver is asked whether a pool is closed.
-const CLOSE_LOOK: Duration = Duration::from_millis(50);
+const CLOSE_POLL: Duration = Duration::from_millis(50);
 
-pub(crate) struct Driver {
+pub(crate) struct DriverPool {
     opts: Opts,
     pool: Mutex<Counted>,
-    /// Passed by who takes a connection from the pool, so that no two open the same last one.
-    door: Mutex<()>,
+    /// Held during the first poll of a checkout, so that no two open the same last connection.
+    first_poll: Mutex<()>,
 }
 
-/// A pool, and what it counts.
+/// A pool and its metrics.
 struct Counted {
     pool: mysql_async::Pool,
     metrics: Arc<Metrics>,
@@ -39,28 +39,28 @@ impl Counted {
     }
 }
 
-impl Driver {
+impl DriverPool {
     pub(crate) fn new(opts: Opts) -> Self {
         Self {
             pool: Mutex::new(Counted::new(opts.clone())),
-            door: Mutex::new(()),
+            first_poll: Mutex::new(()),
             opts,
         }
     }
 
-    /// How many idle connections there are, as far as can be told.
+    /// The number of idle connections, as far as the driver has counted.
     pub(crate) fn idle(&self) -> usize {
         self.count(|metrics| &metrics.connections_in_pool)
     }
 
-    /// How many connections are open or being opened, but for those of a pool that was purged.
+    /// The number of connections that are open or being opened, without those of purged pools.
     pub(crate) fn open(&self) -> usize {
         self.count(|metrics| &metrics.connection_count)
     }
 
-    /// How many connections came to grief so far where only the driver saw it: lost or cut short
-    /// in use, or failed while they were cleaned up.
-    pub(crate) fn losses(&self) -> usize {
+    /// The number of failures so far that only the driver saw: connections lost or cut short in use,
+    /// or failed during their clean-up.
+    pub(crate) fn failures(&self) -> usize {
         self.count(|metrics| &metrics.discarded_unestablished_connection)
             + self.count(|metrics| &metrics.discarded_error_during_cleanup)
     }
@@ -69,22 +69,25 @@ impl Driver {
         of(&self.lock().metrics).load(Ordering::Relaxed)
     }
 
-    /// What gets a connection, to [`begin`](Self::begin) with.
+    /// A checkout from the driver's pool, to be started with [`poll_first`](Self::poll_first).
     pub(crate) fn get_conn(&self) -> impl Future<Output = mysql_async::Result<Conn>> + use<> {
         self.lock().pool.get_conn()
     }
 
-    /// Polls what gets a connection from the driver's pool for the first time, if it `may`: that
-    /// takes an idle one or begins to open one, and what was true before is true until then. After
-    /// that it waits for the peer alone.
-    pub(crate) async fn begin<F: Future>(
+    /// Polls a checkout for the first time if `may_start` allows it. That poll takes an idle connection
+    /// or begins to open one, and no other first poll comes between it and `may_start`. Later polls
+    /// only wait for the peer.
+    pub(crate) async fn poll_first<F: Future>(
         &self,
-        mut getting: Pin<&mut F>,
-        may: impl Fn() -> bool,
+        mut checkout: Pin<&mut F>,
+        may_start: impl Fn() -> bool,
     ) -> Option<Poll<F::Output>> {
         poll_fn(|cx| {
-            let _one_at_a_time = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-            Poll::Ready(may().then(|| getting.as_mut().poll(cx)))
+            let _one_at_a_time = self
+                .first_poll
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Poll::Ready(may_start().then(|| checkout.as_mut().poll(cx)))
         })
         .await
     }
@@ -93,10 +96,10 @@ impl Driver {
         self.lock().pool.clone()
     }
 
-    /// Closes the idle connections. Those in use go on, and are closed when they are returned.
+    /// Closes the idle connections. Those in use continue, and are closed when they are returned.
     ///
-    /// The pool is replaced by a fresh one, which connects to nothing until it is asked; the old
-    /// one is told to disconnect with a time limit, as it would wait for ever for a silent peer.
+    /// A fresh pool, which connects to nothing until it is asked, replaces the old one. The old one is
+    /// disconnected with a time limit, as it would wait forever for a silent peer.
     pub(crate) fn purge(&self) {
         let fresh = Counted::new(self.opts.clone());
         let old = std::mem::replace(&mut *self.lock(), fresh);
@@ -110,12 +113,12 @@ impl Driver {
     }
 }
 
-/// Closes the driver's pool: resolves when all its connections are closed.
+/// Closes the driver's pool; resolves when all its connections are closed.
 ///
-/// The driver overlooks the end of the last one if that was being opened and is given up while it
-/// disconnects. Whenever it is asked again it looks again.
+/// The driver misses the end of the last one if that is abandoned while it is being opened. So it is
+/// asked again and again.
 pub(crate) async fn close(pool: mysql_async::Pool) {
-    while timeout(CLOSE_LOOK, pool.clone().disconnect())
+    while timeout(CLOSE_POLL, pool.clone().disconnect())
         .await
         .is_err()
     {}

@@ -1,7 +1,7 @@
-//! What works for a pool beside its checkouts: started by the first of them, ended with the pool.
+//! The pool's background task. The first checkout starts it, and it ends with the pool.
 //!
-//! A pool may be made outside a runtime, so nothing is started before it is used; and again by a
-//! later checkout if the runtime has ended.
+//! A pool may be made outside a runtime, so nothing starts before it is used. If the runtime ends, a
+//! checkout in another one starts the task again.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// The work; clones share it. It ends when the last clone is dropped.
+/// The task. Clones share it, and it is aborted when the last clone is dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Background(Arc<Task>);
 
@@ -22,7 +22,7 @@ struct Task {
 }
 
 impl Background {
-    /// Starts `work` unless it runs, or was stopped.
+    /// Starts `work` unless it runs or was stopped.
     pub(crate) fn ensure_runs<W>(&self, work: impl FnOnce() -> W)
     where
         W: Future<Output = ()> + Send + 'static,
@@ -43,13 +43,13 @@ impl Background {
             work.await;
         });
         *self.handle() = Some(task.abort_handle());
-        // A stop that came meanwhile found no handle.
+        // A concurrent `stop` may have found no handle.
         if self.0.stopped.load(Ordering::Acquire) {
             task.abort();
         }
     }
 
-    /// Ends the work for good.
+    /// Ends the work, and lets none start again.
     pub(crate) fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
         if let Some(task) = self.handle().take() {
@@ -71,7 +71,7 @@ impl Drop for Task {
     }
 }
 
-/// Says on drop that the work has ended, however it did.
+/// Records on drop that the work has ended, in whatever way.
 struct Ended(Arc<AtomicBool>);
 
 impl Drop for Ended {

@@ -1,4 +1,4 @@
-//! Gets a connection from one peer, within its time.
+//! One attempt of a checkout on one peer: a permit, a turn to log in, a connection.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,32 +11,32 @@ use mysql_async::Conn;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::admission::{Closed, Held, Place, Places};
 use crate::conn::PeerConn;
-use crate::endpoint::{Endpoint, Peer};
+use crate::conn::recycle::HeldPermits;
 use crate::error::AttemptError;
-use crate::limit::by;
+use crate::peer::permits::{Closed, Permit, Permits};
+use crate::peer::{Endpoint, Peer};
+use crate::time::deadline::timeout_lazy;
 
-/// How often a request that waits for a free connection looks whether another peer has one.
+/// How often an attempt that waits for a permit looks whether another peer has room.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 /// A request for a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Checkout {
-    /// When the caller asked for it.
+pub(crate) struct CheckoutRequest {
     pub(crate) began: Instant,
-    /// When the caller's time is up.
     pub(crate) deadline: Instant,
-    /// Peers that it does not go to, if there are any.
+    /// The names of peers on which the same work has failed.
     pub(crate) avoid: Option<Arc<[Arc<str>]>>,
 }
 
+/// The balancer's connector.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) peers: Peers<Arc<Endpoint>>,
 }
 
-impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
+impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
     type Response = PeerConn;
     type Error = AttemptError;
     type Future = Pin<Box<dyn Future<Output = Result<PeerConn, AttemptError>> + Send>>;
@@ -45,11 +45,11 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, attempt: Attempt<Arc<Endpoint>, Checkout>) -> Self::Future {
+    fn call(&mut self, attempt: Attempt<Arc<Endpoint>, CheckoutRequest>) -> Self::Future {
         let ticket = attempt.ticket();
-        // One that comes back has been at the others, and they were of no use.
+        // On a second pass the others have been tried already.
         let others = (!attempt.comes_back()).then(|| self.peers.clone());
-        let Checkout {
+        let CheckoutRequest {
             deadline, avoid, ..
         } = attempt.request;
         let avoided =
@@ -58,22 +58,24 @@ impl Service<Attempt<Arc<Endpoint>, Checkout>> for Connector {
             if avoided {
                 return Err(AttemptError::Avoided);
             }
-            let (conn, place) = connect(&ticket, deadline, others.as_ref()).await?;
-            Ok(PeerConn::new(conn, Held::new(place), ticket))
+            let (conn, permit) = connect(&ticket, deadline, others.as_ref()).await?;
+            let held = HeldPermits {
+                peer: permit,
+                pool: None,
+            };
+            Ok(PeerConn::new(conn, held, ticket))
         })
     }
 }
 
-/// Waits for a free place among this client's connections and for a turn to log in, then for the
-/// connection. Ends at once if the peer is ejected meanwhile: whoever waits on a lost peer moves on
-/// then.
+/// Connects, or ends at once if the peer is ejected meanwhile.
 async fn connect(
     ticket: &Ticket<Arc<Endpoint>>,
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
-) -> Result<(Conn, Place), AttemptError> {
+) -> Result<(Conn, Permit), AttemptError> {
     let peer: &Peer = ticket.peer();
-    // In place: moved into what waits for it, it would take its room twice.
+    // Pinned here: moved into the `select!`, it would need its size twice.
     let mut opening = pin!(open(peer, deadline, others));
     let opened = tokio::select! {
         biased;
@@ -86,50 +88,50 @@ async fn connect(
     opened
 }
 
-/// A connection, and the place that it holds.
+/// A connection, and the peer's permit that it holds.
 async fn open(
     peer: &Peer,
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
-) -> Result<(Conn, Place), AttemptError> {
-    let place = turn(peer, &peer.places, deadline, others).await?;
-    // The attempt's time limit is of the login, not of the wait for a turn at it.
+) -> Result<(Conn, Permit), AttemptError> {
+    let permit = acquire(peer, &peer.permits, deadline, others).await?;
+    // The connect timeout limits the login, not the wait for a turn to log in.
     let _login = match peer.has_idle() {
         true => None,
-        false => Some(turn(peer, &peer.logins, deadline, others).await?),
+        false => Some(acquire(peer, &peer.logins, deadline, others).await?),
     };
-    Ok((peer.connect(deadline).await?, place))
+    Ok((peer.connect(deadline).await?, permit))
 }
 
-/// A turn at what only so many may have at a time. Where all are taken, the request goes to one of
-/// the others that has one to spare, and waits only while none has.
-async fn turn(
+/// One of the peer's permits. If all are held, the attempt ends as soon as another peer has room, and
+/// waits only while none has.
+async fn acquire(
     peer: &Peer,
-    turns: &Places,
+    permits: &Permits,
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
-) -> Result<Place, AttemptError> {
-    if let Some(place) = turns.try_take() {
-        return Ok(place);
+) -> Result<Permit, AttemptError> {
+    if let Some(permit) = permits.try_acquire() {
+        return Ok(permit);
     }
-    // One wait, however often it looks around: its turn comes by when it came.
-    let mut taking = pin!(turns.take());
+    // One wait, however often it looks around, so that it keeps its place in the queue.
+    let mut acquiring = pin!(permits.acquire());
     let look_around = |began| match others {
         Some(_) => deadline.min(began + LOOK_AROUND),
         None => deadline,
     };
     loop {
-        match by(look_around, taking.as_mut()).await {
-            Ok(Ok(place)) => return Ok(place),
+        match timeout_lazy(look_around, acquiring.as_mut()).await {
+            Ok(Ok(permit)) => return Ok(permit),
             Ok(Err(Closed)) => return Err(AttemptError::Disconnected),
             Err(_) if Instant::now() >= deadline => {
                 return Err(AttemptError::NoFreeConnection(peer.usage(peer)));
             }
             Err(_) => {
-                let other = |other: &Peer| !Arc::ptr_eq(other, peer);
-                let spare = |peer: &Peer| peer.state() == State::Up && peer.has_spare();
-                let others = others.into_iter().flat_map(Peers::iter);
-                if others.into_iter().any(|peer| other(&peer) && spare(&peer)) {
+                let is_other = |other: &Peer| !Arc::ptr_eq(other, peer);
+                let has_room = |peer: &Peer| peer.state() == State::Up && peer.has_room();
+                let mut others = others.into_iter().flat_map(Peers::iter);
+                if others.any(|peer| is_other(&peer) && has_room(&peer)) {
                     return Err(AttemptError::Busy(peer.usage(peer)));
                 }
             }

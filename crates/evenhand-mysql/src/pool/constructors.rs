@@ -1,29 +1,86 @@
-//! Pools from URLs and options alone, without names of their own for the peers.
+//! Opens pools: from a list of peers, or from one URL with several hosts.
 
 use std::str::FromStr;
 use std::sync::Arc;
 
-use mysql_async::Opts;
+use evenhand::Peers;
 
+use super::Pool;
+use super::background::Background;
+use super::balancer::Balancer;
 use crate::error::Error;
 use crate::options::PoolOptions;
-use crate::pool::Pool;
+use crate::peer::Endpoint;
+use crate::peer::into_peer::IntoPeer;
+use crate::peer::permits::Permits;
 use crate::url;
 
-impl Pool {
-    /// A pool over the hosts of one URL, with the default [`PoolOptions`]. Connects to nothing yet.
+impl PoolOptions {
+    /// Opens a pool over these peers. Connects to nothing yet.
     ///
-    /// The hosts are a list: `mysql://app:secret@h1,h2:3307,[2001:db8::1]:3308/shop?pool_max=20`.
-    /// Login, database and parameters hold for each of them; a peer's name is `host:port`. A URL
-    /// with one host, as [`mysql_async::Pool::from_url`] takes it, makes a pool with one peer. A
-    /// `/`, `?`, `#` or `@` in a user or password is written as `%2F`, `%3F`, `%23`, `%40`.
+    /// A peer is given by connection options (a URL, an [`OptsBuilder`](mysql_async::OptsBuilder) or an
+    /// [`Opts`](mysql_async::Opts)), or by a name and such options; see [`IntoPeer`]. The driver's pool
+    /// options apply to each peer: at most `pool_max` connections to it are in use at a time (default:
+    /// 100), and once the pool has been used `pool_min` are kept open to each that is up (default: 10).
     ///
-    /// It is [`TryFrom<&str>`](TryFrom) and [`FromStr`], too.
+    /// The pool turns `prefer_socket` off, so that a peer is always the address that was given, and sets
+    /// TCP keepalive to 30 s unless the options set it.
     ///
     /// # Errors
     ///
-    /// [`Error::Url`] for a list of hosts that is not right, [`Error::Options`] for anything else
-    /// in the URL that the driver does not accept. Neither shows the password.
+    /// [`Error::NoPeers`] for an empty list, [`Error::Peers`] if two peers have the same name,
+    /// [`Error::Options`] for invalid connection options.
+    pub fn open(self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<Pool, Error> {
+        let endpoints = Endpoint::all(peers, &self)?;
+        if endpoints.is_empty() {
+            return Err(Error::NoPeers);
+        }
+        let peers = Peers::new(endpoints)?;
+        let balancer = Balancer::new(&peers, &self);
+        let max = self.get_max_connections();
+        Ok(Pool {
+            peers,
+            balancer: Arc::new(balancer),
+            permits: max.map(|limit| Arc::new(Permits::new(limit))),
+            options: self,
+            background: Background::default(),
+        })
+    }
+
+    /// Opens a pool over the hosts of one URL. Connects to nothing yet.
+    ///
+    /// The hosts are a list: `mysql://app:secret@h1,h2:3307,[2001:db8::1]:3308/shop?pool_max=20`.
+    /// Login, database and parameters apply to each of them, and a peer's name is `host:port`. A URL
+    /// with one host, as [`mysql_async::Pool::from_url`] takes it, makes a pool with one peer. Write
+    /// `/`, `?`, `#` and `@` in a user name or password as `%2F`, `%3F`, `%23` and `%40`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`] for an invalid list of hosts, [`Error::Options`] for anything else in the URL that
+    /// the driver does not accept. Neither shows the password.
+    pub fn open_url(self, url: impl AsRef<str>) -> Result<Pool, Error> {
+        let peers = url::split(url.as_ref())?;
+        self.open(peers.iter().map(|(name, url)| (&**name, &**url)))
+    }
+}
+
+impl Pool {
+    /// A pool over these peers with the default options: as [`PoolOptions::open`]. Connects to nothing
+    /// yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolOptions::open`].
+    pub fn new(peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<Self, Error> {
+        PoolOptions::new().open(peers)
+    }
+
+    /// A pool over the hosts of one URL with the default options: as [`PoolOptions::open_url`].
+    /// Connects to nothing yet. Also implemented as [`FromStr`] and [`TryFrom<&str>`](TryFrom).
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolOptions::open_url`].
     ///
     /// ```
     /// use evenhand_mysql::Pool;
@@ -34,78 +91,7 @@ impl Pool {
     /// # Ok::<(), evenhand_mysql::Error>(())
     /// ```
     pub fn from_url(url: impl AsRef<str>) -> Result<Self, Error> {
-        Self::from_url_with(url, PoolOptions::default())
-    }
-
-    /// As [`from_url`](Self::from_url), with `options`.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_url`](Self::from_url).
-    pub fn from_url_with(url: impl AsRef<str>, options: PoolOptions) -> Result<Self, Error> {
-        let peers = url::split(url.as_ref())?;
-        let peers = peers.iter().map(|(name, url)| (&**name, &**url));
-        Self::with_options(peers, options)
-    }
-
-    /// A pool over peers that are given by their options alone, with the default [`PoolOptions`].
-    /// Connects to nothing yet.
-    ///
-    /// As [`new`](Self::new), but each peer is named after where it is: `host:port`, or the path of
-    /// its socket.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new); two peers in the same place are two of the same name.
-    pub fn from_opts<O>(peers: impl IntoIterator<Item = O>) -> Result<Self, Error>
-    where
-        Opts: TryFrom<O>,
-        <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
-    {
-        Self::from_opts_with(peers, PoolOptions::default())
-    }
-
-    /// As [`from_opts`](Self::from_opts), with `options`.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_opts`](Self::from_opts).
-    pub fn from_opts_with<O>(
-        peers: impl IntoIterator<Item = O>,
-        options: PoolOptions,
-    ) -> Result<Self, Error>
-    where
-        Opts: TryFrom<O>,
-        <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
-    {
-        let named = peers
-            .into_iter()
-            .enumerate()
-            .map(|(i, opts)| match Opts::try_from(opts) {
-                Ok(opts) => Ok((place(&opts), opts)),
-                // It has no name yet.
-                Err(source) => Err(Error::Options {
-                    peer: format!("number {}", i + 1).into(),
-                    source: Box::new(source),
-                }),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Self::with_options::<Arc<str>, Opts>(named, options)
-    }
-}
-
-/// Where a peer is.
-fn place(opts: &Opts) -> Arc<str> {
-    match opts.socket() {
-        Some(path) => path.into(),
-        None => {
-            let (host, port) = (opts.ip_or_hostname(), opts.tcp_port());
-            // An address with colons, if it has no brackets yet.
-            match host.contains(':') && !host.starts_with('[') {
-                true => format!("[{host}]:{port}").into(),
-                false => format!("{host}:{port}").into(),
-            }
-        }
+        PoolOptions::new().open_url(url)
     }
 }
 

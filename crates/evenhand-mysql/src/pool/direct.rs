@@ -1,14 +1,13 @@
-//! A statement run on the pool itself: `"SELECT ..".first(&pool)`.
+//! Statements on the pool itself: `"SELECT ..".first(&pool)`.
 //!
-//! The driver's traits ask for the driver's own connection, by value, so there is no guard around
-//! it that could see how the statement went or bring the connection back. What can be kept is tied
-//! to something that the driver drops with the connection: its handler for local files. It holds the
-//! connection's place among the pool's and its ticket, so limits and drains count it to the end. It
-//! gives up no file; the driver's own answer without a handler is an error as well.
+//! The driver's traits take the driver's own connection by value, so no guard around it could see how
+//! the statement ended, or return the connection. What must be kept is tied to something that the driver
+//! drops with the connection: its handler for local files. That holds the connection's permits and
+//! ticket, so limits and drains count the connection to the end. It serves no file; the driver without a
+//! handler fails in the same way.
 //!
-//! What came of the statement is seen from behind: the driver counts connections that are returned
-//! broken or cut short, and those that fail while it resets them. When the count grows, the peer is
-//! checked.
+//! The outcome is seen indirectly: the driver counts connections that are returned broken or cut short,
+//! and those that fail to be reset. When the count grows, the peer is checked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,62 +22,60 @@ use mysql_async::{Conn, InfileData, LocalInfileError, ToConnectionResult};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use crate::admission::Held;
-use crate::endpoint::Endpoint;
-use crate::pool::Pool;
+use super::Pool;
+use crate::conn::recycle::HeldPermits;
+use crate::peer::Endpoint;
 
 /// How often the driver's counts are read while they may grow.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
-/// Lets `"SELECT ..".first(&pool)` and its siblings run on a connection of their own, as with
+/// Lets `"SELECT ..".first(&pool)` and its siblings run on a connection from the pool, as with
 /// `mysql_async::Pool`.
 ///
-/// The checkout is as in [`Pool::get_conn`]: it fails over, is limited in time, and counts against
-/// the pool's limits until the connection is done with. The statement itself goes straight to the
-/// driver:
+/// The checkout is as in [`Pool::get_conn`]: it fails over, is limited in time, and its connection counts
+/// against the pool's limits until it is returned. The statement itself goes straight to the driver:
 ///
-/// - Its error is not judged by its code. Where the connection broke, was cut short, or cannot be
-///   reset, the peer is checked at once, and the check decides. An error such as ProxySQL's "no
-///   backend" after which a reset works is seen by nobody here: that is for
-///   [`Pool::get_conn`], [`Pool::run_idempotent`] and [`Pool::start_transaction`], which judge
-///   every statement.
+/// - Its error is not judged by its code. If the connection broke, was cut short, or cannot be reset, the
+///   peer is checked at once. An error such as ProxySQL's "no backend", after which a reset works, goes
+///   unnoticed. [`Pool::get_conn`], [`Pool::run_idempotent`] and [`Pool::start_transaction`] judge every
+///   statement.
 /// - A connection whose statement was cancelled is not used again.
-/// - The driver resets the connection after use and sets no limit to that, but no place is held
-///   meanwhile.
-/// - `LOAD DATA LOCAL` does not work; check a connection out for it.
+/// - The driver resets the connection after use, without a time limit, but no permit is held meanwhile.
+/// - `LOAD DATA LOCAL` does not work; check out a connection for it.
 impl<'a> ToConnection<'a, 'static> for &'a Pool {
     fn to_connection(self) -> ToConnectionResult<'a, 'static> {
-        ToConnectionResult::Mediate(Box::pin(async move {
-            let conn = self.get_conn().await?;
-            Ok(conn.into_one_off()?.into())
-        }))
+        ToConnectionResult::Mediate(Box::pin(
+            async move { Ok(self.direct_conn().await?.into()) },
+        ))
     }
 }
 
 /// As for `&Pool`.
 impl ToConnection<'static, 'static> for Pool {
     fn to_connection(self) -> ToConnectionResult<'static, 'static> {
-        ToConnectionResult::Mediate(Box::pin(async move {
-            let conn = self.get_conn().await?;
-            Ok(conn.into_one_off()?.into())
-        }))
+        ToConnectionResult::Mediate(Box::pin(
+            async move { Ok(self.direct_conn().await?.into()) },
+        ))
     }
 }
 
-/// Ties to the connection what it holds.
-pub(crate) fn prepare(mut conn: Conn, held: Held, ticket: Ticket<Arc<Endpoint>>) -> Conn {
-    conn.reset_connection(ticket.peer().resets());
-    conn.set_infile_handler(UntilDropped {
-        _held: held,
-        ticket,
-    });
-    conn
+impl Pool {
+    /// The driver's own connection, with what it holds tied to it.
+    async fn direct_conn(&self) -> mysql_async::Result<Conn> {
+        let (mut conn, held, ticket) = self.get_conn().await?.into_parts()?;
+        conn.reset_connection(ticket.peer().resets);
+        conn.set_infile_handler(UntilDropped {
+            _held: held,
+            ticket,
+        });
+        Ok(conn)
+    }
 }
 
-/// Lives as long as the connection is out. As a future it is the answer to a server that asks for
-/// a local file: an error.
+/// Lives as long as the connection is in use. As a future it is the answer to a server that asks for a
+/// local file: an error.
 struct UntilDropped {
-    _held: Held,
+    _held: HeldPermits,
     ticket: Ticket<Arc<Endpoint>>,
 }
 
@@ -97,33 +94,33 @@ impl Drop for UntilDropped {
     }
 }
 
-/// Looks for a while whether the driver lost a connection, one watcher a peer.
+/// Watches for a while whether the driver saw a connection fail; one task for each peer.
 fn watch(ticket: Ticket<Arc<Endpoint>>) {
     let Ok(runtime) = Handle::try_current() else {
         return;
     };
     let endpoint: Arc<Endpoint> = Arc::clone(ticket.peer());
-    endpoint.note_one_off();
-    let Some(mut turn) = Watching::take(endpoint.clone()) else {
+    endpoint.note_direct_ended();
+    let Some(mut turn) = WatchTurn::take(endpoint.clone()) else {
         return;
     };
-    let mut losses = endpoint.driver.losses();
+    let mut failures = endpoint.driver.failures();
     runtime.spawn(async move {
         loop {
-            while !ticket.is_stale() && endpoint.had_one_off_within(endpoint.attempt_timeout) {
-                sleep(LOOK).await;
-                let now = endpoint.driver.losses();
-                if now != losses {
-                    losses = now;
+            while !ticket.is_stale() && endpoint.had_direct_within(endpoint.connect_timeout) {
+                sleep(POLL).await;
+                let now = endpoint.driver.failures();
+                if now != failures {
+                    failures = now;
                     endpoint.check_now(&ticket);
                 }
             }
             drop(turn);
-            // One that came at the very end found the turn taken.
-            if ticket.is_stale() || !endpoint.had_one_off_within(endpoint.attempt_timeout) {
+            // A statement that ended at this moment found the turn taken.
+            if ticket.is_stale() || !endpoint.had_direct_within(endpoint.connect_timeout) {
                 return;
             }
-            match Watching::take(endpoint.clone()) {
+            match WatchTurn::take(endpoint.clone()) {
                 Some(again) => turn = again,
                 None => return,
             }
@@ -131,17 +128,17 @@ fn watch(ticket: Ticket<Arc<Endpoint>>) {
     });
 }
 
-/// The right to watch, given back on drop.
-struct Watching(Arc<Endpoint>);
+/// The right to watch, returned on drop.
+struct WatchTurn(Arc<Endpoint>);
 
-impl Watching {
+impl WatchTurn {
     fn take(endpoint: Arc<Endpoint>) -> Option<Self> {
         let taken = endpoint.watched.swap(true, Ordering::AcqRel);
         (!taken).then_some(Self(endpoint))
     }
 }
 
-impl Drop for Watching {
+impl Drop for WatchTurn {
     fn drop(&mut self) {
         self.0.watched.store(false, Ordering::Release);
     }

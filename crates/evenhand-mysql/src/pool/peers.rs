@@ -1,25 +1,25 @@
-//! A pool's peers as operators hold them.
+//! [`PeersHandle`]: a pool's peers as operators hold them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{Events, Peers, Status};
-use mysql_async::Opts;
 
-use crate::endpoint::{Endpoint, Peer};
 use crate::error::Error;
 use crate::options::PoolOptions;
+use crate::peer::into_peer::IntoPeer;
+use crate::peer::{Endpoint, Peer};
 use crate::usage::PeerUsage;
 
-/// A pool's peers, from [`Pool::peers`](crate::Pool::peers): their states, what happens to them,
-/// and what operators do with them. Clones share one set, the pool's.
+/// A pool's peers, from [`Pool::peers`](crate::Pool::peers): their states and events, and what operators
+/// do with them. Clones share one set, the pool's.
 ///
 /// ```no_run
 /// # use evenhand_mysql::Pool;
 /// # async fn run(pool: Pool) -> Result<(), evenhand_mysql::Error> {
 /// let peers = pool.peers();
-/// peers.drain("db1").await?; // Nobody uses it any more: restart it in peace.
+/// peers.drain("db1").await?; // No connection to it is in use any more: restart it now.
 /// peers.restore("db1")?;
 /// # Ok(()) }
 /// ```
@@ -30,17 +30,17 @@ pub struct PeersHandle {
 }
 
 impl PeersHandle {
-    /// Each peer's state, in the order they were added.
+    /// Each peer's state, in the order in which they were added.
     pub fn statuses(&self) -> Vec<Status> {
         self.peers.statuses()
     }
 
-    /// How many peers are up.
-    pub fn up(&self) -> usize {
+    /// The number of peers that are up.
+    pub fn up_count(&self) -> usize {
         self.peers.up()
     }
 
-    /// How much of each peer is in use, in the order they were added.
+    /// How much of each peer is in use, in the order in which they were added.
     pub fn usage(&self) -> Vec<PeerUsage> {
         self.peers.iter().map(|peer| peer.usage(&peer)).collect()
     }
@@ -50,82 +50,75 @@ impl PeersHandle {
         self.peers.subscribe()
     }
 
-    /// Takes a peer out: no checkout goes to it, its idle connections are closed, and those in use
-    /// go on and are closed when they are returned. Resolves when the last one is. It stays out
-    /// until it is [restored](Self::restore) or [removed](Self::remove).
+    /// Takes a peer out of use: no checkout goes to it, its idle connections are closed, and those in
+    /// use continue and are closed when they are returned. Resolves when the last one is. The peer
+    /// stays out until it is [restored](Self::restore) or [removed](Self::remove).
     ///
-    /// There is no time limit; put your own around it. If it is dropped before it resolves, the
-    /// peer stays out; if it is never polled, nothing happens.
+    /// There is no time limit; put your own around it.
     ///
     /// # Errors
     ///
-    /// [`Error::Peers`] if there is no peer of that name.
+    /// [`Error::Peers`] if no peer has this name.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it resolves, the peer stays out. If it is never polled, nothing
+    /// happens.
     pub async fn drain(&self, name: &str) -> Result<(), Error> {
         Ok(self.peers.drain(name).await?)
     }
 
-    /// Puts a peer back in at once, whatever its state. A drain that is under way resolves.
+    /// Puts a peer back at once, whatever its state. A drain in progress resolves.
     ///
     /// # Errors
     ///
-    /// [`Error::Peers`] if there is no peer of that name.
+    /// [`Error::Peers`] if no peer has this name.
     pub fn restore(&self, name: &str) -> Result<(), Error> {
         Ok(self.peers.restore(name)?)
     }
 
-    /// Ejects a peer by hand: its idle connections are closed, those in use go on, whoever waits on
-    /// it moves on. After `time` it is probed, and comes back if the probe succeeds.
+    /// Ejects a peer manually: its idle connections are closed, those in use continue, and callers that
+    /// wait for it move on. It is probed after `time`, and comes back if it passes.
     ///
     /// # Errors
     ///
-    /// [`Error::Peers`] if there is no peer of that name.
+    /// [`Error::Peers`] if no peer has this name.
     pub fn eject(&self, name: &str, time: Duration) -> Result<(), Error> {
         Ok(self.peers.eject(name, time)?)
     }
 
-    /// Adds a peer, up, with the pool's options. It is given as in [`Pool::new`](crate::Pool::new).
+    /// Adds a peer, in state `Up`, with the pool's options. `opts` are given as to
+    /// [`PoolOptions::open`].
     ///
     /// # Errors
     ///
-    /// [`Error::Peers`] if there is a peer of that name, [`Error::Options`] for options that are
-    /// not valid, [`Error::Disconnected`] after the pool's
-    /// [`disconnect`](crate::Pool::disconnect).
-    pub fn add<O>(&self, name: impl Into<Arc<str>>, opts: O) -> Result<(), Error>
+    /// [`Error::Peers`] if a peer has this name, [`Error::Options`] for invalid options,
+    /// [`Error::Disconnected`] after [`Pool::disconnect`](crate::Pool::disconnect).
+    pub fn add<N, O>(&self, name: N, opts: O) -> Result<(), Error>
     where
-        Opts: TryFrom<O>,
-        <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
+        (N, O): IntoPeer,
     {
-        if self.peers.iter().any(|peer| peer.places.is_closed()) {
-            return Err(Error::Disconnected);
+        self.ensure_connected()?;
+        let added = Endpoint::all([(name, opts)], &self.options)?;
+        for (name, endpoint) in added {
+            self.peers.add(name, endpoint)?;
         }
-        let (name, endpoint) = Endpoint::open(name.into(), opts, &self.options)?;
-        Ok(self.peers.add(name, endpoint)?)
+        Ok(())
     }
 
-    /// Makes the peers what this list says, at once: one that is there already, by name and options,
-    /// stays as it is, with its state and its connections; the others are [removed](Self::remove), and
-    /// new ones added, up. A checkout sees either the old peers or the new ones. Weights stay with the
-    /// peers that stay.
+    /// Replaces the list of peers at once. A peer that is there already, by name and options, keeps its
+    /// state, weight and connections; the others are [removed](Self::remove), and new ones added in
+    /// state `Up`. A checkout sees either the old peers or the new ones.
     ///
     /// # Errors
     ///
-    /// Those of [`add`](Self::add), and [`Error::Peers`] if two have the same name; then nothing is
+    /// Those of [`add`](Self::add), and [`Error::Peers`] if two have the same name. Then nothing is
     /// changed.
-    pub fn replace_all<N, O>(&self, peers: impl IntoIterator<Item = (N, O)>) -> Result<(), Error>
-    where
-        N: Into<Arc<str>>,
-        Opts: TryFrom<O>,
-        <Opts as TryFrom<O>>::Error: std::error::Error + Send + Sync + 'static,
-    {
+    pub fn replace_all(&self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<(), Error> {
+        self.ensure_connected()?;
         let before: Vec<Peer> = self.peers.iter().collect();
-        if before.iter().any(|peer| peer.places.is_closed()) {
-            return Err(Error::Disconnected);
-        }
-        let wanted = peers
-            .into_iter()
-            .map(|(name, opts)| Endpoint::open(name.into(), opts, &self.options))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.peers.replace_all(wanted)?;
+        self.peers
+            .replace_all(Endpoint::all(peers, &self.options)?)?;
         let present: Vec<Peer> = self.peers.iter().collect();
         let stays = |gone: &Peer| present.iter().any(|peer| Arc::ptr_eq(peer, gone));
         before
@@ -135,22 +128,22 @@ impl PeersHandle {
         Ok(())
     }
 
-    /// Sets a peer's weight, which [`Pick::Weighted`](crate::Pick::Weighted) goes by. It is 1 at first;
-    /// nought means never.
+    /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) uses. Default: 1.
+    /// A peer of weight 0 is never picked.
     ///
     /// # Errors
     ///
-    /// [`Error::Peers`] if there is no peer of that name.
+    /// [`Error::Peers`] if no peer has this name.
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), Error> {
         Ok(self.peers.set_weight(name, weight)?)
     }
 
-    /// Removes a peer. Its idle connections are closed, those in use go on and are closed when they
+    /// Removes a peer. Its idle connections are closed; those in use continue and are closed when they
     /// are returned.
     ///
     /// # Errors
     ///
-    /// [`Error::Peers`] if there is no peer of that name.
+    /// [`Error::Peers`] if no peer has this name.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let removed = self.peers.iter().find(|peer| peer.name() == name);
         self.peers.remove(name)?;
@@ -158,6 +151,13 @@ impl PeersHandle {
             peer.driver.purge();
         }
         Ok(())
+    }
+
+    fn ensure_connected(&self) -> Result<(), Error> {
+        match self.peers.iter().any(|peer| peer.permits.is_closed()) {
+            true => Err(Error::Disconnected),
+            false => Ok(()),
+        }
     }
 }
 

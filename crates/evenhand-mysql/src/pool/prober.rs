@@ -1,4 +1,4 @@
-//! The balancer's probe: of ejected peers, and of those that are up.
+//! The balancer's probe, of ejected peers and of peers that are up.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use evenhand::{PeerVerdict, State, Verdict};
 use tower_service::Service;
 
-use crate::endpoint::Peer;
+use crate::peer::Peer;
 
-/// Checks the peer, and says what came of it.
+/// Checks a peer and gives the verdict.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prober {
-    /// A peer that is up and was heard within this time is not asked again, unless the probe asks
-    /// for more than traffic tells. Checkouts are not all there is: a connection that is held for
-    /// an hour, and works, proves its peer as well.
+    /// A peer that is up and was heard within this time is not checked, unless the probe asks for more
+    /// than traffic shows. The balancer sees checkouts only; a connection that is held for an hour and
+    /// works shows that the peer works as well.
     pub(crate) heard_within: Option<Duration>,
 }
 
@@ -33,16 +33,16 @@ impl Service<Peer> for Prober {
         let heard_within = self.heard_within;
         Box::pin(async move {
             if peer.state() != State::Up {
-                return Ok(peer.check_up().await);
+                return Ok(peer.run_check().await);
             }
-            let proved = heard_within.is_some_and(|time| peer.was_heard_within(time));
-            if proved && !peer.check.asks_more_than_traffic() {
+            let heard = heard_within.is_some_and(|time| peer.was_heard_within(time));
+            if heard && !peer.check.asks_more_than_traffic() {
                 return Ok(Verdict::healthy());
             }
-            let verdict = peer.check_up().await;
+            let verdict = peer.run_check().await;
             Ok(match verdict.peer {
-                // Says nothing of the peer: this host's shortage, or a password that no peer may
-                // take. A peer that is up stays so; for the balancer a probe passes or fails.
+                // It says nothing about the peer: a shortage on this host, or a password that no peer
+                // accepts. To the balancer a probe passes or fails, and the peer should stay up.
                 PeerVerdict::Neutral | PeerVerdict::Suspect => Verdict::healthy(),
                 _ => verdict,
             })

@@ -1,15 +1,15 @@
-//! Closes the idle connections of a peer when it is ejected or drained, unless it is merely full:
-//! then they are worth more than ever.
+//! Closes the idle connections of a peer that is ejected or drained, unless it is only full. Then they
+//! are the only ones to be had.
 
 use std::sync::Arc;
 
 use evenhand::{EventKind, Events, Peers, State};
 
 use crate::classify::is_merely_full;
-use crate::endpoint::Endpoint;
+use crate::peer::Endpoint;
 
-/// Listens to the peer set's events, for as long as it is let.
-pub(crate) async fn purge_what_leaves(mut events: Events, peers: Peers<Arc<Endpoint>>) {
+/// Follows the peer set's events until they end.
+pub(crate) async fn purge_idle(mut events: Events, peers: Peers<Arc<Endpoint>>) {
     loop {
         match events.next().await {
             Ok(Some(event)) => {
@@ -18,13 +18,13 @@ pub(crate) async fn purge_what_leaves(mut events: Events, peers: Peers<Arc<Endpo
                     kind => kind == EventKind::Draining,
                 };
                 if leaves {
-                    let gone = |name: &str| *name == *event.peer;
-                    let left = peers.iter().filter(|peer| gone(peer.name()));
+                    let named = |name: &str| *name == *event.peer;
+                    let left = peers.iter().filter(|peer| named(peer.name()));
                     left.for_each(|peer| peer.driver.purge());
                 }
             }
             Ok(None) => return,
-            // Some event may have been missed: what is out now is purged (again).
+            // Events were missed: purge whatever is not up, some of it again.
             Err(_) => {
                 let out = peers.iter().filter(|peer| peer.state() != State::Up);
                 out.for_each(|peer| peer.driver.purge());

@@ -1,4 +1,4 @@
-//! Asks one peer what it is, and whether it is ready for work.
+//! Asks one peer what it is and whether it is ready for work.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,21 +7,21 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Result};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::check::{Unready, is_read_only};
-use crate::endpoint::Peer;
-use crate::report::{GaleraFacts, PeerFacts, PeerFault, PeerReport};
+use super::{GaleraFacts, PeerFacts, PeerFault, PeerReport};
+use crate::peer::Peer;
+use crate::peer::check::{Unready, is_read_only};
 
-/// So many round trips are measured.
+/// How many round trips are measured.
 const ROUND_TRIPS: usize = 3;
-/// How long a goodbye may take.
+/// The time limit of the disconnect.
 const GOODBYE: Duration = Duration::from_millis(200);
 
 const NOW: &str = "SELECT UNIX_TIMESTAMP(NOW(6))";
-/// All of which any user may see.
+/// Visible to any user.
 const STATUS: &str = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 'wsrep_ready', \
                       'wsrep_local_state_comment', 'wsrep_cluster_status', 'wsrep_cluster_size')";
 
-/// Asks it on a connection past its pool, for at most this long.
+/// Asks it on a connection outside its pool, for at most `limit`.
 pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
     let deadline = Instant::now() + limit;
     let opts = peer.opts();
@@ -33,9 +33,9 @@ pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
         match peer.check.ask(&mut conn).await {
             Ok(()) => {}
             Err(Unready::Failed(error)) => return Err(PeerFault::Failed(error)),
-            Err(Unready::Not(reason)) => return Err(PeerFault::NotReady(reason)),
+            Err(Unready::Unexpected(reason)) => return Err(PeerFault::NotReady(reason)),
         }
-        // Only politeness.
+        // A courtesy to the server: its outcome means nothing.
         let _ = timeout(GOODBYE, conn.disconnect()).await;
         Ok(())
     });
@@ -58,7 +58,7 @@ fn at_login(error: Error) -> PeerFault {
     }
 }
 
-/// Fills in what it says. What a server refuses to tell stays open: not each knows all of it.
+/// Fills in what the peer says. What it refuses to tell stays `None`, as not every server knows all.
 async fn ask(conn: &mut Conn, facts: &mut PeerFacts) -> Result<()> {
     facts.version = told(conn.query_first("SELECT VERSION()").await)?.flatten();
     facts.writable = told(is_read_only(conn).await)?.map(|read_only| !read_only);
@@ -80,14 +80,14 @@ async fn ask(conn: &mut Conn, facts: &mut PeerFacts) -> Result<()> {
             continue;
         }
         facts.round_trip = Some(took);
-        // It is taken to have looked at its clock half-way.
+        // Assumes that the server read its clock half-way through the round trip.
         let here = here.duration_since(UNIX_EPOCH).unwrap_or_default() + took / 2;
         facts.clock_ahead = there.map(|there| there - here.as_secs_f64());
     }
     Ok(())
 }
 
-/// An answer; none if the server refuses to give one and the connection works.
+/// An answer; `None` if the server refuses to give one and the connection works.
 fn told<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),

@@ -1,5 +1,9 @@
-//! What each peer is, asked of all at once: before a migration, which must find every peer, or
-//! before a service starts.
+//! What every peer says about itself, asked of all at once: before a migration, which needs every peer,
+//! or before a service starts.
+//!
+//! `inspect` asks one peer; it knows peers, not the pool.
+
+pub(crate) mod inspect;
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +11,7 @@ use std::time::Duration;
 
 use mysql_async::Error;
 
-/// What was found of one peer, by [`Pool::check`](crate::Pool::check).
+/// The findings about one peer, from [`Pool::check`](crate::Pool::check).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PeerReport {
@@ -15,80 +19,81 @@ pub struct PeerReport {
     pub peer: Arc<str>,
     /// Its host and port.
     pub address: String,
-    /// What it said of itself: all that came before the fault, if there is one. `None` if it let
-    /// nobody in.
+    /// What it said about itself, up to the fault if there is one; `None` if the login failed.
     pub facts: Option<PeerFacts>,
     /// Why it is not online, if it is not.
     pub fault: Option<PeerFault>,
 }
 
 impl PeerReport {
-    /// It is there, lets this client in, and passes its pool's [probe](crate::Probe).
+    /// Whether the peer can be reached, accepts this client's login, and passes its pool's
+    /// [health check](crate::HealthCheck).
     pub fn is_online(&self) -> bool {
         self.fault.is_none()
     }
 }
 
-/// What a peer says of itself. A field is `None` where it would not say.
+/// What a peer says about itself. A field is `None` if the peer does not tell.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PeerFacts {
     /// Its version, such as `11.8.3-MariaDB`.
     pub version: Option<String>,
-    /// Whether it takes writes: none of `read_only`, `super_read_only`, `innodb_read_only` is on.
+    /// Whether it accepts writes: none of `read_only`, `super_read_only`, `innodb_read_only` is on.
     pub writable: Option<bool>,
-    /// What it is in its Galera cluster; `None` also for a server that is in none.
+    /// Its state in its Galera cluster; `None` also for a server that is in none.
     pub galera: Option<GaleraFacts>,
-    /// The cipher of the connection that it was asked on; `None` without TLS.
+    /// The TLS cipher of the connection; `None` without TLS.
     pub tls: Option<String>,
     /// The shortest of three round trips.
     pub round_trip: Option<Duration>,
-    /// How far its clock is ahead of this host's, in seconds, to about half a round trip; negative if
-    /// it is behind.
+    /// How far its clock is ahead of this host's, in seconds, with an error of about half a round trip;
+    /// negative if it is behind.
     pub clock_ahead: Option<f64>,
 }
 
-/// What a server is in its Galera cluster.
+/// A server's state in its Galera cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GaleraFacts {
     /// `wsrep_local_state_comment`, such as `Synced` or `Donor/Desynced`.
     pub state: String,
-    /// `wsrep_ready`: it takes statements.
+    /// `wsrep_ready`: whether it accepts statements.
     pub ready: bool,
-    /// `wsrep_cluster_status`: `Primary` where the node's part of the cluster has the quorum.
+    /// `wsrep_cluster_status`: `Primary` if the node's part of the cluster has the quorum.
     pub cluster: String,
-    /// `wsrep_cluster_size`: how many nodes it sees, itself included.
+    /// `wsrep_cluster_size`: the number of nodes that it sees, itself included.
     pub nodes: u32,
 }
 
-/// Why a peer is not online.
+/// Why a peer is not online. `Display` shows the driver's error, and there is no
+/// [source](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerFault {
-    /// There is no way to it, or nothing that speaks MySQL.
+    /// Connecting to it failed, or it does not speak MySQL.
     #[error("cannot be reached: {0}")]
-    Unreachable(#[source] Error),
-    /// It had not said all by the end of the check.
+    Unreachable(Error),
+    /// It had not answered everything within the time limit.
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
-    /// It is there, and does not let this client in.
+    /// It refused this client's login.
     #[error("login refused: {0}")]
-    LoginRefused(#[source] Error),
-    /// It let this client in, and failed it then.
-    #[error("{0}")]
-    Failed(#[source] Error),
-    /// It answers, and does not pass its pool's probe.
+    LoginRefused(Error),
+    /// A statement failed after the login.
+    #[error("failed after the login: {0}")]
+    Failed(Error),
+    /// It answers, but does not pass its pool's probe.
     #[error("not ready: {0}")]
     NotReady(&'static str),
 }
 
-/// What was found of every peer of every database, by
-/// [`Databases::check`](crate::Databases::check). Shows as a table with a verdict below.
+/// The findings about every peer of every database, from
+/// [`Databases::check`](crate::Databases::check). `Display` shows a table and a verdict below it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// Each database's alias and its peers, in their order.
+    /// Each database's alias and peers, in the order of the aliases and of the peers.
     pub databases: Vec<(String, Vec<PeerReport>)>,
 }
 
@@ -106,7 +111,7 @@ impl Report {
     }
 }
 
-const HEADS: [&str; 9] = [
+const COLUMNS: [&str; 9] = [
     "database",
     "peer",
     "address",
@@ -120,13 +125,13 @@ const HEADS: [&str; 9] = [
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = vec![HEADS.map(str::to_owned)];
+        let mut lines = vec![COLUMNS.map(str::to_owned)];
         lines.extend(self.peers().map(|(alias, peer)| line(alias, peer)));
         let width = |column: usize| {
             let widths = lines.iter().map(|line| line[column].chars().count());
             widths.max().unwrap_or(0)
         };
-        let widths: [usize; HEADS.len()] = std::array::from_fn(width);
+        let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
         for line in &lines {
             let cells = line.iter().zip(widths);
             let cells: Vec<String> = cells
@@ -149,7 +154,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn line(alias: &str, peer: &PeerReport) -> [String; HEADS.len()] {
+fn line(alias: &str, peer: &PeerReport) -> [String; COLUMNS.len()] {
     let facts = peer.facts.clone().unwrap_or_default();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let online = if peer.is_online() { "yes" } else { "NO" };

@@ -1,25 +1,21 @@
-//! The table says what it is meant to say, and every error has a row.
+//! The table's judgements, and that every error has a row.
 
 use std::io;
 use std::time::Duration;
 
 use evenhand::PeerVerdict::{Degraded, Down, Neutral};
 use evenhand::Retry::{Again, Never, Safe};
-use evenhand::State;
-use mysql_async::{DriverError, Error, IoError, ServerError, UrlError};
+use evenhand::{State, Verdict};
+use mysql_async::{DriverError, Error, IoError, UrlError};
 
+use super::{rules, server};
+use crate::classify::row::On;
+use crate::classify::rules::row;
+use crate::classify::sign::{Seen, Sign};
+use crate::classify::table::rows;
+use crate::classify::{Judgement, Phase, is_merely_full};
+use crate::error::AttemptError;
 use crate::usage::PeerUsage;
-
-use super::row::On;
-use super::*;
-
-pub(super) fn server(code: u16, message: &str) -> Error {
-    Error::Server(ServerError {
-        code,
-        message: message.into(),
-        state: "HY000".into(),
-    })
-}
 
 fn io(kind: io::ErrorKind) -> Error {
     Error::Io(IoError::Io(kind.into()))
@@ -29,23 +25,16 @@ fn os(code: i32) -> Error {
     Error::Io(IoError::Io(io::Error::from_raw_os_error(code)))
 }
 
-/// As the driver wraps what its codec or a TLS stack says.
+/// As the driver wraps errors of its codec or a TLS stack.
 fn inner(kind: io::ErrorKind, text: &'static str) -> Error {
     Error::Io(IoError::Io(io::Error::new(kind, text)))
-}
-
-fn rules(writable: bool) -> Rules {
-    Rules {
-        classifier: Classifier::default(),
-        writable,
-    }
 }
 
 fn connect(error: &Error) -> Verdict {
     rules(false).error(Phase::Connect, error).verdict
 }
 
-/// Its row, and what that says, in words.
+/// The row and its judgement, as text.
 fn says(phase: Phase, error: &Error) -> String {
     let Judgement {
         verdict,
@@ -61,7 +50,7 @@ fn says(phase: Phase, error: &Error) -> String {
     if let Some(interval) = verdict.recover_in {
         said.push_str(&format!(" {interval:?}"));
     }
-    // Before a connection is there, nothing can be done with it.
+    // In the connect phase there is no connection to discard.
     for (word, set) in [("discard", discard), ("check", check_now)] {
         if set && phase != Phase::Connect {
             said.push_str(&format!(" {word}"));
@@ -81,7 +70,7 @@ const TOO_LARGE: &str = "Packet is larger than max_allowed_packet";
 /// tls-broken, own-settings, caller-connect, full, user-limit, unresolved, blocked, not-allowed,
 /// login-refused, connect-galera, connect-shutdown, connect-wire, connect-proxy, connect-other (unit)
 #[test]
-fn before_the_connection_is_there() {
+fn errors_while_connecting() {
     use io::ErrorKind as Kind;
     let cases = [
         (io(Kind::ConnectionRefused), "refused: Down Safe"),
@@ -172,7 +161,7 @@ fn before_the_connection_is_there() {
 /// Rows: attempt-timeout, slow-login, no-free-slot, out-of-time, busy, moved-on, disconnected, try-failed
 /// (unit)
 #[test]
-fn an_attempt_that_has_no_error_of_the_driver() {
+fn attempts_without_a_driver_error() {
     let time = Duration::from_secs(2);
     let full = PeerUsage {
         peer: "db0".into(),
@@ -206,7 +195,7 @@ fn an_attempt_that_has_no_error_of_the_driver() {
 /// restart-transaction, read-only-option, read-only-mode, read-only-transaction, stopped, proxy,
 /// proxy-other, other, caller (unit)
 #[test]
-fn in_a_statement() {
+fn errors_in_a_statement() {
     use io::ErrorKind as Kind;
     let cases = [
         (
@@ -283,7 +272,7 @@ fn in_a_statement() {
 
 /// Rows: read-only-option, read-only-mode (unit)
 #[test]
-fn a_read_only_peer_is_down_for_a_pool_that_was_declared_writable() {
+fn a_read_only_peer_is_down_in_a_writable_pool() {
     for error in [server(1290, "the --read-only option"), server(1836, "")] {
         let judged = rules(true).error(Phase::Query, &error);
         assert_eq!(judged.verdict.peer, Down, "{error}");
@@ -294,7 +283,7 @@ fn a_read_only_peer_is_down_for_a_pool_that_was_declared_writable() {
 
 /// Rows: commit-lost (unit)
 #[test]
-fn in_a_commit_nothing_is_tried_again() {
+fn nothing_is_retried_in_a_commit() {
     for row in rows() {
         if row.phases.contains(&Phase::Commit) {
             let judged = row.judge(Phase::Commit, true);
@@ -309,11 +298,11 @@ fn in_a_commit_nothing_is_tried_again() {
 }
 
 #[test]
-fn every_row_with_a_code_is_the_first_that_fits_it() {
+fn every_row_with_a_code_is_reached() {
     for own in rows() {
         let (codes, text) = match own.on {
             On::Codes(codes) => (codes, ""),
-            On::Saying(codes, text) => (codes, text),
+            On::Containing(codes, text) => (codes, text),
             _ => continue,
         };
         for (&code, &phase) in codes
@@ -330,8 +319,7 @@ fn every_row_with_a_code_is_the_first_that_fits_it() {
 }
 
 #[test]
-fn every_sign_has_a_row_where_it_can_be_seen() {
-    use super::sign::Sign;
+fn every_sign_of_the_driver_has_a_row() {
     let of_the_driver = [
         Sign::Refused,
         Sign::Io,
@@ -358,7 +346,7 @@ fn every_sign_has_a_row_where_it_can_be_seen() {
 }
 
 #[test]
-fn rows_are_named_once_and_give_their_reason() {
+fn row_names_are_unique_and_every_row_has_a_reason() {
     for row in rows() {
         let same = rows().filter(|other| other.id == row.id);
         assert_eq!(same.count(), 1, "{}", row.id);
@@ -367,7 +355,7 @@ fn rows_are_named_once_and_give_their_reason() {
 }
 
 #[test]
-fn only_what_has_no_room_is_merely_full() {
+fn only_connection_limits_count_as_merely_full() {
     assert!(is_merely_full(connect(&server(1040, "")).reason));
     assert!(is_merely_full(connect(&server(1226, "")).reason));
     assert!(!is_merely_full(connect(&server(1053, "")).reason));

@@ -8,10 +8,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::row::On;
-use super::sign::Sign;
-use super::table::rows;
-use super::{Judgement, Phase, Row};
+use crate::classify::row::{On, Row};
+use crate::classify::sign::Sign;
+use crate::classify::table::rows;
+use crate::classify::{Judgement, Phase};
 
 /// What may produce an error in a test.
 const MAKERS: [&str; 6] = [
@@ -116,13 +116,13 @@ fn error(on: &On) -> String {
     };
     match on {
         On::Codes(codes) => list(codes),
-        On::Saying(codes, text) => format!("{} with \"{text}\"", list(codes)),
+        On::Containing(codes, text) => format!("{} with \"{text}\"", list(codes)),
         On::AnyCode => "any other code".to_owned(),
         On::Signs(signs) => {
             let signs: Vec<_> = signs.iter().map(in_words).collect();
             signs.join("; ")
         }
-        On::Elsewhere => "none".to_owned(),
+        On::NoError => "none".to_owned(),
     }
 }
 
