@@ -163,7 +163,7 @@ fn shown(root: &Path) -> Shown {
         let of = file.strip_prefix(root).unwrap().with_extension("");
         let mut parts: Vec<_> = of.iter().map(|part| part.to_str().unwrap()).collect();
         parts.remove(0);
-        parts.retain(|part| !["main", "mod"].contains(part));
+        parts.retain(|part| !["main", "mod", "mysql"].contains(part));
         let module = parts.join("::");
         read(&module, &fs::read_to_string(&file).unwrap(), &mut shown);
     }
