@@ -84,7 +84,7 @@ impl Stage {
         Ok(Self {
             kind: format!("{} {kind}", peers.len()),
             names: peers.iter().map(|(name, _)| name.clone()).collect(),
-            pool: Pool::with_options(peers.iter().map(|(name, url)| (&**name, &**url)), options())?,
+            pool: options().open(peers.iter().map(|(name, url)| (&**name, &**url)))?,
             ports,
             check_interval: CHECK_INTERVAL,
             servers: kept,
@@ -96,7 +96,7 @@ impl Stage {
         let database =
             choose(&config, alias).map_err(|problem| format!("{}: {problem}", file.display()))?;
         Ok(Self {
-            pool: Pool::from_config_with(database, options())?,
+            pool: options().open_config(database)?,
             kind: format!(
                 "{} peers of `{}` in {}",
                 database.peers.len(),
@@ -149,10 +149,10 @@ impl Stage {
 }
 
 fn options() -> PoolOptions {
-    PoolOptions::default()
-        .attempt_timeout(ATTEMPT_TIMEOUT)
+    PoolOptions::new()
+        .connect_timeout(ATTEMPT_TIMEOUT)
         .try_timeout(TRY_TIMEOUT)
-        .check_interval(CHECK_INTERVAL)
+        .max_recheck_interval(CHECK_INTERVAL)
 }
 
 /// The balanced database that is meant: the one named, else `default`, else the only one.

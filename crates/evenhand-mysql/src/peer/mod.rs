@@ -50,6 +50,9 @@ const PATIENCE: u32 = YIELDS + 4;
 /// A peer as the balancer holds it.
 pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
 
+/// An endpoint and its name, as a peer set is made from.
+pub(crate) type NamedEndpoint = (Arc<str>, Arc<Endpoint>);
+
 pub(crate) struct Endpoint {
     opts: Opts,
     /// The connections. Those that are opened there are counted in `opened`.
@@ -112,7 +115,7 @@ impl Endpoint {
     pub(crate) fn all(
         peers: impl IntoIterator<Item = impl IntoPeer>,
         options: &PoolOptions,
-    ) -> Result<Vec<(Arc<str>, Arc<Self>)>, Error> {
+    ) -> Result<Vec<NamedEndpoint>, Error> {
         let peers = peers.into_iter().enumerate();
         peers
             .map(|(index, peer)| {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
 use evenhand_mysql::evenhand::State;
-use evenhand_mysql::{AllDown, Error, EventKind, Keep, Pick, Pool, PoolOptions};
+use evenhand_mysql::{
+    AllDownKind, Error, EventKind, HealthCheck, MinUp, PickKind, Pool, PoolOptions,
+};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::Instant;
 
@@ -12,7 +14,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nothing but what a test does itself happens.
 fn still() -> PoolOptions {
-    quick().check_up_every(None)
+    quick().health_check(HealthCheck::new().passive())
 }
 
 /// How many of so many checkouts went to the first peer, all held to the end.
@@ -31,7 +33,7 @@ fn is_shutting_down(fake: &FakeMySql) {
 #[tokio::test]
 async fn weights_set_each_peers_share() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().pick(Pick::Weighted));
+    let pool = pool(&fakes, still().pick(PickKind::Weighted));
     pool.peers().set_weight("a", 0).unwrap();
     assert_eq!(held_by_first(&pool, 40).await, 0, "nought means never");
     pool.peers().set_weight("a", 9).unwrap();
@@ -43,7 +45,7 @@ async fn weights_set_each_peers_share() {
 #[tokio::test]
 async fn least_in_flight_counts_held_connections() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().pick(Pick::LeastInFlight));
+    let pool = pool(&fakes, still().pick(PickKind::LeastInFlight));
     assert_eq!(
         held_by_first(&pool, 40).await,
         20,
@@ -54,28 +56,28 @@ async fn least_in_flight_counts_held_connections() {
 #[tokio::test]
 async fn min_up_keeps_the_least_bad_peer() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().keep(Keep::Percent(50)));
+    let pool = pool(&fakes, still().min_up(MinUp::Percent(50)));
     fakes.iter().for_each(is_shutting_down);
     let error = pool.get_conn().await.unwrap_err();
     assert!(matches!(error, Error::Checkout { .. }), "{error}");
     assert_eq!(up(&pool), 1, "one of two stays");
     let last = states(&pool).iter().position(|s| *s == State::Up).unwrap();
     fakes[last].clear_fault();
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 #[tokio::test]
 async fn all_down_waits_fails_or_uses_last_resort() {
     for (all_down, waits, serves) in [
-        (AllDown::Wait, true, false),
-        (AllDown::Fail, false, false),
-        (AllDown::LastResort, false, true),
+        (AllDownKind::Wait, true, false),
+        (AllDownKind::Fail, false, false),
+        (AllDownKind::LastResort, false, true),
     ] {
         let fakes: [_; 2] = fakes().await;
         let options = still()
             .all_down(all_down)
             .first_recheck(HOUR)
-            .check_interval(HOUR);
+            .max_recheck_interval(HOUR);
         let pool = pool(&fakes, options);
         fakes.iter().for_each(is_shutting_down);
         let _ = pool.get_conn().await;
@@ -94,12 +96,12 @@ async fn first_recheck_delay_is_configurable() {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(
             &fakes,
-            still().first_recheck(first).check_interval(interval),
+            still().first_recheck(first).max_recheck_interval(interval),
         );
         let mut events = pool.subscribe();
         is_shutting_down(&fakes[0]);
         while up(&pool) == 2 {
-            pool.get_conn().await.unwrap();
+            drop(pool.get_conn().await.unwrap());
         }
         let ejected = events.try_next().unwrap().unwrap();
         let EventKind::Ejected { probe_in, .. } = ejected.kind else {
@@ -115,7 +117,7 @@ async fn first_recheck_delay_is_configurable() {
 async fn hedged_checkout_skips_a_slow_peer() {
     let fakes: [_; 2] = fakes().await;
     let options = still()
-        .attempt_timeout(100 * LIMIT)
+        .connect_timeout(100 * LIMIT)
         .checkout_timeout(100 * LIMIT);
     let pool = pool(&fakes, options.hedge_after(LIMIT / 10));
     fakes[0].set_fault(Fault::Silent);
@@ -138,7 +140,7 @@ async fn hedged_checkout_ends_at_its_deadline() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(
         &fakes,
-        still().attempt_timeout(100 * LIMIT).hedge_after(LIMIT / 10),
+        still().connect_timeout(100 * LIMIT).hedge_after(LIMIT / 10),
     );
     fakes.iter().for_each(|fake| fake.set_fault(Fault::Silent));
     let start = Instant::now();
