@@ -34,38 +34,72 @@ install_servers() {
         echo "mariadb-server, mariadb-server-galera and haproxy." >&2
         exit 1
     fi
-    # Only the binaries are wanted: no service of the packages' own may start.
-    local policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
-        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install --yes --no-install-recommends mariadb-server galera-4 haproxy
 }
 
+log=$(mktemp)
+# Set while only the packages' binaries are wanted: no service of the packages' own may start.
+policy=
+clean_up() {
+    rm -f "$log"
+    [ -z "$policy" ] || as_root rm -f "$policy"
+}
+trap clean_up EXIT
+
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
 installed || install_servers
 
-cargo test --workspace --locked
-# A refused certificate is told by the TLS stack, so that test needs one.
-cargo test --package evenhand-mysql --features rustls-ring --test mysql --locked tls::
-# What the balancer has behind features, too.
-cargo test --package evenhand --all-features --locked
+failed=()
+timed=()
+
+# Runs a step of the tests. One that fails does not keep the others from running.
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    "$@" 2>&1 | tee -a "$log" || failed+=("$name")
+    timed+=("$((SECONDS - start)) s: $name")
+}
+
+# One build for all: the balancer with everything it has behind features, and one TLS stack, as a
+# refused certificate is told by the TLS stack.
+step "tests" \
+    cargo test --workspace --no-fail-fast --locked \
+    --features evenhand/discover,evenhand/metrics,evenhand/serde,evenhand-mysql/rustls-ring
 
 # The models of the balancer's concurrency, under every interleaving; a build of its own.
-RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \
+step "loom models" env RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \
     cargo test --locked --package evenhand --lib --release loom_
 
 # The driver's own example runs as it is documented.
-cargo run --locked --package evenhand-examples --example payments
+step "example payments" cargo run --locked --package evenhand-examples --example payments
 
 # The balancer stands without the MySQL crate, and so does what is built on it.
-cargo run --locked --package evenhand-examples --example echo --no-default-features
-if cargo tree --locked --package evenhand-examples --no-default-features --edges normal |
-    grep mysql_async; then
-    echo "the echo example must not need a MySQL driver" >&2
+step "example echo" \
+    cargo run --locked --package evenhand-examples --example echo --no-default-features
+needs_no_driver() {
+    local tree
+    tree=$(cargo tree --locked --package evenhand-examples --no-default-features --edges normal)
+    if grep mysql_async <<<"$tree"; then
+        echo "the echo example must not need a MySQL driver" >&2
+        return 1
+    fi
+}
+step "echo without a MySQL driver" needs_no_driver
+
+printf '\n'
+printf '%s\n' "${timed[@]}"
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nFAILED: %s\n' "${failed[@]}" >&2
+    # The tests by name, and the targets as cargo names them.
+    grep -hE '^test .* FAILED$|^ +`-p .*`$|^error: (could not compile|test failed|doctest failed)' "$log" |
+        sort -u >&2 || true
     exit 1
 fi

@@ -1,7 +1,7 @@
-//! What the command line asks for.
+//! The command line.
 //!
-//! Everything has a default, so that the demo runs without a word; what is not understood is an
-//! error that says what would be.
+//! Everything has a default, so the demo runs without arguments. An argument that is not understood
+//! is an error that lists what is.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ Usage: cargo run --example failover [-- OPTIONS]
   --database ALIAS   which balanced database of that file (\"default\", or the only one)
   --seconds N        how long, 1 to 86400 (12)
   --rate N           reads a second, 1 to 10000 (400)
+  --svg FILE         also draw the run as a chart, into this file
   --help             this text
 
 It exits with 0 if no read failed, with 1 if one did, and with 2 if it could not run.";
@@ -34,6 +35,8 @@ pub(crate) struct Args {
     pub(crate) seconds: u32,
     /// Reads a second.
     pub(crate) rate: u32,
+    /// Where the chart goes, if one is wanted.
+    pub(crate) svg: Option<PathBuf>,
 }
 
 pub(crate) enum WhichPeers {
@@ -53,17 +56,18 @@ impl Args {
         Duration::from_secs(self.seconds.into())
     }
 
-    /// What the command line says; `None` if it asks for help.
+    /// Parses the command line; `None` if it asks for help.
     pub(crate) fn parse() -> Result<Option<Self>, Failure> {
         let mut parser = Parser::from_env();
         let (mut seconds, mut rate) = (12, 400);
-        let (mut real, mut config, mut database) = (false, None, None);
+        let (mut real, mut config, mut database, mut svg) = (false, None, None, None);
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("real") => real = true,
                 Long("config") => config = Some(PathBuf::from(parser.value()?)),
                 Long("database") => database = Some(parser.value()?.string()?),
                 Long("seconds") => seconds = number(&mut parser, "--seconds", SECONDS)?,
+                Long("svg") => svg = Some(PathBuf::from(parser.value()?)),
                 Long("rate") => rate = number(&mut parser, "--rate", RATE)?,
                 Long("help") | Short('h') => return Ok(None),
                 _ => return Err(format!("{}\n\n{HELP}", arg.unexpected()).into()),
@@ -80,6 +84,7 @@ impl Args {
             peers,
             seconds,
             rate,
+            svg,
         }))
     }
 }

@@ -1,8 +1,8 @@
-//! The picture: time runs down, a column for each peer, a line for each second.
+//! The picture in the terminal: one line per second, one column per peer.
 //!
-//! Plain lines, one after the other, so that a log file or a pipe shows what a terminal does. A
-//! bar is full when one peer serves the whole load, so three peers have a third each, and what one
-//! loses the others are seen to gain. Colour only helps, and only on a terminal.
+//! The lines are never redrawn, so a log file or a pipe shows what a terminal does. A bar is full when
+//! one peer serves the whole load: three peers have a third each, and what one loses the others gain.
+//! Colour is used only on a terminal, and nothing depends on it.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -44,7 +44,7 @@ impl Picture {
         }
     }
 
-    /// A line of its own.
+    /// A line of text.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{text}")
     }
@@ -52,7 +52,7 @@ impl Picture {
     /// The names of the columns.
     pub(crate) fn columns(&mut self, names: &[String]) -> io::Result<()> {
         let mut line = format!("{:>5}   ", "time");
-        // Bar, count, state and what is between.
+        // The bar, the count, the state, and the spaces between them.
         let width = self.bar + 15;
         for name in names {
             let name: String = name.chars().take(width - 1).collect();
@@ -94,12 +94,12 @@ impl Picture {
         self.note(at, &text)
     }
 
-    /// What the pool says of a peer.
+    /// An event of the pool.
     pub(crate) fn event(&mut self, at: Duration, event: &Event) -> io::Result<()> {
         let colour = match event.kind {
             EventKind::Ejected { .. } => RED,
             EventKind::Recovered => GREEN,
-            // Its outcome follows, and the columns show it meanwhile.
+            // Its outcome follows, and the columns show the state until then.
             EventKind::ProbeStarted => return Ok(()),
             _ => DIM,
         };
@@ -107,13 +107,13 @@ impl Picture {
         self.note(at, &text)
     }
 
-    /// What went wrong.
+    /// An error.
     pub(crate) fn trouble(&mut self, at: Duration, text: &str) -> io::Result<()> {
         let text = self.paint(RED, &format!("! {text}"));
         self.note(at, &text)
     }
 
-    /// The last line: the one that a script reads, so always without colour.
+    /// The last line. Scripts read it, so it never has colour.
     pub(crate) fn total(&mut self, total: &Total) -> io::Result<()> {
         writeln!(self.out, "\n{total}")
     }
@@ -122,7 +122,7 @@ impl Picture {
         writeln!(self.out, "{:>8.2} s {text}", at.as_secs_f64())
     }
 
-    /// In eighths of a character. What is not nought can be seen.
+    /// In eighths of a character; any count above zero shows at least one.
     fn bar(&self, served: u64) -> String {
         const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
         let width = self.bar as u64 * 8;

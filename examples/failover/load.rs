@@ -1,8 +1,8 @@
-//! The load: reads at a steady rate, whatever becomes of the servers.
+//! The load: reads at a steady rate, whatever happens to the servers.
 //!
-//! Each read is a task of its own, started when its time has come, whether or not earlier ones
-//! have ended, and its latency counts from the moment it was due. A client that waited for one
-//! answer before it asked again would fall silent during an outage, and so hide it.
+//! Each read is a separate task. It starts when it is due, whether or not earlier reads have ended, and
+//! its latency counts from that moment. A client that waited for each answer before the next read would
+//! send nothing during an outage, and so hide it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Failure;
 
-/// What came of one read.
+/// The result of one read.
 pub(crate) struct Answer {
     /// From when it was due to when it ended.
     pub(crate) latency: Duration,
-    /// The name of the peer that served it, or what went wrong.
+    /// The name of the peer that served it, or the error.
     pub(crate) outcome: Result<String, String>,
 }
 
-/// The peers' ports by name, where they are known to tell peers apart.
+/// The peers' ports by name, where the ports tell peers apart.
 pub(crate) type Ports = HashMap<String, u16>;
 
 /// Starts `rate` reads a second for `length`, the first at `start`. The answers end when the last
@@ -49,7 +49,7 @@ pub(crate) fn run(
             tokio::spawn(async move {
                 let outcome = read(&pool, &ports).await;
                 let latency = due.elapsed();
-                // Nobody listens any more only if the demo has failed already.
+                // The receiver is gone only if the demo has already failed.
                 let _ = answers.send(Answer { latency, outcome });
             });
         }
@@ -57,8 +57,8 @@ pub(crate) fn run(
     receiver
 }
 
-/// One read, marked idempotent: if its peer fails under it, it is done again on another. It asks
-/// the server who it is, and that must be whom the pool says.
+/// One read, marked idempotent, so it is repeated on another peer if its peer fails. It asks the
+/// server for its port, which must be the port of the peer that the pool names.
 async fn read(pool: &Pool, ports: &Ports) -> Result<String, String> {
     let work = async |mut conn: PeerConn| {
         let port: Option<u16> = conn.query_first("SELECT @@port").await?;

@@ -1,23 +1,25 @@
-//! Two of three MySQL servers fail under load, and no query does.
+//! Two of three MySQL servers fail under load, and no query fails.
 //!
 //! ```text
 //! cargo run --example failover
 //! ```
 //!
-//! A steady stream of reads goes through one `evenhand_mysql::Pool` over three servers. One is
-//! killed, another frozen, later both return; a line a second shows who served what. The last line
-//! sums up, and the exit code says whether any read failed. `--help` tells of the other ways to
-//! run it: on real servers, and on your own.
+//! A steady stream of reads goes through one `evenhand_mysql::Pool` over three servers. One server is
+//! killed, another is frozen, and later both return. One line per second shows which server served
+//! how many reads. The last line sums up, and the exit code says whether a read failed. `--help`
+//! lists the other ways to run it: on real servers, on your own, and with a chart as the result.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `args.rs` | what the command line asks for |
-//! | `peers.rs` | the servers, and what can be done to them |
+//! | `peers.rs` | the servers, and the acts on them |
 //! | `load.rs` | the reads |
-//! | `tally.rs` | what is counted |
-//! | `draw.rs` | the picture |
+//! | `tally.rs` | the counts |
+//! | `draw.rs` | the picture in the terminal |
+//! | `chart.rs` | the picture as an SVG |
 
 mod args;
+mod chart;
 mod draw;
 mod load;
 mod peers;
@@ -34,6 +36,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use args::{Args, HELP};
+use chart::Chart;
 use draw::Picture;
 use load::Answer;
 use peers::{ATTEMPT_TIMEOUT, Act, Stage, TRY_TIMEOUT};
@@ -42,9 +45,9 @@ use tally::{Tally, Total};
 /// Why the demo could not run.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// The last second's line waits so long for reads that were started at its end.
+/// How long the last second's line waits for reads that were started at its end.
 const GRACE: Duration = Duration::from_millis(100);
-/// So many errors are shown a second; the rest are counted.
+/// Errors shown in one second; the rest are only counted.
 const ERRORS_SHOWN: u64 = 3;
 
 #[tokio::main]
@@ -67,6 +70,12 @@ async fn run() -> Result<ExitCode, Failure> {
     let script = stage.script(args.length());
 
     let mut picture = Picture::new(stage.names.len(), args.rate);
+    let mut chart = Chart::new(
+        load_in_words(&args, &stage),
+        stage.names.clone(),
+        args.rate,
+        args.length(),
+    );
     announce(&mut picture, &args, &stage, &script)?;
 
     let events = stage.pool.subscribe();
@@ -77,6 +86,7 @@ async fn run() -> Result<ExitCode, Failure> {
     let watch = Watch {
         pool: &stage.pool,
         picture: &mut picture,
+        chart: &mut chart,
         tally: Tally::new(stage.names.clone()),
         start,
         seconds: args.seconds,
@@ -90,6 +100,9 @@ async fn run() -> Result<ExitCode, Failure> {
 
     // A connection that a frozen server never answered may still be open.
     let _ = stage.pool.clone().disconnect().await;
+    if let Some(file) = &args.svg {
+        std::fs::write(file, chart.svg(&total)?).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
     picture.total(&total)?;
     Ok(match total.failed {
         0 if total.served > 0 => ExitCode::SUCCESS,
@@ -104,11 +117,7 @@ fn announce(
     stage: &Stage,
     script: &[(Duration, Act)],
 ) -> io::Result<()> {
-    let Args { rate, seconds, .. } = args;
-    picture.line(&format!(
-        "{rate} reads a second for {seconds} s, over {}",
-        stage.kind
-    ))?;
+    picture.line(&load_in_words(args, stage))?;
     picture.line(&format!(
         "limits: {} to connect, {} a try; an ejected server is probed every {} or so\n",
         brief(ATTEMPT_TIMEOUT),
@@ -127,6 +136,11 @@ fn announce(
     picture.columns(&stage.names)
 }
 
+fn load_in_words(args: &Args, stage: &Stage) -> String {
+    let Args { rate, seconds, .. } = args;
+    format!("{rate} reads a second for {seconds} s, over {}", stage.kind)
+}
+
 /// A time limit in words.
 fn brief(limit: Duration) -> String {
     match limit.subsec_millis() {
@@ -139,10 +153,11 @@ fn brief(limit: Duration) -> String {
 struct Watch<'a> {
     pool: &'a Pool,
     picture: &'a mut Picture,
+    chart: &'a mut Chart,
     tally: Tally,
     start: Instant,
     seconds: u32,
-    /// Seconds that were drawn.
+    /// Seconds drawn so far.
     drawn: u32,
     /// Errors in this second.
     errors: u64,
@@ -157,16 +172,22 @@ impl Watch<'_> {
     ) -> Result<Total, Failure> {
         loop {
             tokio::select! {
-                // An act before the events that it causes.
+                // An act comes before the events that it causes.
                 biased;
                 Some(act) = acts.recv() => {
                     self.draw_if_due()?;
-                    self.picture.act(self.start.elapsed(), act)?;
+                    let at = self.start.elapsed();
+                    self.picture.act(at, act)?;
+                    self.chart.act(at, act);
                 }
                 event = events.next() => {
                     self.draw_if_due()?;
                     match event {
-                        Ok(Some(event)) => self.picture.event(self.start.elapsed(), &event)?,
+                        Ok(Some(event)) => {
+                            let at = self.start.elapsed();
+                            self.picture.event(at, &event)?;
+                            self.chart.event(at, &event);
+                        }
                         Ok(None) => return Err("the pool is gone".into()),
                         Err(lagged) => {
                             self.picture.trouble(self.start.elapsed(), &lagged.to_string())?;
@@ -185,6 +206,8 @@ impl Watch<'_> {
     }
 
     fn count(&mut self, answer: Answer) -> io::Result<()> {
+        let peer = answer.outcome.as_deref().ok();
+        self.chart.answer(self.start.elapsed(), peer);
         let Err(error) = self.tally.count(answer) else {
             return Ok(());
         };

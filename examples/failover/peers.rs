@@ -1,8 +1,7 @@
-//! The servers, and what can be done to them.
+//! The servers, and the acts on them.
 //!
-//! Embedded doubles need nothing installed and real `mariadbd` processes prove that the doubles do
-//! not flatter; both are killed and frozen by the script. The user's own servers are only read
-//! from.
+//! Embedded doubles need no installation. Real `mariadbd` processes show that the doubles behave like
+//! servers. The script kills and freezes both kinds. The user's own servers are only read from.
 
 use std::fmt;
 use std::path::Path;
@@ -20,21 +19,21 @@ use crate::Failure;
 use crate::args::WhichPeers;
 use crate::load::Ports;
 
-/// An embedded server takes this long for each reply, so that latencies look like a network's.
+/// The time of an embedded server for each reply, similar to that of a network.
 const REPLY: Duration = Duration::from_millis(2);
 
-/// Short limits, as the demo is short: a dead server shall show within the second.
+/// Short limits, because the demo is short: a dead server is found within a second.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const TRY_TIMEOUT: Duration = Duration::from_millis(500);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pool, and the servers behind it as far as they are ours.
+/// The pool, and the servers behind it if the demo started them.
 pub(crate) struct Stage {
     pub(crate) pool: Pool,
     /// What kind of servers, for the heading.
     pub(crate) kind: String,
     pub(crate) names: Vec<String>,
-    /// Empty where the servers are not ours: two hosts may use the same port.
+    /// Empty for the user's own servers: two hosts may use the same port.
     pub(crate) ports: Ports,
     pub(crate) check_interval: Duration,
     servers: Vec<Server>,
@@ -110,8 +109,7 @@ impl Stage {
         })
     }
 
-    /// What will be done to the servers, and how long after the start. Nothing, if they are not
-    /// ours.
+    /// The acts, each with its time after the start. Empty for the user's own servers.
     pub(crate) fn script(&self, length: Duration) -> Vec<(Duration, Act)> {
         if self.servers.is_empty() {
             return Vec::new();
@@ -125,8 +123,8 @@ impl Stage {
         ]
     }
 
-    /// Plays the script, and says what it does just before it does it, so that no consequence is
-    /// heard of first.
+    /// Plays the script. It announces each act just before it, so that the events that the act causes
+    /// come later.
     pub(crate) async fn play(
         &self,
         script: &[(Duration, Act)],
@@ -135,7 +133,7 @@ impl Stage {
     ) -> Result<(), Failure> {
         for &(after, act) in script {
             sleep_until(start + after).await;
-            // The listener is gone only if the demo has failed already.
+            // The receiver is gone only if the demo has already failed.
             let _ = doing.send(act);
             if let Some(server) = self.servers.get(act.index()) {
                 server
@@ -155,7 +153,7 @@ fn options() -> PoolOptions {
         .max_recheck_interval(CHECK_INTERVAL)
 }
 
-/// The balanced database that is meant: the one named, else `default`, else the only one.
+/// The balanced database to use: the named one, else `default`, else the only one.
 fn choose<'a>(config: &'a Config, alias: Option<&str>) -> Result<&'a BalancedDatabase, String> {
     let all: Vec<&BalancedDatabase> = config.balanced_databases().collect();
     let known = || {
@@ -176,7 +174,7 @@ fn choose<'a>(config: &'a Config, alias: Option<&str>) -> Result<&'a BalancedDat
     }
 }
 
-/// Says what to do if MariaDB is not there.
+/// Says what to do if MariaDB is not installed.
 fn explain(error: MariaDbError) -> Failure {
     match error {
         MariaDbError::Missing { program } => format!(
@@ -188,7 +186,7 @@ fn explain(error: MariaDbError) -> Failure {
     }
 }
 
-/// Something that is done to the server of this index.
+/// An act on the server with this index.
 #[derive(Clone, Copy)]
 pub(crate) enum Act {
     Kill(usize),
@@ -204,7 +202,21 @@ impl Act {
         }
     }
 
-    /// What it means for clients.
+    fn done(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "killed",
+            Self::Freeze(_) => "frozen",
+            Self::Restart(_) => "restarted",
+            Self::Thaw(_) => "thawed",
+        }
+    }
+
+    /// In two words, for the chart.
+    pub(crate) fn label(self) -> String {
+        format!("db{} {}", self.index(), self.done())
+    }
+
+    /// What clients see.
     pub(crate) fn effect(self) -> &'static str {
         match self {
             Self::Kill(_) => "its connections are cut, new ones refused",
@@ -216,12 +228,7 @@ impl Act {
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kill(nth) => write!(f, "db{nth} is killed"),
-            Self::Freeze(nth) => write!(f, "db{nth} is frozen"),
-            Self::Restart(nth) => write!(f, "db{nth} is restarted"),
-            Self::Thaw(nth) => write!(f, "db{nth} is thawed"),
-        }
+        write!(f, "db{} is {}", self.index(), self.done())
     }
 }
 
@@ -236,7 +243,7 @@ impl Server {
             },
             Self::Real(db) => {
                 let db = db.clone();
-                // Its calls block.
+                // The calls block.
                 spawn_blocking(move || {
                     let mut db = db.lock().unwrap_or_else(PoisonError::into_inner);
                     match act {

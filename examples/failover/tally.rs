@@ -1,11 +1,11 @@
-//! What is counted: by the second, for the picture, and in all, for the last line.
+//! What is counted: in each second, for the picture, and in total, for the last line.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::load::Answer;
 
-/// One second's worth.
+/// The counts of one second.
 #[derive(Clone, Default)]
 pub(crate) struct Second {
     /// Reads served, by peer.
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
     names: Vec<String>,
     second: Second,
     failed: u64,
-    /// Of every read, also of those that failed.
+    /// Of every read, including those that failed.
     latencies: Vec<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Tally {
         }
     }
 
-    /// Counts an answer; gives back what went wrong, if something did.
+    /// Counts an answer, and returns its error if it has one.
     pub(crate) fn count(&mut self, answer: Answer) -> Result<(), String> {
         self.latencies.push(answer.latency);
         self.second.worst = self.second.worst.max(Some(answer.latency));
@@ -55,7 +55,7 @@ impl Tally {
         outcome
     }
 
-    /// This second's counts; the next second starts from nought.
+    /// This second's counts; the next second starts from zero.
     pub(crate) fn end_second(&mut self) -> Second {
         let next = Second {
             served: vec![0; self.names.len()],
@@ -66,7 +66,7 @@ impl Tally {
 
     pub(crate) fn total(mut self) -> Total {
         self.latencies.sort_unstable();
-        // The smallest latency that so many per cent of all do not exceed.
+        // By nearest rank.
         let percentile = |percent: usize| {
             let rank = (self.latencies.len() * percent).div_ceil(100);
             let latency = self.latencies.get(rank.saturating_sub(1));
@@ -91,18 +91,23 @@ pub(crate) struct Total {
     max: Duration,
 }
 
-impl fmt::Display for Total {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { served, failed, .. } = self;
+impl Total {
+    /// How long reads took.
+    pub(crate) fn waits(&self) -> String {
         let [p50, p99, max] = [self.p50, self.p99, self.max].map(millis);
-        write!(
-            f,
-            "failover: {served} served, {failed} failed, {p50} p50, {p99} p99, {max} max"
-        )
+        format!("{p50} p50, {p99} p99, {max} max")
     }
 }
 
-/// In milliseconds, with a decimal where it tells something.
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { served, failed, .. } = self;
+        let waits = self.waits();
+        write!(f, "failover: {served} served, {failed} failed, {waits}")
+    }
+}
+
+/// In milliseconds, with one decimal below 100.
 pub(crate) fn millis(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1e3;
     if millis < 99.95 {

@@ -76,6 +76,8 @@ pub struct Tally {
     pub failed: Vec<String>,
     /// The longest that one took.
     pub longest: Duration,
+    /// How many are under way.
+    pub pending: usize,
 }
 
 impl Tally {
@@ -113,6 +115,7 @@ impl Load {
             tasks.spawn(async move {
                 while !shared.stop.load(Ordering::Acquire) {
                     let phase = shared.phase.load(Ordering::Acquire);
+                    shared.tally(phase, |tally| tally.pending += 1);
                     let start = Instant::now();
                     let outcome = query(pool.clone()).await;
                     shared.count(phase, start.elapsed(), outcome);
@@ -145,6 +148,16 @@ impl Load {
         .await;
     }
 
+    /// Waits until every query that was started so far has ended.
+    pub async fn settle(&self) {
+        let phase = self.shared.phase.fetch_add(1, Ordering::AcqRel);
+        let what = format!("every query up to phase {phase} has ended");
+        until(&what, Duration::from_secs(120), || {
+            (0..=phase).all(|phase| self.tally(phase).pending == 0)
+        })
+        .await;
+    }
+
     /// Ends the tasks, each after its present query.
     pub async fn stop(mut self) -> Vec<Tally> {
         self.shared.stop.store(true, Ordering::Release);
@@ -158,14 +171,20 @@ impl Load {
 }
 
 impl Shared {
-    fn count(&self, phase: usize, took: Duration, outcome: Outcome) {
+    fn tally(&self, phase: usize, change: impl FnOnce(&mut Tally)) {
         let mut tallies = self.tallies.lock().expect("no count panics");
-        let tally = tallies.entry(phase).or_default();
-        tally.longest = tally.longest.max(took);
-        match outcome {
-            Outcome::Port(port) => *tally.served.entry(port).or_default() += 1,
-            Outcome::NoConnection(error) => tally.no_connection.push(error),
-            Outcome::Failed(error) => tally.failed.push(error),
-        }
+        change(tallies.entry(phase).or_default());
+    }
+
+    fn count(&self, phase: usize, took: Duration, outcome: Outcome) {
+        self.tally(phase, |tally| {
+            tally.pending -= 1;
+            tally.longest = tally.longest.max(took);
+            match outcome {
+                Outcome::Port(port) => *tally.served.entry(port).or_default() += 1,
+                Outcome::NoConnection(error) => tally.no_connection.push(error),
+                Outcome::Failed(error) => tally.failed.push(error),
+            }
+        });
     }
 }

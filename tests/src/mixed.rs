@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -182,13 +182,18 @@ pub struct Mixed {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    /// How many times each task has ended its work, well or not.
+    rounds: Vec<AtomicU64>,
     count: Mutex<Count>,
 }
 
 impl Mixed {
     /// Starts the tasks.
     pub fn start(pool: &Pool, work: Work) -> Self {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared {
+            rounds: (0..TASKS).map(|_| AtomicU64::new(0)).collect(),
+            ..Shared::default()
+        });
         let mut tasks = JoinSet::new();
         for number in 0..TASKS {
             let (shared, pool) = (shared.clone(), pool.clone());
@@ -198,6 +203,7 @@ impl Mixed {
                         true => plain(&pool, work, &shared).await,
                         false => idempotent(&pool, work, &shared).await,
                     }
+                    shared.rounds[number].fetch_add(1, Ordering::Release);
                 }
             });
         }
@@ -212,6 +218,12 @@ impl Mixed {
     /// What this peer has done so far.
     pub fn by(&self, peer: &str) -> usize {
         self.shared.count().by(peer)
+    }
+
+    /// How many pieces of idempotent work each of its tasks has ended.
+    pub fn idempotent_rounds(&self) -> Vec<u64> {
+        let tasks = self.shared.rounds[PLAIN..].iter();
+        tasks.map(|rounds| rounds.load(Ordering::Acquire)).collect()
     }
 
     /// Ends the tasks, each after its present work.

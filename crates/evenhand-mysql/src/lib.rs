@@ -92,7 +92,6 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod classify;
 mod conn;
@@ -132,6 +131,8 @@ pub use url::UrlError;
 pub use usage::{PeerUsage, Usage};
 
 pub use evenhand;
-pub use evenhand::{DEFAULT_FIRST_RECHECK, Event, EventKind, Events, State, Status};
+pub use evenhand::{
+    DEFAULT_FIRST_RECHECK, DEFAULT_MAX_RECHECK_INTERVAL, Event, EventKind, Events, State, Status,
+};
 pub use evenhand_config;
 pub use mysql_async;

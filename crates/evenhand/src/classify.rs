@@ -115,8 +115,8 @@ pub enum Retry {
     Safe,
     /// Yes: nothing was executed. And where no other peer is of use, this one once more: it only had
     /// no room just now. The attempt that comes back is told so (see
-    /// [`Attempt::comes_back`](crate::Attempt::comes_back)); after it `Again` is as good as `Safe`.
-    Again,
+    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass)); after it `Busy` is as good as `Safe`.
+    Busy,
     /// The outcome is unknown: only for a request that its caller marked idempotent (see
     /// [`Replay`](crate::Replay)).
     IfIdempotent,
@@ -181,8 +181,8 @@ impl Verdict {
 
     /// Nothing was executed: any request may go to another peer, and comes back to this one if no
     /// other is of use. For a peer that merely has no room just now.
-    pub const fn again(mut self) -> Self {
-        self.retry = Retry::Again;
+    pub const fn busy(mut self) -> Self {
+        self.retry = Retry::Busy;
         self
     }
 

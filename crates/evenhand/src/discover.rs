@@ -1,9 +1,9 @@
-//! Peers that come from service discovery. Needs the feature `discover`.
+//! Peers that come from service discovery.
 //!
-//! [`Peers::follow`] applies the changes of a [`Discover`], which any stream of
-//! `Result<Change<K, P>, E>` is, in a task of its own. So changes apply as they come, also while no
-//! request runs (a balancer that polls its discovery within requests learns of a peer's end from
-//! the request that hits it), and a request sees a whole set, never one that is being changed.
+//! [`Peers::follow`] applies the changes of a [`Discover`], such as a stream of
+//! `Result<Change<Key, Target>, Error>`, in a background task. So changes apply as they come, also
+//! while no request runs. (A balancer that polls its discovery within requests learns of a peer's
+//! end from the request that hits it.) A request sees a whole set, never one that is being changed.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -18,9 +18,10 @@ use tokio::time::sleep;
 pub use tower::discover::{Change, Discover};
 
 use crate::event::Events;
-use crate::guard::TaskGuard;
 use crate::peers::Peers;
 use crate::set::Set;
+use crate::set::peer::Peer;
+use crate::task_guard::TaskGuard;
 
 /// The pause after an error; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,29 +32,29 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How many changes are applied in one go at most, so that an endless source gets them applied.
 const BATCH: usize = 1024;
 
-impl<P: Send + Sync + 'static> Peers<P> {
-    /// Keeps this set as `discover` says, by a task that runs until the guard is dropped, the set
-    /// is gone (the task does not keep it), or `discover` ends, which leaves the peers as they are.
+impl<Target: Send + Sync + 'static> Peers<Target> {
+    /// Applies the changes of `discover` to this set, in a task that runs until the guard is
+    /// dropped, the set is gone (the task does not keep it alive), or `discover` ends, which leaves
+    /// the peers as they are.
     ///
-    /// A peer's name is its key as text, so two keys must not read the same.
+    /// A peer's name is its key as text, so two keys must not have the same text.
     ///
     /// - `Insert` of a new name adds a peer, up.
-    /// - `Insert` of a name that is there: if what is given for it is equal, the peer stays as it
-    ///   is, with its state. Otherwise it is replaced by a new peer, up and of weight 1; attempts
-    ///   under way on the old one go on, and what they learn is of no more account.
-    /// - `Remove` removes the peer, whoever added it. If it is not there, nothing happens.
+    /// - `Insert` of a name that is there: if the target is equal, the peer keeps its state.
+    ///   Otherwise it is replaced by a new peer, up and of weight 1; attempts in flight on the old
+    ///   one go on, and their verdicts are ignored.
+    /// - `Remove` removes the peer, also if the user added it. If it is not there, nothing happens.
     /// - Changes that come together (up to 1024) are applied together, and the last one of a name
     ///   counts. Peers of other names stay.
-    /// - An error changes no peer. It is traced at `WARN`, and `discover` is asked again after a
+    /// - An error changes no peer. It is logged at `WARN`, and `discover` is polled again after a
     ///   pause of 1 s, which doubles with each further error up to 30 s and starts anew with the
     ///   next change.
     ///
-    /// To follow services and other things that cannot be compared, see
-    /// [`follow_by`](Self::follow_by).
+    /// For targets that cannot be compared, such as services, see [`follow_by`](Self::follow_by).
     ///
     /// # Panics
     ///
-    /// If it is called outside a tokio runtime, or in one without time.
+    /// If it is called outside a tokio runtime, or in a runtime without a timer.
     ///
     /// ```
     /// use evenhand::Peers;
@@ -75,17 +76,17 @@ impl<P: Send + Sync + 'static> Peers<P> {
     /// ```
     pub fn follow<D>(&self, discover: D) -> TaskGuard
     where
-        P: PartialEq,
-        D: Discover<Service = P> + Send + 'static,
+        Target: PartialEq,
+        D: Discover<Service = Target> + Send + 'static,
         D::Key: ToString,
         D::Error: fmt::Display,
     {
-        self.follow_by(discover, P::eq)
+        self.follow_by(discover, Target::eq)
     }
 
-    /// As [`follow`](Self::follow), for peers that cannot be compared, such as services: `same`
-    /// says whether what is there for a name is what is now given for it. `|_, _| false` makes
-    /// every `Insert` a new peer.
+    /// As [`follow`](Self::follow), for targets that cannot be compared, such as services: `same`
+    /// says whether the old target of a name equals the new one. `|_, _| false` makes every
+    /// `Insert` a new peer.
     ///
     /// `same` runs in the task, outside every lock.
     ///
@@ -94,10 +95,10 @@ impl<P: Send + Sync + 'static> Peers<P> {
     /// As [`follow`](Self::follow).
     pub fn follow_by<D, F>(&self, discover: D, same: F) -> TaskGuard
     where
-        D: Discover<Service = P> + Send + 'static,
+        D: Discover<Service = Target> + Send + 'static,
         D::Key: ToString,
         D::Error: fmt::Display,
-        F: Fn(&P, &P) -> bool + Send + 'static,
+        F: Fn(&Target, &Target) -> bool + Send + 'static,
     {
         let events = self.subscribe();
         let set = Arc::downgrade(&self.set);
@@ -119,7 +120,7 @@ async fn end(mut events: Events) {
 }
 
 /// Peers by name, as they are to be: `None` is to be removed.
-type Batch<P> = Vec<(Arc<str>, Option<P>)>;
+type Batch<Target> = Vec<(Arc<str>, Option<Target>)>;
 
 /// What a source says after a batch.
 enum Then {
@@ -128,12 +129,12 @@ enum Then {
     Ended,
 }
 
-async fn follow<P, D, F>(set: Weak<Set<P>>, discover: D, same: F)
+async fn follow<Target, D, F>(set: Weak<Set<Target>>, discover: D, same: F)
 where
-    D: Discover<Service = P>,
+    D: Discover<Service = Target>,
     D::Key: ToString,
     D::Error: fmt::Display,
-    F: Fn(&P, &P) -> bool,
+    F: Fn(&Target, &Target) -> bool,
 {
     let mut discover = pin!(discover);
     let mut pause = FIRST_PAUSE;
@@ -188,31 +189,39 @@ where
     Poll::Ready(Then::More)
 }
 
-fn apply<P>(set: &Arc<Set<P>>, mut batch: Batch<P>, same: &impl Fn(&P, &P) -> bool) {
+fn apply<Target>(
+    set: &Arc<Set<Target>>,
+    mut batch: Batch<Target>,
+    same: &impl Fn(&Target, &Target) -> bool,
+) {
     // The last of each name, in the order they came.
     let mut seen = HashSet::new();
     batch.reverse();
     batch.retain(|(name, _)| seen.insert(name.clone()));
     batch.reverse();
 
-    let members = set.members();
-    let present: HashMap<&str, _> = members.iter().map(|m| (&*m.name, m)).collect();
+    let snapshot = set.snapshot().clone();
+    let present: HashMap<&str, &Peer<Target>> = snapshot
+        .peers()
+        .iter()
+        .map(|peer| (peer.name(), peer))
+        .collect();
     let (mut leave, mut join) = (HashSet::new(), Vec::new());
-    for (name, data) in batch {
-        let member = present.get(&*name);
-        if let (Some(member), Some(data)) = (member, &data)
-            && same(&member.data, data)
+    for (name, target) in batch {
+        let peer = present.get(&*name);
+        if let (Some(peer), Some(target)) = (peer, &target)
+            && same(peer, target)
         {
             continue;
         }
-        if member.is_some() || data.is_some() {
+        if peer.is_some() || target.is_some() {
             leave.insert(name.clone());
         }
-        join.extend(data.map(|data| (name, data)));
+        join.extend(target.map(|target| (name, target)));
     }
     if leave.is_empty() {
         return;
     }
-    // Never `Duplicate`: each name is there once, and whoever had it leaves.
+    // Never `Duplicate`: each name joins once, and a peer that has it leaves.
     let _ = set.edit(|member| leave.contains(&member.name), join);
 }

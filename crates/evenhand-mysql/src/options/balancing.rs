@@ -23,7 +23,7 @@ impl PoolOptions {
 
     /// The longest time between two probes of an ejected peer. The first probe comes after
     /// [`first_recheck`](Self::first_recheck); the time doubles after each failed one up to this limit,
-    /// with ±10 % jitter. Default: [`evenhand_config::DEFAULT_CHECK_INTERVAL`]. In a config file it is
+    /// with ±10 % jitter. Default: [`DEFAULT_MAX_RECHECK_INTERVAL`](crate::DEFAULT_MAX_RECHECK_INTERVAL). In a config file it is
     /// `check_interval`.
     pub fn max_recheck_interval(mut self, interval: Duration) -> Self {
         self.max_recheck_interval = interval;

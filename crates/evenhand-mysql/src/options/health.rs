@@ -44,7 +44,7 @@ impl Default for HealthCheck {
             timeout: None,
             synced: false,
             active: Some((DEFAULT_HEALTH_CHECK_INTERVAL, evenhand::DEFAULT_FALL)),
-            rise: evenhand::DEFAULT_RISE,
+            rise: 1,
         }
     }
 }
@@ -106,7 +106,7 @@ impl HealthCheck {
 
     /// How many consecutive probes an ejected peer must pass to come back; 0 is treated as 1. They are
     /// one interval of the [active](Self::active) checks apart, or
-    /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] if these are off. Default: [`evenhand::DEFAULT_RISE`].
+    /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] if these are off. Default: 1.
     pub fn rise(mut self, probes: u32) -> Self {
         self.rise = probes.max(1);
         self

@@ -98,7 +98,7 @@ impl Default for PoolOptions {
             idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
             pick: PickKind::Uniform,
             first_recheck: evenhand::DEFAULT_FIRST_RECHECK,
-            max_recheck_interval: evenhand_config::DEFAULT_CHECK_INTERVAL,
+            max_recheck_interval: evenhand::DEFAULT_MAX_RECHECK_INTERVAL,
             min_up: MinUp::Peers(0),
             all_down: AllDownKind::Wait,
             hedge_after: None,

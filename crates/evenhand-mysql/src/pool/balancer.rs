@@ -1,15 +1,14 @@
 //! [`evenhand`]'s balancer over the connector, as the options ask for it.
 //!
-//! A pool's type does not say how it picks or whether it hedges, so each combination is a variant. The
-//! usual one, uniform picks without hedging, is the balancer's fastest.
+//! A pool's type does not say how it picks or whether it hedges.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use evenhand::{
-    AllDown, Balance, BalanceLayer, Candidates, Cloned, Eject, Error, Hedge, LeastInFlight, Peers,
-    Uniform, Weighted,
+    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Cloned, Eject, Error, Hedge,
+    LeastInFlight, Peers, Probe, Uniform, Weighted,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,51 +18,36 @@ use super::prober::Prober;
 use crate::classify::ByPhase;
 use crate::conn::PeerConn;
 use crate::error::AttemptError;
+use crate::options::health::DEFAULT_HEALTH_CHECK_INTERVAL;
 use crate::options::{AllDownKind, MinUp, PickKind, PoolOptions};
 use crate::peer::Endpoint;
 use crate::peer::check::Check;
 use crate::time::deadline::timeout_lazy;
 
 pub(crate) enum Balancer {
-    Uniform(Shared<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned>>),
-    Picked(Shared<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
+    Plain(Shared<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
     Hedged(Shared<Hedge<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
 }
 
 impl Balancer {
     pub(crate) fn new(peers: &Peers<Arc<Endpoint>>, options: &PoolOptions) -> Self {
         let check = Check::new(options);
-        let active = options.get_health_check().get_active();
-        let prober = Prober {
-            heard_within: active.map(|(interval, _)| interval),
-        };
-        let mut layer = BalanceLayer::new(peers.clone())
+        let layer = BalanceLayer::new(peers.clone())
             .classify(ByPhase(check.rules.clone()))
             .eject(eject(options))
             .all_down(all_down(options))
-            // The prober has a time limit of its own, and its verdict says more than that it passed.
-            .probe(prober, 2 * check.timeout)
-            .rise(options.get_health_check().get_rise());
-        if let Some((interval, fall)) = active {
-            layer = layer
-                .check_every(interval)
-                .check_busy(check.asks_more_than_traffic())
-                .fall(fall);
-        }
+            .probe(probe(options, &check))
+            .pick(ConfiguredPick(options.get_pick()));
         let connector = Connector {
             peers: peers.clone(),
         };
-        let pick = ConfiguredPick(options.get_pick());
         match options.get_hedge_after() {
             // Asking for a connection twice is harmless: the one that is not wanted is closed.
             Some(after) => {
-                let layer = layer.pick(pick).replay(Cloned::idempotent());
+                let layer = layer.replay(Cloned::idempotent());
                 Self::Hedged(Shared::new(layer.hedge_after(after).layer(connector)))
             }
-            None if pick.0 == PickKind::Uniform => {
-                Self::Uniform(Shared::new(layer.layer(connector)))
-            }
-            None => Self::Picked(Shared::new(layer.pick(pick).layer(connector))),
+            None => Self::Plain(Shared::new(layer.layer(connector))),
         }
     }
 
@@ -84,20 +68,38 @@ impl Balancer {
             }};
         }
         match self {
-            Self::Uniform(balance) => by_deadline!(balance),
-            Self::Picked(balance) => by_deadline!(balance),
+            Self::Plain(balance) => by_deadline!(balance),
             Self::Hedged(hedge) => by_deadline!(hedge),
         }
+    }
+}
+
+fn probe(options: &PoolOptions, check: &Check) -> Probe<Arc<Endpoint>> {
+    let health = options.get_health_check();
+    let active = health.get_active();
+    let interval = active.map_or(DEFAULT_HEALTH_CHECK_INTERVAL, |(interval, _)| interval);
+    let prober = Prober {
+        heard_within: active.map(|(interval, _)| interval),
+    };
+    // The prober has its own time limit, and its verdict says more than that it passed.
+    let probe = Probe::new(prober, 2 * check.timeout).rise(health.get_rise(), interval);
+    match active {
+        Some((interval, fall)) => probe.active_checks(
+            ActiveChecks::every(interval)
+                .fall(fall)
+                .under_traffic(check.asks_more_than_traffic()),
+        ),
+        None => probe,
     }
 }
 
 fn eject(options: &PoolOptions) -> Eject {
     let longest = options.get_max_recheck_interval();
     let first = options.get_first_recheck().min(longest);
-    let eject = Eject::on_first().recover_growing(first, longest);
+    let eject = Eject::on_first().recheck_growing(first, longest);
     match options.get_min_up() {
-        MinUp::Peers(peers) => eject.keep(peers),
-        MinUp::Percent(percent) => eject.keep_share(f64::from(percent) / 100.0),
+        MinUp::Peers(peers) => eject.min_up(peers),
+        MinUp::Percent(percent) => eject.min_up_share(f64::from(percent) / 100.0),
     }
 }
 

@@ -48,7 +48,7 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
     fn call(&mut self, attempt: Attempt<Arc<Endpoint>, CheckoutRequest>) -> Self::Future {
         let ticket = attempt.ticket();
         // On a second pass the others have been tried already.
-        let others = (!attempt.comes_back()).then(|| self.peers.clone());
+        let others = (!attempt.is_second_pass()).then(|| self.peers.clone());
         let CheckoutRequest {
             deadline, avoid, ..
         } = attempt.request;

@@ -241,7 +241,7 @@ impl Pool {
 
     /// The number of peers that are up.
     pub fn up_count(&self) -> usize {
-        self.peers.up()
+        self.peers.up_count()
     }
 
     /// What happens to the peers from now on: ejections, probes, recoveries.

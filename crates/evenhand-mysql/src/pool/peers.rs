@@ -37,7 +37,7 @@ impl PeersHandle {
 
     /// The number of peers that are up.
     pub fn up_count(&self) -> usize {
-        self.peers.up()
+        self.peers.up_count()
     }
 
     /// How much of each peer is in use, in the order in which they were added.

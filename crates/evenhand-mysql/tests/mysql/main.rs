@@ -5,6 +5,7 @@
 //! `tls` needs one of the TLS features: `--features rustls-ring`, for instance.
 
 #![allow(
+    clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test states what it takes for granted"

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// Long enough for anything that should happen.
-const LIMIT: Duration = Duration::from_secs(10);
+/// Long enough for anything that should happen: a guard against hanging.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// Long enough to believe that something does not happen.
 pub(crate) const QUIET: Duration = Duration::from_millis(150);
 

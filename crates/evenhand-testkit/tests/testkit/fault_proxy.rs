@@ -113,20 +113,21 @@ async fn reset_of_one_side_resets_the_other() {
 async fn delay_holds_bytes_and_keeps_the_rate() {
     let mut line = line().await;
     let delay = Duration::from_millis(400);
+    line.proxy.set_delay(ToClient, Duration::from_secs(3600));
+    // The other direction is not held up.
+    pass(&mut line.client, &mut line.server, b"fast").await;
+
+    // One delay for all, not one for each of five hundred.
     line.proxy.set_delay(ToClient, delay);
     let begun = Instant::now();
-    pass(&mut line.client, &mut line.server, b"fast").await;
-    assert!(begun.elapsed() < delay);
-
-    let begun = Instant::now();
-    let mut pace = interval(Duration::from_millis(10));
-    for n in 0..10 {
+    let bytes = [7; 500];
+    let mut pace = interval(Duration::from_millis(1));
+    for byte in bytes.chunks(1) {
         pace.tick().await;
-        line.server.write_all(&[n]).await.unwrap();
+        line.server.write_all(byte).await.unwrap();
     }
-    expect(&mut line.client, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]).await;
-    let took = begun.elapsed();
-    assert!(took >= delay && took < 5 * delay, "{took:?}");
+    expect(&mut line.client, &bytes).await;
+    assert!(begun.elapsed() >= delay);
 
     line.proxy.set_delay(ToUpstream, delay);
     let begun = Instant::now();
@@ -134,11 +135,11 @@ async fn delay_holds_bytes_and_keeps_the_rate() {
     pass(&mut line.server, &mut line.client, b"and back").await;
     assert!(begun.elapsed() >= 2 * delay);
 
+    line.proxy.set_delay(ToUpstream, Duration::from_secs(3600));
+    line.proxy.set_delay(ToClient, Duration::from_secs(3600));
     line.proxy.heal().unwrap();
-    let begun = Instant::now();
     pass(&mut line.client, &mut line.server, b"there").await;
     pass(&mut line.server, &mut line.client, b"and back").await;
-    assert!(begun.elapsed() < delay);
 }
 
 #[tokio::test]

@@ -2,14 +2,11 @@
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
-use crate::common::{soon, until};
+use crate::common::{LIMIT, soon, until};
 use evenhand_testkit::{FakeMySql, HaProxy, HaProxyError};
 use mysql_async::Conn;
 use mysql_async::prelude::*;
-
-const LIMIT: Duration = Duration::from_secs(10);
 
 async fn connect(proxy: &HaProxy) -> Conn {
     soon(Conn::from_url(proxy.url())).await.unwrap()

@@ -9,12 +9,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{QUIET, soon, stalls, until};
+use crate::common::{LIMIT, QUIET, soon, stalls, until};
 use evenhand_testkit::{MariaDb, MariaDbError};
 use mysql_async::Conn;
 use mysql_async::prelude::*;
-
-const LIMIT: Duration = Duration::from_secs(10);
 
 async fn connect(db: &MariaDb) -> Conn {
     soon(Conn::from_url(db.url())).await.unwrap()

@@ -11,10 +11,10 @@
     reason = "a test states what it takes for granted"
 )]
 
-mod dice;
-mod puppet;
+mod controlled_connector;
 mod reference;
 mod request;
+mod rng;
 mod schedule;
 mod world;
 

@@ -24,7 +24,7 @@ pub(crate) enum NoneLeft {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Floor {
-    Keep(usize),
+    MinUp(usize),
     Half,
 }
 
@@ -41,8 +41,6 @@ pub(crate) struct Rules {
 pub(crate) struct Ejection {
     pub(crate) until: Instant,
     by_hand: bool,
-    /// A probe was given up, so the next one may go at once.
-    freed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +88,7 @@ impl Peer {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        matches!(self.is, Is::Ejected(Ejection { until, freed, .. }) if freed || until <= now)
+        matches!(self.is, Is::Ejected(Ejection { until, .. }) if until <= now)
     }
 }
 
@@ -250,7 +248,7 @@ impl Reference {
             && by == serial
         {
             peer.becomes(Is::Ejected(Ejection {
-                freed: true,
+                until: ejection.until.min(Instant::now()),
                 ..ejection
             }));
             let name = peer.name.clone();
@@ -265,7 +263,7 @@ impl Reference {
         }
         let up = self.up();
         let least = match self.rules.floor {
-            Floor::Keep(peers) => peers,
+            Floor::MinUp(peers) => peers,
             Floor::Half => self.peers.len().div_ceil(2),
         };
         let standing = self.standings.get_mut(&serial).unwrap();
@@ -278,7 +276,6 @@ impl Reference {
         let out = Is::Ejected(Ejection {
             until: Instant::now() + out_for,
             by_hand: false,
-            freed: false,
         });
         let because = verdict
             .reason
@@ -343,11 +340,10 @@ impl Reference {
         self.named(name).becomes(Is::Ejected(Ejection {
             until: Instant::now() + time,
             by_hand: true,
-            freed: false,
         }));
         self.tell(
             name,
-            &format!("ejected (by hand); next probe in {time:.1?}"),
+            &format!("ejected (by an operator); next probe in {time:.1?}"),
         );
     }
 
@@ -369,6 +365,6 @@ impl Reference {
             Is::Draining => peer.is = Is::Up,
             _ => peer.becomes(Is::Up),
         }
-        self.tell(name, "was restored by hand");
+        self.tell(name, "was restored by an operator");
     }
 }

@@ -6,7 +6,7 @@ use std::task::Poll;
 use evenhand::{Cause, Error, PeerVerdict, Retry, Verdict};
 use tokio::time::Instant;
 
-use crate::puppet::{End, Request, Started};
+use crate::controlled_connector::{End, Request, Started};
 use crate::reference::{Allowed, NoneLeft, Reference};
 
 /// How a request is to end.
@@ -128,7 +128,15 @@ impl Asked {
         let late = self.patience.is_some_and(|until| until <= Instant::now());
         if matches!(self.phase, Phase::Waits(_)) && seen.started.is_none() {
             let missed = r.candidates();
-            if missed.iter().any(|peer| !self.passed_over.contains(peer)) {
+            // A peer that was due only after the deadline need not be tried.
+            let too_late = |instance: u32| {
+                let due = r.peer(instance).and_then(|peer| peer.due());
+                due.is_some_and(|due| self.patience.is_some_and(|until| until <= due))
+            };
+            let mut new = missed
+                .iter()
+                .filter(|peer| !self.passed_over.contains(peer));
+            if new.any(|(instance, _)| !too_late(*instance)) {
                 return Err(format!("it waits, with {missed:?} there"));
             }
             if late {
@@ -197,10 +205,10 @@ impl Asked {
                 started.name, started.instance, started.probe
             ));
         }
-        if started.comes_back != self.came_back {
+        if started.second_pass != self.came_back {
             return Err(format!(
-                "the attempt on {} comes back: {}, the request has: {}",
-                started.name, started.comes_back, self.came_back
+                "the attempt on {} second pass: {}, the request has: {}",
+                started.name, started.second_pass, self.came_back
             ));
         }
         if seen.outcome.is_ready() {
@@ -259,12 +267,12 @@ impl Asked {
         if r.candidates().iter().any(|(id, _)| *id == instance) {
             self.spared.push(instance);
         }
-        if verdict.retry == Retry::Again && verdict.peer != PeerVerdict::Suspect {
+        if verdict.retry == Retry::Busy && verdict.peer != PeerVerdict::Suspect {
             self.left.push(instance);
         }
         let again = match verdict.retry {
             Retry::Never => false,
-            Retry::Safe | Retry::Again => true,
+            Retry::Safe | Retry::Busy => true,
             Retry::IfIdempotent => self.request.idempotent,
         };
         let again = again && self.request.copied && !agreed;
@@ -289,13 +297,13 @@ impl Asked {
         };
         let (found, tried) = match outcome {
             Ok(end) => (Ending::Response(end.serial), None),
-            Err(error @ Error::NoneLeft { .. }) => (Ending::NoneLeft, Some(error.tried())),
+            Err(error @ Error::Exhausted { .. }) => (Ending::NoneLeft, Some(error.tried())),
             Err(error @ Error::Failed { .. }) => (Ending::Failed, Some(error.tried())),
-            Err(error @ Error::Agreed { .. }) => (Ending::Agreed, Some(error.tried())),
+            Err(error @ Error::Inconclusive { .. }) => (Ending::Agreed, Some(error.tried())),
             Err(Error::NoPeers) => (Ending::NoPeers, None),
             Err(other) => return Err(format!("it ended with {other:?}")),
         };
-        if let Err(error @ Error::NoneLeft { .. }) = outcome
+        if let Err(error @ Error::Exhausted { .. }) = outcome
             && error.next_due() != r.next_due()
         {
             let (told, due) = (error.next_due(), r.next_due());

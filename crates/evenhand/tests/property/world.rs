@@ -10,11 +10,11 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service};
 
-use crate::puppet::{AsMarked, AsTold, Driven, End, Puppet, Request};
+use crate::controlled_connector::{AsMarked, AsTold, ControlledConnector, Driven, End, Request};
 use crate::reference::{Floor, Is, NoneLeft, Reference, Rules};
 use crate::request::{Asked, Seen};
 
-type Balanced = Balance<Puppet, u32, AsTold, AsMarked>;
+type Balanced = Balance<ControlledConnector, u32, AsTold, AsMarked>;
 
 struct Live {
     asked: Asked,
@@ -24,7 +24,7 @@ struct Live {
 pub(crate) struct World {
     peers: Peers<u32>,
     balance: Balanced,
-    puppet: Puppet,
+    connector: ControlledConnector,
     pub(crate) reference: Reference,
     events: Events,
     requests: BTreeMap<usize, Live>,
@@ -41,12 +41,12 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, rules: Rules) -> Self {
         let mut eject = match (rules.down_limit, rules.degraded_limit) {
-            (1, degraded) => Eject::on_first().after_degraded(degraded),
+            (1, degraded) => Eject::on_first_or_degraded(degraded),
             (failures, _) => Eject::after_in_a_row(failures),
         };
         eject = match rules.floor {
-            Floor::Keep(peers) => eject.keep(peers),
-            Floor::Half => eject.keep_share(0.5),
+            Floor::MinUp(peers) => eject.min_up(peers),
+            Floor::Half => eject.min_up_share(0.5),
         };
         let all_down = match rules.none_left {
             NoneLeft::Fail => evenhand::AllDown::Fail,
@@ -54,19 +54,19 @@ impl World {
             NoneLeft::LastResort => evenhand::AllDown::LastResort,
         };
         let peers = Peers::new([("", 0); 0]).unwrap();
-        let puppet = Puppet::default();
+        let connector = ControlledConnector::default();
         let balance = BalanceLayer::new(peers.clone())
             .classify(AsTold)
             .replay(AsMarked)
-            .eject(eject.recover_in(rules.interval))
+            .eject(eject.recheck_every(rules.interval))
             .all_down(all_down)
             .seed(seed)
-            .layer(puppet.clone());
+            .layer(connector.clone());
         Self {
             events: peers.subscribe(),
             peers,
             balance,
-            puppet,
+            connector,
             reference: Reference::new(rules),
             requests: BTreeMap::new(),
             asked: 0,
@@ -117,7 +117,7 @@ impl World {
     // The steps.
 
     pub(crate) fn ask(&mut self, request: Request, ticket: bool) {
-        self.puppet.leave_tickets(ticket);
+        self.connector.leave_tickets(ticket);
         let id = self.asked;
         self.asked += 1;
         self.note(format!("request {id}: {request:?}, ticket: {ticket}"));
@@ -132,7 +132,7 @@ impl World {
         let live = self.requests.get_mut(&id).unwrap();
         let serial = live.asked.hangs_on().unwrap();
         live.asked.told = Some((ok, verdict));
-        self.puppet.end(serial, ok, verdict);
+        self.connector.end(serial, ok, verdict);
         self.note(format!(
             "request {id}: its attempt {serial} ends, ok: {ok}, {verdict:?}"
         ));
@@ -259,11 +259,11 @@ impl World {
     fn follow(&mut self, id: usize) -> Result<(), String> {
         let live = self.requests.get_mut(&id).unwrap();
         let outcome = live.future.poll();
-        let mut started = self.puppet.started();
+        let mut started = self.connector.started();
         for one in &started {
             let line = format!(
-                "  request {id}: attempt {} on {} ({}), probe: {}, comes back: {}",
-                one.serial, one.name, one.instance, one.probe, one.comes_back
+                "  request {id}: attempt {} on {} ({}), probe: {}, second pass: {}",
+                one.serial, one.name, one.instance, one.probe, one.second_pass
             );
             self.log.push(line);
         }
@@ -336,7 +336,7 @@ impl World {
         if found != expected {
             return Err(format!("peers {found:?}, expected {expected:?}"));
         }
-        let counts = (self.peers.len(), self.peers.up());
+        let counts = (self.peers.len(), self.peers.up_count());
         if counts != (expected.len(), self.reference.up()) {
             return Err(format!("{counts:?} peers and up, of {expected:?}"));
         }

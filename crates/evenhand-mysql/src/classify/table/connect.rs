@@ -56,7 +56,7 @@ pub(super) static ROWS: &[Row] = &[
         "busy",
         Signs(&[Sign::Busy]),
         "all of this client's connections to it were in use, and another peer had one to spare",
-        NEUTRAL.again(),
+        NEUTRAL.busy(),
     ),
     Row::connect(
         "moved-on",

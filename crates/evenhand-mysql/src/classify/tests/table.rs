@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use evenhand::PeerVerdict::{Degraded, Down, Neutral};
-use evenhand::Retry::{Again, Never, Safe};
+use evenhand::Retry::{Busy, Never, Safe};
 use evenhand::{State, Verdict};
 use mysql_async::{DriverError, Error, IoError, UrlError};
 
@@ -178,7 +178,7 @@ fn attempts_without_a_driver_error() {
         (AttemptError::NoFreeConnection(full.clone()), Neutral, Never),
         (AttemptError::OutOfTime, Neutral, Never),
         (AttemptError::Ejected, Neutral, Safe),
-        (AttemptError::Busy(full), Neutral, Again),
+        (AttemptError::Busy(full), Neutral, Busy),
         (AttemptError::Avoided, Neutral, Safe),
         (AttemptError::Disconnected, Neutral, Never),
         (AttemptError::TryTimedOut(time), Neutral, Never),

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::{self, EventKind, State};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{AttemptError, Error, Pool};
 use evenhand_testkit::Fault;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-/// What a busy machine may add.
-const SLACK: Duration = Duration::from_millis(1500);
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn failing_peer_costs_no_checkout() {
@@ -29,18 +28,13 @@ async fn failing_peer_costs_no_checkout() {
     ];
     for fault in faults {
         let fakes: [_; 2] = fakes().await;
-        let pool = pool(&fakes, quick());
+        // Nothing but the limit of an attempt ends one that hangs.
+        let pool = pool(&fakes, quick().checkout_timeout(HOUR));
         fakes[0].set_fault(fault.clone());
         // The driver's settings query at login is answered; what stalls or is cut comes later.
         let login_works = matches!(fault, Fault::StallInQuery | Fault::CutMidPacket);
         for _ in 0..20 {
-            let start = Instant::now();
-            let conn = pool.get_conn().await.unwrap();
-            assert!(
-                start.elapsed() <= LIMIT + SLACK,
-                "{fault:?}: {:?}",
-                start.elapsed()
-            );
+            let conn = soon(pool.get_conn()).await.unwrap();
             assert!(login_works || conn.peer() == "b", "{fault:?}");
         }
         let out = matches!(fault, Fault::ErrAsGreeting(ref e) | Fault::ErrAtLogin(ref e) if e.code == 1040);
@@ -61,9 +55,9 @@ async fn silent_peers_end_at_the_deadline_and_are_named() {
     );
     fakes.iter().for_each(|fake| fake.set_fault(Fault::Silent));
     let start = Instant::now();
-    let error = pool.get_conn().await.unwrap_err();
+    let error = soon(pool.get_conn()).await.unwrap_err();
     let took = start.elapsed();
-    assert!((3 * LIMIT..=3 * LIMIT + SLACK).contains(&took), "{took:?}");
+    assert!(took >= 3 * LIMIT, "{took:?}");
     let text = error.to_string();
     assert!(text.contains("a: no connection within 300ms"), "{text}");
     assert!(text.contains("b: no connection within 300ms"), "{text}");
@@ -73,7 +67,7 @@ async fn silent_peers_end_at_the_deadline_and_are_named() {
 #[tokio::test]
 async fn all_down_waits_for_the_first_recovery() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, quick().checkout_timeout(Duration::from_secs(10)));
+    let pool = pool(&fakes, quick().checkout_timeout(HOUR));
     fakes.iter().for_each(|fake| fake.kill());
     let waiting: Vec<_> = (0..20)
         .map(|_| {
@@ -158,9 +152,8 @@ async fn ejection_closes_idle_connections_only() {
 #[tokio::test]
 async fn ejection_ends_a_pending_login() {
     let fakes: [_; 2] = fakes().await;
-    let hour = Duration::from_secs(3600);
-    let pool = pool(&fakes, quick().connect_timeout(hour).checkout_timeout(hour));
-    pool.peers().eject("b", hour).unwrap();
+    let pool = pool(&fakes, quick().connect_timeout(HOUR).checkout_timeout(HOUR));
+    pool.peers().eject("b", HOUR).unwrap();
     fakes[0].freeze();
     let asking = tokio::spawn({
         let pool = pool.clone();
@@ -168,9 +161,9 @@ async fn ejection_ends_a_pending_login() {
     });
     until("it is at a", || pool.statuses()[0].in_flight > 0).await;
     pool.peers().restore("b").unwrap();
-    pool.peers().eject("a", hour).unwrap();
-    let asked = timeout(Duration::from_secs(10), asking).await;
-    assert_eq!(asked.unwrap().unwrap().unwrap().peer(), "b");
+    pool.peers().eject("a", HOUR).unwrap();
+    let asked = soon(asking).await;
+    assert_eq!(asked.unwrap().unwrap().peer(), "b");
 }
 
 #[tokio::test]

@@ -6,19 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{LIMIT, fakes, pool, pool_with, quick, until, up};
+use crate::common::{LIMIT, fakes, pool, pool_with, quick, soon, until, up};
 use evenhand_mysql::mysql_async::prelude::Query;
 use evenhand_mysql::{Error, Pool, PoolOptions};
 use tokio::time::Instant;
 
-/// What a busy machine may add.
-const SLACK: Duration = Duration::from_millis(1500);
-
 async fn full(pool: &Pool) -> (Duration, evenhand_mysql::Usage, String) {
     let start = Instant::now();
-    let error = pool.get_conn().await.unwrap_err();
+    let error = soon(pool.get_conn()).await.unwrap_err();
     let took = start.elapsed();
-    assert!((3 * LIMIT..3 * LIMIT + SLACK).contains(&took), "{took:?}");
+    assert!(took >= 3 * LIMIT, "{took:?}");
     let text = error.to_string();
     match error {
         Error::Full { waited, usage, .. } => (waited, usage, text),
@@ -150,7 +147,7 @@ async fn checkouts_are_counted_apart_from_connections() {
 async fn waiters_are_served_in_order() {
     let [fake] = fakes::<1>().await;
     let fakes = std::slice::from_ref(&fake);
-    let long = quick().checkout_timeout(Duration::from_secs(30));
+    let long = quick().checkout_timeout(Duration::from_secs(3600));
     for pool in [
         pool(fakes, long.clone().max_connections(1)),
         pool_with("pool_min=0&pool_max=1", fakes, long),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::{Pool, PoolOptions};
 use evenhand_testkit::{ErrPacket, FakeMySql};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// One attempt's time limit in these tests.
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
@@ -61,14 +61,19 @@ pub(crate) fn err(code: u16, message: &str) -> ErrPacket {
     ErrPacket::new(code, "HY000", message)
 }
 
-/// Waits until `condition` holds, for ten seconds at most.
+/// Long enough for anything that should happen: a guard against hanging.
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
+
+/// What the future gives, unless it hangs.
+pub(crate) async fn soon<Output>(future: impl Future<Output = Output>) -> Output {
+    timeout(GUARD, future).await.expect("it does not hang")
+}
+
+/// Waits until `condition` holds.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "not within 10 s: {what}"
-        );
+        assert!(start.elapsed() < GUARD, "not within {GUARD:?}: {what}");
         sleep(Duration::from_millis(2)).await;
     }
 }

@@ -6,9 +6,8 @@ use evenhand_mysql::evenhand::{self, EventKind, Events, State};
 use evenhand_mysql::mysql_async::{self, Conn, Opts, prelude::Queryable};
 use evenhand_mysql::{Error, HealthCheck, PeerConn, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb, MariaDbBuilder};
-use tokio::time::timeout;
 
-use crate::common::{self, until};
+use crate::common::{self, soon, until};
 
 /// Nothing but what a test does itself happens: no checks of peers that are up.
 pub(crate) fn still() -> PoolOptions {
@@ -143,7 +142,7 @@ pub(crate) async fn has_session(operator: &mut impl Queryable, id: u32) -> bool 
 /// The server's session of this number has ended when it returns.
 pub(crate) async fn until_gone(operator: &mut impl Queryable, id: u32) {
     let gone = async { while has_session(operator, id).await {} };
-    timeout(Duration::from_secs(10), gone).await.unwrap();
+    soon(gone).await;
 }
 
 /// Whether the session went on after the error and was given out again; if not, it has ended.
@@ -170,14 +169,14 @@ pub(crate) async fn is_kept(pool: &Pool, url: &str, mut conn: PeerConn) -> bool 
         false
     };
     // MariaDB sees every five seconds whether the client of one that sleeps is there.
-    timeout(Duration::from_secs(20), found).await.unwrap()
+    soon(found).await
 }
 
 /// Some session at the server runs `SLEEP` when it returns.
 pub(crate) async fn until_asleep(operator: &mut impl Queryable) {
     let query = "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep'";
     let asleep = async { while operator.query_first(query).await.unwrap() != Some(1) {} };
-    timeout(Duration::from_secs(10), asleep).await.unwrap();
+    soon(asleep).await;
 }
 
 /// Whatever was sent to the double before this has been accepted when it returns.
@@ -236,5 +235,5 @@ pub(crate) async fn failed_probe(events: &mut Events) -> &'static str {
             }
         }
     };
-    timeout(LIMIT, next).await.unwrap()
+    soon(next).await
 }

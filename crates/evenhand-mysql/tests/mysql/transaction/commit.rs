@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::common::{LIMIT, err, fakes, pool, quick, until, up};
+use crate::common::{LIMIT, err, fakes, pool, quick, soon, until, up};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{Error, Pool};
@@ -147,16 +147,15 @@ async fn timeout_leaves_the_outcome_unknown() {
         quick().work_timeout(LIMIT).end_on_lost_peer(false),
     );
     let start = Instant::now();
-    let outcome: mysql_async::Result<()> = pool
-        .transaction(TxOpts::default(), async |_| {
-            fake.set_fault(Fault::StallInQuery);
-            Ok(())
-        })
-        .await;
+    let work = pool.transaction(TxOpts::default(), async |_| {
+        fake.set_fault(Fault::StallInQuery);
+        Ok(())
+    });
+    let outcome: mysql_async::Result<()> = soon(work).await;
     let (error, took) = (outcome.unwrap_err(), start.elapsed());
     assert!(
         matches!(Error::find(&error), Some(Error::OutcomeUnknown { .. })),
         "{error}"
     );
-    assert!((LIMIT..4 * LIMIT).contains(&took), "{took:?}");
+    assert!(took >= LIMIT, "{took:?}");
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{LIMIT, err, fakes, pool, quick, until};
+use crate::common::{LIMIT, err, fakes, pool, quick, soon, until};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{AttemptError, Error};
@@ -17,12 +17,12 @@ fn sent(fake: &FakeMySql, statement: &str) -> usize {
     statements.iter().filter(|s| *s == statement).count()
 }
 
-/// It has gone on from there, and then failed by itself.
 /// How many were sent to all of them.
 fn commits(fakes: &[FakeMySql]) -> usize {
     fakes.iter().map(|fake| sent(fake, "COMMIT")).sum()
 }
 
+/// It goes on from there, and then fails by itself.
 #[tokio::test]
 async fn handled_rollback_is_not_retried() {
     let [fake] = fakes::<1>().await;
@@ -199,17 +199,18 @@ async fn own_error_rolls_back_and_is_returned() {
 #[tokio::test]
 async fn rollback_on_a_frozen_peer_is_bounded() {
     let [fake] = fakes::<1>().await;
-    let pool = pool(std::slice::from_ref(&fake), quick());
+    // Nothing but the limit of an attempt ends it.
+    let options = quick().work_timeout(Duration::from_secs(3600));
+    let pool = pool(std::slice::from_ref(&fake), options);
     let start = Instant::now();
-    let outcome: Result<(), Refused> = pool
-        .transaction(TxOpts::default(), async |_| {
-            fake.freeze();
-            Err(Refused::TooPoor)
-        })
-        .await;
+    let work = pool.transaction(TxOpts::default(), async |_| {
+        fake.freeze();
+        Err(Refused::TooPoor)
+    });
+    let outcome: Result<(), Refused> = soon(work).await;
     let took = start.elapsed();
     assert!(matches!(outcome, Err(Refused::TooPoor)), "{outcome:?}");
-    assert!((LIMIT..3 * LIMIT).contains(&took), "{took:?}");
+    assert!(took >= LIMIT, "{took:?}");
     until("its place is free", || pool.usage().in_use == 0).await;
 }
 
@@ -218,11 +219,10 @@ async fn deadline_covers_all_tries() {
     let [fake] = fakes::<1>().await;
     let pool = pool(std::slice::from_ref(&fake), quick());
     let start = Instant::now();
-    let outcome: mysql_async::Result<()> = pool
-        .transaction(TxOpts::default(), async |mut tx| {
-            tx.query_drop("SELECT SLEEP(30)").await
-        })
-        .await;
+    let work = pool.transaction(TxOpts::default(), async |mut tx| {
+        tx.query_drop("SELECT SLEEP(3600)").await
+    });
+    let outcome: mysql_async::Result<()> = soon(work).await;
     let took = start.elapsed();
     let error = outcome.unwrap_err();
     let Some(Error::Work(work)) = Error::find(&error) else {
@@ -232,10 +232,7 @@ async fn deadline_covers_all_tries() {
         matches!(work.tries[..], [ref one] if matches!(one.cause, AttemptError::OutOfTime)),
         "{error}"
     );
-    assert!(
-        (6 * LIMIT..6 * LIMIT + Duration::from_secs(1)).contains(&took),
-        "{took:?}"
-    );
+    assert!(took >= 6 * LIMIT, "{took:?}");
     assert_eq!(sent(&fake, "COMMIT"), 0);
 }
 

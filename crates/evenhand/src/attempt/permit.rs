@@ -1,0 +1,300 @@
+//! An attempt's permit: acquired with the pick, released with the verdict.
+//!
+//! A permit remembers the epoch in which its peer was picked, so that a verdict on an older state
+//! changes nothing. The permit of a probe is the only one of its peer, and is released on drop: a
+//! probe that is cancelled at any await point leaves the peer due for the next one.
+
+use super::ejection::{self, Epoch};
+use crate::classify::Verdict;
+use crate::pick::{Pick, choose, choose_exactly};
+use crate::rng::Rng;
+use crate::set::Set;
+use crate::set::health::{Phase, Reading};
+use crate::set::peer::{InFlightPeer, Peer};
+use crate::set::policies::Policy;
+
+/// How many picks in a row may hit a peer that is out, or was tried, before the peers that remain
+/// are listed.
+const REDRAWS: usize = 4;
+
+/// Held by an attempt from its pick to its verdict.
+pub(crate) struct AttemptPermit<Target> {
+    peer: InFlightPeer<Target>,
+    epoch: Epoch,
+    /// A probe that has told nothing of its peer yet.
+    unsettled_probe: bool,
+}
+
+impl<Target> AttemptPermit<Target> {
+    fn new(peer: InFlightPeer<Target>, now: Reading, probing: bool) -> Self {
+        let epoch = Epoch {
+            generation: now.generation,
+            probing,
+        };
+        Self {
+            peer,
+            epoch,
+            unsettled_probe: probing,
+        }
+    }
+
+    /// A permit on a peer that is up or due and not in `tried`. A request's first attempt probes a
+    /// peer that is due; a later one prefers a peer that is up.
+    #[inline]
+    pub(crate) fn pick(
+        set: &Set<Target>,
+        pick: &impl Pick,
+        rng: &Rng,
+        tried: &[u64],
+    ) -> Option<Self> {
+        if set.registry.needs_look()
+            && let Some(permit) = Self::look(set, pick, rng, tried)
+        {
+            return Some(permit);
+        }
+        Self::pick_up(set, pick, rng, tried).or_else(|| Self::probe_due(set, pick, rng, tried))
+    }
+
+    /// Looks at the clock and the snapshot. A permit, if this is a request's first attempt and a
+    /// peer is due.
+    #[cold]
+    fn look(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
+        if set.registry.needs_refresh() {
+            set.refresh();
+        }
+        if !tried.is_empty() || !set.registry.any_due() {
+            return None;
+        }
+        Self::probe_due(set, pick, rng, tried)
+    }
+
+    /// A permit on a peer that is up and not in `tried`.
+    #[inline]
+    pub(crate) fn pick_up(
+        set: &Set<Target>,
+        pick: &impl Pick,
+        rng: &Rng,
+        tried: &[u64],
+    ) -> Option<Self> {
+        let snapshot = set.snapshot();
+        for _ in 0..REDRAWS {
+            let peer = choose(pick, rng, &snapshot, snapshot.offered(), snapshot.weights())?;
+            if (tried.is_empty() || !tried.contains(&peer.member().id))
+                && let Some(permit) = Self::enter(peer.clone())
+            {
+                return Some(permit);
+            }
+        }
+        drop(snapshot);
+        Self::pick_exactly(set, pick, rng, tried)
+    }
+
+    /// As [`pick_up`](Self::pick_up), from a list of the peers that remain. Where many peers that
+    /// the snapshot offers are out, it makes the snapshot anew.
+    #[cold]
+    fn pick_exactly(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
+        if set.snapshot().offered().len() > set.registry.up() {
+            set.refresh();
+        }
+        let snapshot = set.snapshot();
+        let mut remaining: Vec<u32> = snapshot.offered().to_vec();
+        loop {
+            remaining.retain(|&index| {
+                let member = snapshot.peers()[index as usize].member();
+                member.health.read().phase == Phase::Up && !tried.contains(&member.id)
+            });
+            // A peer that was chosen may be ejected this moment. Then it is gone in the next round.
+            let peer = choose_exactly(pick, rng, &snapshot, &remaining)?;
+            if let Some(permit) = Self::enter(peer.clone()) {
+                return Some(permit);
+            }
+        }
+    }
+
+    /// A permit on this peer, if it is up.
+    #[inline]
+    fn enter(peer: Peer<Target>) -> Option<Self> {
+        // Counted before the word is read: see `InFlight`.
+        let peer = InFlightPeer::new(peer);
+        let now = peer.member().health.read();
+        (now.phase == Phase::Up).then(|| Self::new(peer, now, false))
+    }
+
+    /// A permit to probe a peer that is due and not in `tried`.
+    #[cold]
+    fn probe_due(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
+        let mut due = set.registry.due_for_picks();
+        due.retain(|id| !tried.contains(id));
+        if due.is_empty() {
+            return None;
+        }
+        let snapshot = set.snapshot();
+        let mut due: Vec<u32> = due
+            .into_iter()
+            .filter_map(|id| snapshot.index_of(id))
+            .collect();
+        due.sort_unstable();
+        loop {
+            let peer = choose_exactly(pick, rng, &snapshot, &due)?;
+            if let Some(permit) = Self::claim(peer.clone(), false) {
+                return Some(permit);
+            }
+            // Another request was faster.
+            due.retain(|&index| snapshot.peers()[index as usize].member().id != peer.member().id);
+        }
+    }
+
+    /// A permit to probe, before it is due, the ejected peer that is due first.
+    pub(crate) fn last_resort(set: &Set<Target>, tried: &[u64]) -> Option<Self> {
+        let due = set.registry.due_soonest();
+        let id = due.into_iter().find(|id| !tried.contains(id))?;
+        let snapshot = set.snapshot();
+        let peer = &snapshot.peers()[snapshot.index_of(id)? as usize];
+        Self::claim(peer.clone(), true)
+    }
+
+    /// A permit to probe this peer, if it is due, or `early` is set and no operator ejected it.
+    pub(crate) fn claim(peer: Peer<Target>, early: bool) -> Option<Self> {
+        // Counted before it is claimed, so that a drain in between waits for the probe.
+        let peer = InFlightPeer::new(peer);
+        let now = peer.claim(early)?;
+        Some(Self::new(peer, now, true))
+    }
+
+    #[inline]
+    pub(crate) fn peer(&self) -> &Peer<Target> {
+        &self.peer
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Applies a `Healthy` verdict, unless the attempt is a probe. Returns whether it did.
+    #[inline]
+    pub(crate) fn settle_healthy(&self, policy: &Policy) -> bool {
+        if !self.epoch.probing {
+            ejection::note_healthy(&self.peer, self.epoch.generation, policy);
+        }
+        !self.epoch.probing
+    }
+
+    /// Releases the permit with what was learnt of the peer.
+    pub(crate) fn settle(mut self, verdict: &Verdict, policy: &Policy) {
+        let epoch = self.epoch.since(self.peer.member().health.read());
+        let told = ejection::settle(&self.peer, epoch, verdict, policy);
+        self.unsettled_probe &= !told;
+    }
+}
+
+impl<Target> Drop for AttemptPermit<Target> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.unsettled_probe {
+            ejection::release(&self.peer, self.epoch.generation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pick::{LeastInFlight, Uniform};
+
+    const DRAWS: u32 = 200_000;
+
+    fn set(n: u64) -> Set<()> {
+        let set = Set::new();
+        let peers = (0..n).map(|number| (number.to_string().into(), ()));
+        set.edit(|_| false, peers.collect()).unwrap();
+        set
+    }
+
+    /// The 99.9th percentile of chi-squared for `k` degrees of freedom (Wilson and Hilferty).
+    fn chi_squared_limit(k: f64) -> f64 {
+        k * (1.0 - 2.0 / (9.0 * k) + 3.09 * (2.0 / (9.0 * k)).sqrt()).powi(3)
+    }
+
+    /// Picks are uniform over the peers for which `fair` holds, and never of another.
+    fn assert_uniform(set: &Set<()>, pick: &impl Pick, tried: &[u64], fair: impl Fn(u64) -> bool) {
+        let n = set.snapshot().peers().len() as u64;
+        let rng = Rng::seeded(n);
+        let mut picks = vec![0_u32; n as usize];
+        for _ in 0..DRAWS {
+            let permit = AttemptPermit::pick_up(set, pick, &rng, tried).unwrap();
+            picks[permit.peer().member().id as usize] += 1;
+        }
+        let expected = f64::from(DRAWS) / (0..n).filter(|&id| fair(id)).count() as f64;
+        let mut chi = 0.0;
+        for (id, &picked) in (0..n).zip(&picks) {
+            if fair(id) {
+                chi += (f64::from(picked) - expected).powi(2) / expected;
+            } else {
+                assert_eq!(picked, 0);
+            }
+        }
+        let freedom = f64::from(DRAWS) / expected - 1.0;
+        let limit = chi_squared_limit(freedom.max(1.0));
+        assert!(chi < limit, "{n} peers: {chi} of {limit}");
+    }
+
+    #[test]
+    fn picks_are_uniform_with_any_peers_tried() {
+        for n in [2, 3, 10, 100] {
+            for tried in [vec![], vec![0], (0..n / 3).collect(), (1..n).collect()] {
+                assert_uniform(&set(n), &Uniform, &tried, |id| !tried.contains(&id));
+            }
+        }
+    }
+
+    #[test]
+    fn picks_are_uniform_whatever_the_snapshot_still_offers() {
+        for n in [2, 3, 10, 100] {
+            for out in [vec![0], (0..n / 3).collect(), (1..n).collect::<Vec<u64>>()] {
+                let set = set(n);
+                for &id in &out {
+                    // Behind the registry's back, so that the snapshot is not made anew.
+                    let snapshot = set.snapshot();
+                    snapshot.peers()[id as usize]
+                        .member()
+                        .health
+                        .eject(0)
+                        .unwrap();
+                }
+                assert_uniform(&set, &Uniform, &[], |id| !out.contains(&id));
+            }
+        }
+    }
+
+    #[test]
+    fn idle_peers_share_evenly_under_least_in_flight() {
+        for n in [2, 3, 10] {
+            assert_uniform(&set(n), &LeastInFlight, &[], |_| true);
+        }
+    }
+
+    #[test]
+    fn no_permit_is_given_where_none_is_left() {
+        let rng = Rng::seeded(0);
+        assert!(AttemptPermit::pick(&set(0), &Uniform, &rng, &[]).is_none());
+        assert!(AttemptPermit::pick(&set(2), &Uniform, &rng, &[0, 1]).is_none());
+    }
+
+    #[test]
+    fn many_ejections_make_few_snapshots() {
+        let (set, rng) = (set(1000), Rng::seeded(3));
+        let mut snapshots = 0;
+        let mut latest = std::sync::Arc::as_ptr(&set.snapshot());
+        for id in 0..999 {
+            let peer = set.snapshot().peers()[id].clone();
+            ejection::eject_manually(&peer, std::time::Duration::from_secs(60));
+            let permit = AttemptPermit::pick_up(&set, &Uniform, &rng, &[]).unwrap();
+            assert!(permit.peer().member().id > id as u64);
+            let now = std::sync::Arc::as_ptr(&set.snapshot());
+            snapshots += u32::from(now != latest);
+            latest = now;
+        }
+        assert!(snapshots < 100, "{snapshots} for 999 ejections");
+    }
+}

@@ -1,0 +1,245 @@
+//! One request, from its first pick to its outcome: ready, pick, call, judge.
+//!
+//! The connector is made ready before a peer is picked, so a pick is never stale when it is used,
+//! and no probe's permit is held by a request that cannot be sent yet.
+//!
+//! What most requests need is here: a peer that is up is picked, and its answer settles the
+//! request. What they do otherwise is in [`failover`](super::failover).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::failover::{self, NoPeer};
+use super::history::{LazyHistory, Role};
+use super::rules::RulesFor;
+use super::shared::Handle;
+use crate::attempt::Attempt;
+use crate::attempt::permit::AttemptPermit;
+use crate::classify::{PeerVerdict, Retry};
+use crate::error::Error;
+
+pin_project! {
+    /// The response of a [`Balance`](crate::Balance).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the attempt in flight, if there is one, and nothing else: no peer
+    /// is blamed for it, and a probe's permit is released at once.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct ResponseFuture<Connector, Target, Request, Rules>
+    where
+        Connector: Service<Attempt<Target, Request>>,
+    {
+        pub(crate) shared: Handle<Target, Rules>,
+        pub(crate) connector: Connector,
+        // What the next attempt sends. `None` while the only copy is in flight.
+        pub(crate) request: Option<Request>,
+        pub(crate) history: LazyHistory<Target, Connector::Response, Connector::Error>,
+        #[pin]
+        pub(crate) step: Step<Connector::Future, Target>,
+    }
+}
+
+pin_project! {
+    #[project = StepProj]
+    pub(crate) enum Step<F, Target> {
+        // The connector is to be ready, then a peer picked.
+        Pick,
+        // An attempt is in flight. The future is dropped before the permit, as a drain waits for it.
+        Call {
+            #[pin]
+            future: F,
+            permit: Option<AttemptPermit<Target>>,
+        },
+        // No peer is left until one recovers or is due.
+        Wait,
+        // One leg of a hedged request: the other leg decides.
+        Yielded,
+        Done,
+    }
+}
+
+impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    #[inline]
+    pub(crate) fn new(
+        shared: Handle<Target, Rules>,
+        connector: Connector,
+        request: Request,
+    ) -> Self {
+        Self {
+            shared,
+            connector,
+            request: Some(request),
+            history: LazyHistory::none(),
+            step: Step::Pick,
+        }
+    }
+
+    /// Ends the request, as dropping the future would, and returns an error that names the peers
+    /// tried so far: for a caller whose time limit has passed.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled afterwards.
+    pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
+        let mut this = self.project();
+        this.step.set(Step::Done);
+        let tried = this.history.take_all().attempts;
+        Error::Exhausted {
+            tried,
+            next_due: this.shared.peers.set.registry.next_due(),
+        }
+    }
+}
+
+impl<Connector, Target, Request, Rules> Future for ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
+    Rules: RulesFor<Request, Connector::Response, Connector::Error>,
+{
+    type Output = Result<Connector::Response, Error<Connector::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut this = self.as_mut().project();
+            let shared = &**this.shared;
+            match this.step.as_mut().project() {
+                StepProj::Pick => {
+                    if let Err(error) = ready!(this.connector.poll_ready(cx)) {
+                        match this.history.role() {
+                            Role::Alone => return Poll::Ready(Err(self.fail_unready(error))),
+                            Role::First | Role::Hedge => this.step.set(Step::Yielded),
+                        }
+                        continue;
+                    }
+                    let first = match **this.history {
+                        None => failover::first_peer(shared),
+                        Some(_) => None,
+                    };
+                    let picked =
+                        first.map_or_else(|| failover::next_peer(shared, this.history), Ok);
+                    match picked {
+                        Ok(permit) => {
+                            let Some(request) = this.request.take() else {
+                                polled_after_completion()
+                            };
+                            *this.request = shared.rules.copy(&request);
+                            let attempt = Attempt::new(
+                                permit.peer().clone(),
+                                permit.epoch(),
+                                request,
+                                shared.policy_id,
+                                this.history.as_ref().is_some_and(|h| h.second_pass),
+                            );
+                            let future = this.connector.call(attempt);
+                            let permit = Some(permit);
+                            this.step.set(Step::Call { future, permit });
+                        }
+                        Err(NoPeer::Wait) => {
+                            // Readiness may be a permit that others need while this one waits.
+                            *this.connector = this.connector.clone();
+                            this.step.set(Step::Wait);
+                        }
+                        Err(NoPeer::Yield) => this.step.set(Step::Yielded),
+                        Err(NoPeer::End) => {
+                            this.step.set(Step::Done);
+                            let history = this.history.take_all();
+                            return Poll::Ready(failover::give_up(shared, history));
+                        }
+                    }
+                }
+                StepProj::Call { future, permit } => {
+                    let outcome = ready!(future.poll(cx));
+                    let Some(permit) = permit.take() else {
+                        polled_after_completion()
+                    };
+                    let verdict = shared.rules.classify(outcome.as_ref());
+                    match outcome {
+                        Ok(response)
+                            if verdict.peer == PeerVerdict::Healthy
+                                && verdict.retry == Retry::Never
+                                && this.history.is_none()
+                                && permit.settle_healthy(&shared.policy) =>
+                        {
+                            this.step.set(Step::Done);
+                            return Poll::Ready(Ok(response));
+                        }
+                        outcome => {
+                            let (request, history) = (this.request.as_ref(), this.history);
+                            let outcome = failover::judge(
+                                shared, permit, &verdict, outcome, request, history,
+                            );
+                            if let Some(outcome) = self.as_mut().proceed(outcome) {
+                                return Poll::Ready(outcome);
+                            }
+                        }
+                    }
+                }
+                StepProj::Wait => {
+                    let Some(history) = this.history.as_mut() else {
+                        polled_after_completion()
+                    };
+                    if ready!(failover::poll_wait(history, cx)) {
+                        this.step.set(Step::Pick);
+                    } else {
+                        this.step.set(Step::Done);
+                        let history = this.history.take_all();
+                        return Poll::Ready(failover::give_up(shared, history));
+                    }
+                }
+                StepProj::Yielded => return Poll::Pending,
+                StepProj::Done => polled_after_completion(),
+            }
+        }
+    }
+}
+
+impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    /// Ends a request whose connector failed before a peer was picked.
+    #[cold]
+    fn fail_unready(self: Pin<&mut Self>, error: Connector::Error) -> Error<Connector::Error> {
+        let mut this = self.project();
+        this.step.set(Step::Done);
+        **this.history = None;
+        Error::NotReady(error)
+    }
+
+    /// Takes the step that follows an attempt that did not settle the request by itself: ends it
+    /// with its outcome, if there is one.
+    #[cold]
+    fn proceed(
+        self: Pin<&mut Self>,
+        outcome: Option<Result<Connector::Response, Error<Connector::Error>>>,
+    ) -> Option<Result<Connector::Response, Error<Connector::Error>>> {
+        let mut this = self.project();
+        if outcome.is_some() {
+            this.step.set(Step::Done);
+            // The permit of a suspect is released now, not when the future is dropped.
+            **this.history = None;
+        } else if this.request.is_none() {
+            this.step.set(Step::Yielded);
+        } else {
+            this.step.set(Step::Pick);
+        }
+        outcome
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "the contract of `Future`: not to be polled after completion"
+)]
+pub(crate) fn polled_after_completion() -> ! {
+    panic!("`ResponseFuture` polled after completion")
+}

@@ -1,0 +1,52 @@
+//! What a balancer asks of its user: how to judge outcomes, copy requests and pick peers.
+
+use crate::classify::{Classify, Verdict};
+use crate::pick::{Candidates, Pick};
+use crate::replay::Replay;
+
+/// A [`Classify`], a [`Replay`] and a [`Pick`], as [`BalanceLayer`](crate::BalanceLayer) was given
+/// them.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<Classifier, Replayer, Picker> {
+    pub(crate) classifier: Classifier,
+    pub(crate) replayer: Replayer,
+    pub(crate) picker: Picker,
+}
+
+/// That the rules fit a connector's requests and outcomes: the bounds of all request types, said
+/// once.
+pub trait RulesFor<Request, Response, Error>: Pick {
+    fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict;
+    fn copy(&self, request: &Request) -> Option<Request>;
+    fn is_idempotent(&self, request: &Request) -> bool;
+}
+
+impl<Classifier, Replayer, Picker, Request, Response, Error> RulesFor<Request, Response, Error>
+    for Rules<Classifier, Replayer, Picker>
+where
+    Classifier: Classify<Response, Error>,
+    Replayer: Replay<Request>,
+    Picker: Pick,
+{
+    #[inline]
+    fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict {
+        self.classifier.classify(outcome)
+    }
+
+    #[inline]
+    fn copy(&self, request: &Request) -> Option<Request> {
+        self.replayer.copy(request)
+    }
+
+    #[inline]
+    fn is_idempotent(&self, request: &Request) -> bool {
+        self.replayer.is_idempotent(request)
+    }
+}
+
+impl<Classifier, Replayer, Picker: Pick> Pick for Rules<Classifier, Replayer, Picker> {
+    #[inline]
+    fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize> {
+        self.picker.pick(candidates)
+    }
+}

@@ -1,0 +1,123 @@
+//! The balancer as a service.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::rules::{Rules, RulesFor};
+use super::shared::{Handle, Shared};
+use crate::attempt::Attempt;
+use crate::classify::AnyErrorIsDown;
+use crate::error::Error;
+use crate::peers::Peers;
+use crate::pick::Uniform;
+use crate::replay::Cloned;
+
+/// Sends each request to a peer of the set, and to another one where the first failed and the
+/// verdict allows it. Made by [`BalanceLayer`](crate::BalanceLayer).
+///
+/// The service is always ready: the [`ResponseFuture`] picks the peer and waits for the connector,
+/// on a clone of it. So it can be cloned freely, needs no `Buffer` and cannot lose readiness. It
+/// exerts no backpressure: put a `ConcurrencyLimit` or `LoadShed` above it.
+pub struct Balance<
+    Connector,
+    Target,
+    Classifier = AnyErrorIsDown,
+    Replayer = Cloned,
+    Picker = Uniform,
+> {
+    connector: Connector,
+    handle: Handle<Target, Rules<Classifier, Replayer, Picker>>,
+    calls: Calls,
+}
+
+/// How many calls a clone has had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    None,
+    One,
+    /// And the clone has a reference count of its own.
+    Many,
+}
+
+impl<Connector, Target, Classifier, Replayer, Picker>
+    Balance<Connector, Target, Classifier, Replayer, Picker>
+{
+    pub(crate) fn new(
+        connector: Connector,
+        shared: Shared<Target, Rules<Classifier, Replayer, Picker>>,
+    ) -> Self {
+        Self {
+            connector,
+            handle: Handle::new(shared),
+            calls: Calls::None,
+        }
+    }
+
+    /// The peers that this service balances over.
+    pub fn peers(&self) -> &Peers<Target> {
+        &self.handle.peers
+    }
+
+    #[cold]
+    fn count_call(&mut self) {
+        self.calls = match self.calls {
+            Calls::None => Calls::One,
+            Calls::One | Calls::Many => {
+                self.handle = self.handle.own();
+                Calls::Many
+            }
+        };
+    }
+}
+
+impl<Connector, Target, Classifier, Replayer, Picker, Request> Service<Request>
+    for Balance<Connector, Target, Classifier, Replayer, Picker>
+where
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
+    Rules<Classifier, Replayer, Picker>: RulesFor<Request, Connector::Response, Connector::Error>,
+{
+    type Response = Connector::Response;
+    type Error = Error<Connector::Error>;
+    type Future = ResponseFuture<Connector, Target, Request, Rules<Classifier, Replayer, Picker>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        if self.calls != Calls::Many {
+            self.count_call();
+        }
+        if let Some(prober) = &self.handle.prober {
+            prober.keep_running();
+        }
+        ResponseFuture::new(self.handle.clone(), self.connector.clone(), request)
+    }
+}
+
+impl<Connector: Clone, Target, Classifier, Replayer, Picker> Clone
+    for Balance<Connector, Target, Classifier, Replayer, Picker>
+{
+    fn clone(&self) -> Self {
+        Self {
+            connector: self.connector.clone(),
+            handle: self.handle.clone(),
+            calls: Calls::None,
+        }
+    }
+}
+
+impl<Connector, Target, Classifier, Replayer, Picker> fmt::Debug
+    for Balance<Connector, Target, Classifier, Replayer, Picker>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balance")
+            .field("peers", self.peers())
+            .finish_non_exhaustive()
+    }
+}

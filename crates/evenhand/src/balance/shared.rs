@@ -1,0 +1,60 @@
+//! What the clones of one balancer share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::all_down::AllDown;
+use crate::peers::Peers;
+use crate::probe::Prober;
+use crate::set::policies::{Policy, PolicyId};
+
+pub(crate) struct Shared<Target, Rules> {
+    pub(crate) peers: Peers<Target>,
+    pub(crate) rules: Rules,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) policy_id: PolicyId,
+    pub(crate) all_down: AllDown,
+    pub(crate) prober: Option<Arc<Prober<Target>>>,
+}
+
+impl<Target, Rules> Drop for Shared<Target, Rules> {
+    fn drop(&mut self) {
+        self.peers.set.registry.policies.remove(self.policy_id);
+    }
+}
+
+/// A clone's reference to what all clones share, and each request's.
+///
+/// A reference count that many threads change costs more than all else on the healthy path. So a
+/// clone that is called a second time makes a count that only its own requests share. A clone that
+/// serves one request, as many do, uses the count of the clone it was made from, and allocates
+/// nothing.
+pub(crate) struct Handle<Target, Rules>(Arc<Arc<Shared<Target, Rules>>>);
+
+impl<Target, Rules> Handle<Target, Rules> {
+    pub(crate) fn new(shared: Shared<Target, Rules>) -> Self {
+        Self(Arc::new(Arc::new(shared)))
+    }
+
+    /// The same with a count that no other clone shares.
+    #[cold]
+    pub(crate) fn own(&self) -> Self {
+        Self(Arc::new(Arc::clone(&self.0)))
+    }
+}
+
+impl<Target, Rules> Clone for Handle<Target, Rules> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<Target, Rules> Deref for Handle<Target, Rules> {
+    type Target = Shared<Target, Rules>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}

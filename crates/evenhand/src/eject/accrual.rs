@@ -1,0 +1,200 @@
+//! Failure accrual: when failures of a peer that are harmless one by one add up to an ejection.
+//!
+//! The term is Finagle's. Consecutive failures are counted in the peer's health word and cost the
+//! healthy path one load. This is for policies that need more: a record for each peer, asked at
+//! every outcome.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::classify::Verdict;
+
+/// The record of one peer under a custom ejection policy: see [`Eject::accrual`].
+///
+/// The record is kept with the peer, so balancers that share [`Peers`] should share the policy.
+/// Outcomes that are older than the peer's latest change of state do not reach it.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use evenhand::{Accrual, Eject, Verdict};
+///
+/// /// Ejects at every third failure, whatever comes between.
+/// #[derive(Default)]
+/// struct EveryThird(AtomicU32);
+///
+/// impl Accrual for EveryThird {
+///     fn healthy(&self) {}
+///     fn failed(&self, _: &Verdict) -> bool {
+///         self.0.fetch_add(1, Ordering::Relaxed) % 3 == 2
+///     }
+///     fn reset(&self) {
+///         self.0.store(0, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let eject = Eject::accrual(|| Box::new(EveryThird::default()));
+/// ```
+///
+/// [`Eject::accrual`]: crate::Eject::accrual
+/// [`Peers`]: crate::Peers
+pub trait Accrual: Send + Sync + 'static {
+    /// The peer did its job.
+    fn healthy(&self);
+
+    /// The peer failed: a `Degraded` or `Down` outcome. Returns whether to eject the peer.
+    fn failed(&self, verdict: &Verdict) -> bool;
+
+    /// The peer recovered or was restored by an operator: forget all outcomes.
+    fn reset(&self);
+}
+
+/// The number of parts of the window of a failure rate.
+const PARTS: u32 = 10;
+
+/// Ejects when the share of failures within a sliding window reaches a limit.
+///
+/// The window is a ring of ten parts: outcomes leave it a tenth at a time.
+pub(crate) struct FailureRate {
+    limit: f64,
+    part: Duration,
+    min_outcomes: u32,
+    ring: Mutex<Ring>,
+}
+
+struct Ring {
+    start: Instant,
+    /// The number of the current part, counted from the start.
+    now: u64,
+    healthy: [u32; PARTS as usize],
+    failed: [u32; PARTS as usize],
+}
+
+impl Ring {
+    fn new() -> Self {
+        let empty = [0; PARTS as usize];
+        Self {
+            start: Instant::now(),
+            now: 0,
+            healthy: empty,
+            failed: empty,
+        }
+    }
+
+    /// Empties the parts that have left the window, and gives the current one.
+    fn turn(&mut self, part: Duration) -> usize {
+        let now = (self.start.elapsed().as_nanos() / part.as_nanos().max(1)) as u64;
+        let passed = (now - self.now).min(u64::from(PARTS));
+        for step in 0..passed {
+            let slot = ((now - step) % u64::from(PARTS)) as usize;
+            self.healthy[slot] = 0;
+            self.failed[slot] = 0;
+        }
+        self.now = now;
+        (now % u64::from(PARTS)) as usize
+    }
+}
+
+impl FailureRate {
+    pub(crate) fn new(limit: f64, window: Duration, min_outcomes: u32) -> Self {
+        let limit = if limit.is_nan() {
+            1.0
+        } else {
+            limit.clamp(0.0, 1.0)
+        };
+        let part = (window / PARTS).max(Duration::from_millis(1));
+        Self {
+            limit,
+            part,
+            min_outcomes,
+            ring: Mutex::new(Ring::new()),
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Ring, usize) -> T) -> T {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = ring.turn(self.part);
+        act(&mut ring, slot)
+    }
+}
+
+impl Accrual for FailureRate {
+    fn healthy(&self) {
+        self.with(|ring, slot| ring.healthy[slot] = ring.healthy[slot].saturating_add(1));
+    }
+
+    fn failed(&self, _: &Verdict) -> bool {
+        self.with(|ring, slot| {
+            ring.failed[slot] = ring.failed[slot].saturating_add(1);
+            let sum = |parts: &[u32]| parts.iter().map(|&n| u64::from(n)).sum::<u64>();
+            let (failed, healthy) = (sum(&ring.failed), sum(&ring.healthy));
+            let all = failed + healthy;
+            all >= u64::from(self.min_outcomes) && failed as f64 >= self.limit * all as f64
+        })
+    }
+
+    fn reset(&self) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        *ring = Ring::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    fn fail(rate: &FailureRate) -> bool {
+        rate.failed(&Verdict::degraded())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_for_enough_samples() {
+        let rate = FailureRate::new(0.5, WINDOW, 4);
+        assert_eq!(
+            [fail(&rate), fail(&rate), fail(&rate), fail(&rate)],
+            [false, false, false, true]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ejects_at_the_rate_and_not_below() {
+        let rate = FailureRate::new(0.5, WINDOW, 4);
+        for _ in 0..4 {
+            rate.healthy();
+        }
+        assert_eq!(
+            [fail(&rate), fail(&rate), fail(&rate), fail(&rate)],
+            [false, false, false, true]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_left_the_window_no_longer_counts() {
+        let rate = FailureRate::new(0.5, WINDOW, 2);
+        for _ in 0..100 {
+            rate.healthy();
+        }
+        advance(WINDOW / 2).await;
+        assert!(!fail(&rate));
+        advance(WINDOW / 2 + WINDOW / 10).await;
+        assert!(
+            fail(&rate),
+            "the hundred good ones are gone, the failure half a window ago is not"
+        );
+        advance(100 * WINDOW).await;
+        assert!(!fail(&rate), "alone after a long time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_back_starts_anew() {
+        let rate = FailureRate::new(0.1, WINDOW, 2);
+        assert!(!fail(&rate));
+        rate.reset();
+        assert!(!fail(&rate));
+        assert!(fail(&rate));
+    }
+}

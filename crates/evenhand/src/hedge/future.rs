@@ -1,0 +1,222 @@
+//! One hedged request: a first leg, a timer, and a second leg where the first takes long.
+//!
+//! The first leg and the timer are held in place, so a request that needs no second leg allocates
+//! nothing. The second leg is boxed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
+
+use crate::attempt::Attempt;
+use crate::balance::future::ResponseFuture;
+use crate::balance::rules::RulesFor;
+use crate::error::Error;
+
+pin_project! {
+    /// The response of a [`Hedge`](crate::Hedge).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the attempts in flight and nothing else: no peer is blamed for
+    /// it, and a probe's permit is released at once.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct HedgeFuture<Connector, Target, Request, Rules>
+    where
+        Connector: Service<Attempt<Target, Request>>,
+    {
+        #[pin]
+        first: First<ResponseFuture<Connector, Target, Request, Rules>>,
+        second: Option<Pin<Box<ResponseFuture<Connector, Target, Request, Rules>>>>,
+        #[pin]
+        timer: Timer,
+        after: Duration,
+    }
+}
+
+pin_project! {
+    #[project = FirstProj]
+    enum First<F> {
+        Leg { #[pin] leg: F },
+        Ended,
+    }
+}
+
+impl<F> First<F> {
+    fn leg(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
+        match self.project() {
+            FirstProj::Leg { leg } => Some(leg),
+            FirstProj::Ended => None,
+        }
+    }
+}
+
+pin_project! {
+    #[project = TimerProj]
+    enum Timer {
+        // No attempt was in flight yet.
+        Unset,
+        Running { #[pin] sleep: Sleep },
+        // The second leg was started, or there will be none.
+        Over,
+    }
+}
+
+enum Attempting {
+    NotYet,
+    Now,
+    /// The attempt in flight is not to be hedged.
+    Never,
+}
+
+impl Timer {
+    /// Whether it is time for the second leg. `attempting` says whether an attempt is in flight that
+    /// is worth a timer; it is asked until a timer is set.
+    fn rings(
+        mut self: Pin<&mut Self>,
+        after: Duration,
+        cx: &mut Context<'_>,
+        attempting: impl FnOnce() -> Attempting,
+    ) -> bool {
+        if let TimerProj::Unset = self.as_mut().project() {
+            match attempting() {
+                Attempting::NotYet => {}
+                Attempting::Never => self.set(Self::Over),
+                Attempting::Now => self.set(Self::Running {
+                    sleep: sleep(after),
+                }),
+            }
+        }
+        let rings = match self.as_mut().project() {
+            TimerProj::Running { sleep } => sleep.poll(cx).is_ready(),
+            TimerProj::Unset | TimerProj::Over => false,
+        };
+        if rings {
+            self.set(Self::Over);
+        }
+        rings
+    }
+}
+
+impl<Connector, Target, Request, Rules> HedgeFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    pub(super) fn new(
+        leg: ResponseFuture<Connector, Target, Request, Rules>,
+        after: Duration,
+    ) -> Self {
+        Self {
+            first: First::Leg { leg },
+            second: None,
+            timer: Timer::Unset,
+            after,
+        }
+    }
+
+    /// Ends the request, as dropping the future would, and returns an error that names the peers
+    /// that either leg tried so far: for a caller whose time limit has passed.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled afterwards.
+    pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
+        let mut this = self.project();
+        this.timer.set(Timer::Over);
+        let second = this.second.take();
+        let error = match (this.first.as_mut().leg(), second) {
+            (Some(mut first), second) => {
+                if let Some(mut second) = second {
+                    first.as_mut().merge(second.as_mut().into_history());
+                }
+                first.abandon()
+            }
+            (None, Some(mut second)) => second.as_mut().abandon(),
+            (None, None) => polled_after_completion(),
+        };
+        this.first.set(First::Ended);
+        error
+    }
+}
+
+impl<Connector, Target, Request, Rules> Future for HedgeFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
+    Rules: RulesFor<Request, Connector::Response, Connector::Error>,
+{
+    type Output = Result<Connector::Response, Error<Connector::Error>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut first_yielded = false;
+        if let Some(mut first) = this.first.as_mut().leg() {
+            if let Some(second) = this.second {
+                first.as_mut().avoid(second);
+            }
+            if let Poll::Ready(outcome) = first.as_mut().poll(cx) {
+                this.timer.set(Timer::Over);
+                this.first.set(First::Ended);
+                // The losing attempt is dropped.
+                *this.second = None;
+                return Poll::Ready(outcome);
+            }
+            if let Some(second) = this.second {
+                if first.has_yielded() {
+                    second.as_mut().merge(first.into_history());
+                    first_yielded = true;
+                } else {
+                    second.as_mut().avoid(&first);
+                }
+            } else {
+                let attempting = || {
+                    if !first.is_attempting() {
+                        Attempting::NotYet
+                    } else if first.may_be_hedged() && Handle::try_current().is_ok() {
+                        Attempting::Now
+                    } else {
+                        Attempting::Never
+                    }
+                };
+                if this.timer.rings(*this.after, cx, attempting) {
+                    *this.second = first.hedge().map(Box::pin);
+                }
+            }
+        } else if this.second.is_none() {
+            polled_after_completion()
+        }
+        if first_yielded {
+            this.first.set(First::Ended);
+        }
+
+        let Some(second) = this.second else {
+            return Poll::Pending;
+        };
+        if let Poll::Ready(outcome) = second.as_mut().poll(cx) {
+            *this.second = None;
+            // The losing attempt is dropped.
+            this.first.set(First::Ended);
+            return Poll::Ready(outcome);
+        }
+        if second.has_yielded()
+            && let Some(first) = this.first.leg()
+        {
+            first.merge(second.as_mut().into_history());
+            *this.second = None;
+        }
+        Poll::Pending
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "the contract of `Future`: not to be polled after completion"
+)]
+fn polled_after_completion() -> ! {
+    panic!("`HedgeFuture` polled after completion")
+}

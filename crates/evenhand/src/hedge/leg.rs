@@ -1,0 +1,99 @@
+//! A balanced request as one of the two legs of a hedged one.
+//!
+//! While both legs are in flight, neither goes to a peer that the other is on or has tried. A leg
+//! that finds no peer yields: its history goes to the other leg, which is then a plain request that
+//! has tried all that both had. So the two end as one request would have: with every attempt in the
+//! error, and with one answer to the loss of all peers.
+
+use std::pin::Pin;
+
+use tower_service::Service;
+
+use crate::attempt::Attempt;
+use crate::balance::future::{ResponseFuture, Step};
+use crate::balance::history::{History, LazyHistory, Role};
+use crate::balance::rules::RulesFor;
+
+impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    /// Whether an attempt is in flight.
+    pub(super) fn is_attempting(&self) -> bool {
+        matches!(self.step, Step::Call { .. })
+    }
+
+    /// Whether the other leg decides; then this one never resolves.
+    pub(super) fn has_yielded(&self) -> bool {
+        matches!(self.step, Step::Yielded)
+    }
+
+    /// The ids of the peers that the leg is on, has tried, or avoids.
+    fn engaged(&self) -> impl Iterator<Item = u64> {
+        let on = match &self.step {
+            Step::Call { permit, .. } => permit.as_ref().map(|permit| permit.peer().member().id),
+            _ => None,
+        };
+        self.history.tried().iter().copied().chain(on)
+    }
+
+    /// Keeps the leg from the peers of the other one.
+    pub(super) fn avoid(self: Pin<&mut Self>, other: &Self) {
+        let history = self.project().history.get_or_insert_default();
+        history.avoid(other.engaged());
+    }
+
+    /// Ends the leg, with or without an attempt in flight, and returns what it had learnt.
+    pub(super) fn into_history(
+        self: Pin<&mut Self>,
+    ) -> History<Target, Connector::Response, Connector::Error> {
+        let mut this = self.project();
+        this.step.set(Step::Done);
+        this.history.take_all()
+    }
+
+    /// Goes on alone after the other leg has ended.
+    pub(super) fn merge(
+        self: Pin<&mut Self>,
+        other: History<Target, Connector::Response, Connector::Error>,
+    ) {
+        let history = self.project().history.get_or_insert_default();
+        history.merge(other);
+    }
+}
+
+impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Rules: RulesFor<Request, Connector::Response, Connector::Error>,
+{
+    /// Whether the request may be sent a second time while the first is in flight.
+    pub(super) fn may_be_hedged(&self) -> bool {
+        let request = self.request.as_ref();
+        request.is_some_and(|request| self.shared.rules.is_idempotent(request))
+    }
+
+    /// The second leg, if an attempt is in flight, the request can be copied, and a peer is up that
+    /// this leg has not tried.
+    pub(super) fn hedge(self: Pin<&mut Self>) -> Option<Self> {
+        if !self.is_attempting() {
+            return None;
+        }
+        let mut hedge = History {
+            role: Role::Hedge,
+            ..History::default()
+        };
+        hedge.avoid(self.engaged());
+        let snapshot = self.shared.peers.set.snapshot();
+        let mut up = snapshot.up();
+        if up.all(|peer| hedge.tried.contains(&peer.member().id)) {
+            return None;
+        }
+        let request = self.shared.rules.copy(self.request.as_ref()?)?;
+        let this = self.project();
+        this.history.get_or_insert_default().role = Role::First;
+        let mut leg = Self::new(this.shared.clone(), this.connector.clone(), request);
+        leg.history = LazyHistory::of(hedge);
+        Some(leg)
+    }
+}

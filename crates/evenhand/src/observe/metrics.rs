@@ -1,0 +1,170 @@
+//! Counters and gauges through the `metrics` facade: the feature of that name.
+//!
+//! They are recorded by an [`Observer`], so they cost requests nothing. For the same reason they do
+//! not count requests: layers above and below the balancer can.
+//!
+//! A counter follows the events, one by one. A gauge is set to the peer's state when the event is
+//! delivered, which may be later than the event. So after a burst, or when events were lost, it shows
+//! the current state.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use super::{Observer, deliver};
+use crate::event::{Event, EventKind};
+use crate::peers::Peers;
+use crate::set::Set;
+use crate::set::status::State;
+use crate::task_guard::TaskGuard;
+
+const EJECTIONS: &str = "evenhand_ejections_total";
+const PROBES: &str = "evenhand_probes_total";
+const RECOVERIES: &str = "evenhand_recoveries_total";
+const LOST: &str = "evenhand_events_lost_total";
+const PEERS: &str = "evenhand_peers";
+const PEER_UP: &str = "evenhand_peer_up";
+
+impl<Target: Send + Sync + 'static> Peers<Target> {
+    /// Records what happens to the peers from now on with the recorder of the `metrics` crate,
+    /// which must be installed before. `set` is the label that tells this set from others.
+    ///
+    /// | name | labels | |
+    /// | --- | --- | --- |
+    /// | `evenhand_ejections_total` | `set`, `peer`, `reason` | counter: a peer was ejected; the verdict's reason, or `unspecified` |
+    /// | `evenhand_probes_total` | `set`, `peer`, `outcome` | counter: a probe ended; `recovered`, `failed` or `abandoned` |
+    /// | `evenhand_recoveries_total` | `set`, `peer` | counter: a peer recovered |
+    /// | `evenhand_events_lost_total` | `set` | counter: events that came faster than they could be counted |
+    /// | `evenhand_peers` | `set`, `state` | gauge: the number of peers that are `up`, `ejected`, `probing`, `draining` |
+    /// | `evenhand_peer_up` | `set`, `peer` | gauge: 1 while the peer is up, else 0 |
+    ///
+    /// The facade cannot take a gauge back: `evenhand_peer_up` of a peer that was removed stays 0
+    /// until the exporter drops it as idle, and all stay as they are once the set is gone or the
+    /// guard dropped. `evenhand_peers` counts only the peers that the set has, so alert on it.
+    ///
+    /// The guard works as that of [`observe`](Self::observe). Requests are not counted: layers above
+    /// the balancer and below it can do that.
+    ///
+    /// # Panics
+    ///
+    /// If it is called outside a tokio runtime.
+    ///
+    /// ```
+    /// use evenhand::Peers;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let peers = Peers::new([("db0", "10.0.0.1:3306"), ("db1", "10.0.0.2:3306")])?;
+    /// peers.record_metrics("orders").detach();
+    /// # Ok(()) }
+    /// ```
+    pub fn record_metrics(&self, set: impl Into<Arc<str>>) -> TaskGuard {
+        describe();
+        let metrics = Metrics {
+            name: set.into(),
+            set: Arc::downgrade(&self.set),
+            shown: Mutex::default(),
+        };
+        // In this order: what changes after the gauges were read is told, and sets them anew.
+        let events = self.subscribe();
+        metrics.refresh(None);
+        TaskGuard::spawn(deliver(events, Arc::new(metrics)))
+    }
+}
+
+struct Metrics<Target> {
+    name: Arc<str>,
+    set: Weak<Set<Target>>,
+    /// The peers whose gauge is not 0.
+    shown: Mutex<HashSet<Arc<str>>>,
+}
+
+impl<Target: Send + Sync + 'static> Observer for Metrics<Target> {
+    fn event(&self, event: &Event) {
+        let (set, peer) = (&self.name, &event.peer);
+        match event.kind {
+            EventKind::Ejected { reason, .. } => {
+                let reason = reason.unwrap_or("unspecified");
+                counter!(EJECTIONS, "set" => set.clone(), "peer" => peer.clone(), "reason" => reason)
+                    .increment(1);
+            }
+            EventKind::ProbeFailed { .. } => self.probe_ended(peer, "failed"),
+            EventKind::ProbeAbandoned => self.probe_ended(peer, "abandoned"),
+            EventKind::Recovered => {
+                self.probe_ended(peer, "recovered");
+                counter!(RECOVERIES, "set" => set.clone(), "peer" => peer.clone()).increment(1);
+            }
+            EventKind::ProbeStarted
+            | EventKind::Added
+            | EventKind::Removed
+            | EventKind::Draining
+            | EventKind::Restored => {}
+        }
+        self.refresh(Some(peer));
+    }
+
+    fn lost(&self, events: u64) {
+        counter!(LOST, "set" => self.name.clone()).increment(events);
+        self.refresh(None);
+    }
+}
+
+impl<Target> Metrics<Target> {
+    fn probe_ended(&self, peer: &Arc<str>, outcome: &'static str) {
+        counter!(PROBES, "set" => self.name.clone(), "peer" => peer.clone(), "outcome" => outcome)
+            .increment(1);
+    }
+
+    fn set_up(&self, peer: &Arc<str>, up: bool) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if up {
+            shown.insert(peer.clone());
+        } else {
+            shown.remove(peer);
+        }
+        drop(shown);
+        gauge!(PEER_UP, "set" => self.name.clone(), "peer" => peer.clone()).set(f64::from(up));
+    }
+
+    /// Sets the gauges of the set, and of the one peer or all.
+    fn refresh(&self, peer: Option<&Arc<str>>) {
+        let Some(set) = self.set.upgrade() else {
+            return;
+        };
+        let statuses = set.statuses();
+        match peer {
+            Some(peer) => {
+                let mut up = statuses.iter().filter(|status| status.state == State::Up);
+                self.set_up(peer, up.any(|status| status.peer == *peer));
+            }
+            None => {
+                // Those whose removal was lost.
+                let mut gone =
+                    std::mem::take(&mut *self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+                for status in &statuses {
+                    gone.remove(&status.peer);
+                    self.set_up(&status.peer, status.state == State::Up);
+                }
+                gone.iter().for_each(|peer| self.set_up(peer, false));
+            }
+        }
+        for (state, name) in [
+            (State::Up, "up"),
+            (State::Ejected, "ejected"),
+            (State::Probing, "probing"),
+            (State::Draining, "draining"),
+        ] {
+            let count = statuses.iter().filter(|s| s.state == state).count();
+            gauge!(PEERS, "set" => self.name.clone(), "state" => name).set(count as f64);
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!(EJECTIONS, Unit::Count, "Peers that were taken out");
+    describe_counter!(PROBES, Unit::Count, "Probes of ejected peers that ended");
+    describe_counter!(RECOVERIES, Unit::Count, "Peers that came back");
+    describe_counter!(LOST, Unit::Count, "Events that no metric counts");
+    describe_gauge!(PEERS, Unit::Count, "Peers of the set in each state");
+    describe_gauge!(PEER_UP, Unit::Count, "1 while the peer is up, else 0");
+}

@@ -1,0 +1,191 @@
+//! Probes: how a peer is asked whether it is well, outside callers' requests. Knows of attempts and
+//! their verdicts, but of no request.
+//!
+//! [`recheck`] probes ejected peers when they are due; [`active_check`] checks peers that are up.
+
+mod active_check;
+mod prober;
+mod recheck;
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tower_service::Service;
+
+use crate::classify::{PeerVerdict, Verdict};
+use crate::set::peer::Peer;
+
+pub(crate) use self::prober::Prober;
+
+/// The number of consecutive failed checks that eject a peer, unless
+/// [`ActiveChecks::fall`] says otherwise: 3.
+pub const DEFAULT_FALL: u32 = 3;
+
+type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+/// A probe service, how it is used, and the time that it is given.
+///
+/// ```
+/// use std::time::Duration;
+/// use evenhand::{ActiveChecks, BalanceLayer, Peer, Peers, Probe};
+/// use tower::service_fn;
+///
+/// let peers = Peers::new([("db0", "10.0.0.1:3306"), ("db1", "10.0.0.2:3306")])?;
+/// # async fn ping(_: &str) -> std::io::Result<()> { Ok(()) }
+/// let ping = service_fn(|peer: Peer<&'static str>| async move { ping(*peer).await });
+/// let probe = Probe::new(ping, Duration::from_secs(1))
+///     .active_checks(ActiveChecks::every(Duration::from_secs(5)).fall(2));
+/// let layer = BalanceLayer::new(peers).probe(probe);
+/// # Ok::<(), evenhand::PeersError>(())
+/// ```
+#[must_use]
+pub struct Probe<Target> {
+    service: Arc<dyn Fn(Peer<Target>) -> ProbeFuture + Send + Sync>,
+    timeout: Duration,
+    rise: u32,
+    rise_interval: Duration,
+    checks: Option<ActiveChecks>,
+}
+
+impl<Target: Send + Sync + 'static> Probe<Target> {
+    /// Probes ejected peers in the background with `service`, so that no caller's request has to
+    /// find out whether a peer is back. Each probe ends after `timeout`.
+    ///
+    /// A peer is back if the service answers with a [`Verdict`] that is `Healthy`, or with `()`.
+    /// Any other verdict, which may give a reason and an interval, an error, or no answer in time
+    /// mean that the peer is still out.
+    ///
+    /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
+    /// that runtime ends, the next call in another one takes over; meanwhile, callers' attempts
+    /// probe.
+    pub fn new<V>(service: V, timeout: Duration) -> Self
+    where
+        V: Service<Peer<Target>> + Clone + Send + Sync + 'static,
+        V::Response: Into<Verdict>,
+        V::Future: Send,
+    {
+        let run = move |peer| -> ProbeFuture {
+            let mut service = service.clone();
+            Box::pin(async move {
+                let answer = async {
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(peer).await
+                };
+                match answer.await {
+                    Ok(answer) => decide(answer.into()),
+                    Err::<_, V::Error>(_) => Verdict::down().because("probe failed"),
+                }
+            })
+        };
+        Self {
+            service: Arc::new(run),
+            timeout,
+            rise: 1,
+            rise_interval: Duration::ZERO,
+            checks: None,
+        }
+    }
+
+    /// One probe, within its time.
+    pub(crate) async fn run(&self, peer: Peer<Target>) -> Verdict {
+        match timeout(self.timeout, (self.service)(peer)).await {
+            Ok(verdict) => verdict,
+            Err(_) => Verdict::down().because("probe timed out"),
+        }
+    }
+}
+
+impl<Target> Probe<Target> {
+    /// Brings an ejected peer back only after `probes` consecutive successes, `interval` (±10 %)
+    /// apart. A probe that fails starts the ejection's next interval.
+    ///
+    /// Default: 1; 0 is treated as 1. Does not apply where a caller's attempt is the probe: one
+    /// success is enough then.
+    pub fn rise(mut self, probes: u32, interval: Duration) -> Self {
+        self.rise = probes.max(1);
+        self.rise_interval = interval;
+        self
+    }
+
+    /// Checks peers that are up with the same service. Default: peers that are up are judged by
+    /// callers' attempts alone.
+    pub fn active_checks(mut self, checks: ActiveChecks) -> Self {
+        self.checks = Some(checks);
+        self
+    }
+}
+
+/// A peer is back, or it is not: there is no third answer.
+fn decide(verdict: Verdict) -> Verdict {
+    match verdict.peer {
+        PeerVerdict::Healthy => verdict,
+        _ => Verdict {
+            peer: PeerVerdict::Down,
+            ..verdict
+        },
+    }
+}
+
+impl<Target> Clone for Probe<Target> {
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<Target> fmt::Debug for Probe<Target> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe")
+            .field("timeout", &self.timeout)
+            .field("rise", &self.rise)
+            .field("rise_interval", &self.rise_interval)
+            .field("checks", &self.checks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How peers that are up are checked: see [`Probe::active_checks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct ActiveChecks {
+    interval: Duration,
+    fall: u32,
+    under_traffic: bool,
+}
+
+impl ActiveChecks {
+    /// Checks each peer that is up once in `interval` (±10 %, at least 1 ms and at most a year). A
+    /// peer that did its job for a caller since the last round is not checked. So busy peers see no
+    /// checks, and an idle peer that is lost is found before a caller finds it.
+    ///
+    /// At most one check of a peer is in flight, so an interval shorter than the probe's timeout
+    /// may be stretched to it. A check that succeeds gives the peer no credit with
+    /// [`Eject`](crate::Eject).
+    pub const fn every(interval: Duration) -> Self {
+        Self {
+            interval,
+            fall: DEFAULT_FALL,
+            under_traffic: false,
+        }
+    }
+
+    /// The number of consecutive failed checks that eject a peer; 0 is treated as 1. Default:
+    /// [`DEFAULT_FALL`]. Callers' attempts are counted apart, by [`Eject`](crate::Eject).
+    pub const fn fall(mut self, checks: u32) -> Self {
+        self.fall = if checks == 0 { 1 } else { checks };
+        self
+    }
+
+    /// Whether to check also peers that traffic has just proved: for a probe that asks for more
+    /// than traffic tells, such as whether a database that answers is writable. Default: `false`.
+    pub const fn under_traffic(mut self, under_traffic: bool) -> Self {
+        self.under_traffic = under_traffic;
+        self
+    }
+}

@@ -1,0 +1,73 @@
+//! Probes of ejected peers when they are due.
+//!
+//! One task sleeps until the first peer is due, and looks again whenever a peer is ejected. Each
+//! probe runs in a task of its own, so that a slow one delays no other.
+
+use std::sync::{Arc, Weak};
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout_at};
+
+use super::Probe;
+use super::prober::Prober;
+use crate::attempt::permit::AttemptPermit;
+use crate::classify::PeerVerdict;
+use crate::interval::with_jitter;
+use crate::set::policies::Policy;
+use crate::set::registry::Registry;
+
+/// Probes peers until the prober is gone; runs `checks` meanwhile.
+pub(super) async fn run<Target: Send + Sync + 'static>(
+    prober: Weak<Prober<Target>>,
+    registry: Arc<Registry>,
+    checks: impl Future<Output = ()> + Send + 'static,
+) {
+    // Its tasks end with this one.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(checks);
+    loop {
+        let mut ejected = std::pin::pin!(registry.ejected.notified());
+        // Listens before it looks, so that no ejection falls between the two.
+        ejected.as_mut().enable();
+        let Some(prober) = prober.upgrade() else {
+            return;
+        };
+        let (due, next) = registry.due_for_probers();
+        let snapshot = prober.set.snapshot();
+        for index in due.into_iter().filter_map(|id| snapshot.index_of(id)) {
+            let peer = snapshot.peers()[index as usize].clone();
+            if let Some(permit) = AttemptPermit::claim(peer, false) {
+                tasks.spawn(probe(prober.probe.clone(), permit, prober.policy.clone()));
+            }
+        }
+        drop((snapshot, prober));
+        while tasks.try_join_next().is_some() {}
+        match next {
+            Some(due) => drop(timeout_at(due, ejected).await),
+            None => ejected.await,
+        }
+    }
+}
+
+/// Probes one peer, as many times in a row as it takes to bring it back.
+async fn probe<Target: Send + Sync + 'static>(
+    probe: Probe<Target>,
+    permit: AttemptPermit<Target>,
+    policy: Arc<Policy>,
+) {
+    let mut remaining = probe.rise;
+    let verdict = loop {
+        let verdict = probe.run(permit.peer().clone()).await;
+        remaining -= 1;
+        if remaining == 0 || verdict.peer != PeerVerdict::Healthy {
+            break verdict;
+        }
+        sleep(with_jitter(probe.rise_interval, &policy.rng)).await;
+        let now = permit.peer().member().health.read();
+        if now.generation != permit.epoch().generation {
+            // An operator changed the peer's state.
+            return;
+        }
+    };
+    permit.settle(&verdict, &policy);
+}

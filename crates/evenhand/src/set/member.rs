@@ -1,0 +1,178 @@
+//! What a set knows of one peer, whatever the peer's type: its health word, counts and flags. All
+//! of it is atomic, so that attempts read and write it without a lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+
+use super::health::{Health, Phase};
+use super::in_flight::InFlight;
+use crate::eject::Accrual;
+
+/// How much one failure weighs against a peer that is compared by its attempts in flight.
+///
+/// A peer that fails at once never has anything in flight, so by that count alone it would look
+/// idle and draw most of the traffic. Each failure adds this much to its load, and each comparison
+/// that the peer loses takes one away. A peer that always fails wins at most one comparison in
+/// five.
+const FAILURE_WEIGHT: u16 = 4;
+
+/// The most that failures weigh, so that a peer that failed for long is not shunned for as long.
+const MAX_FAILURES: u16 = 64 * FAILURE_WEIGHT;
+
+pub(crate) struct Member {
+    pub(crate) name: Arc<str>,
+    /// Unique within the set, never reused, growing in the order of the members.
+    pub(crate) id: u64,
+    pub(crate) health: Health,
+    pub(crate) in_flight: InFlight,
+    weight: AtomicU32,
+    failures: AtomicU16,
+    /// The peer did its job since the last round of checks, if there are checks.
+    proved: AtomicBool,
+    /// An active check is out.
+    checked: AtomicBool,
+    /// The current snapshot offers the peer to picks. Written under the registry's lock.
+    offered: AtomicBool,
+    /// The peer has left the set. Written under the registry's lock.
+    removed: AtomicBool,
+    /// What only some peers need, made on first use.
+    extras: OnceLock<Box<Extras>>,
+}
+
+#[derive(Default)]
+struct Extras {
+    /// Woken when the peer is ejected, and when a peer that is drained becomes idle.
+    changed: Notify,
+    accrual: OnceLock<Box<dyn Accrual>>,
+}
+
+impl Member {
+    pub(crate) fn new(id: u64, name: Arc<str>) -> Self {
+        Self {
+            name,
+            id,
+            health: Health::new(),
+            in_flight: InFlight::new(),
+            weight: AtomicU32::new(1),
+            failures: AtomicU16::new(0),
+            proved: AtomicBool::new(true),
+            checked: AtomicBool::new(false),
+            offered: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
+            extras: OnceLock::new(),
+        }
+    }
+
+    /// One attempt fewer is in flight; a drain may have waited for it.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        if self.in_flight.leave() && self.health.read().phase == Phase::Draining {
+            self.wake();
+        }
+    }
+
+    /// To wait on: look again whenever it wakes.
+    pub(crate) fn changed(&self) -> &Notify {
+        &self.extras.get_or_init(Box::default).changed
+    }
+
+    /// Wakes all that wait on [`changed`](Self::changed).
+    #[cold]
+    pub(crate) fn wake(&self) {
+        if let Some(extras) = self.extras.get() {
+            extras.changed.notify_waiters();
+        }
+    }
+
+    /// The peer's accrual; the first policy that asks makes it.
+    pub(crate) fn accrual(&self, make: &dyn Fn() -> Box<dyn Accrual>) -> &dyn Accrual {
+        let extras = self.extras.get_or_init(Box::default);
+        &**extras.accrual.get_or_init(make)
+    }
+
+    /// Forgets all failures. Calls the user's accrual, so not to be called under a lock.
+    pub(crate) fn reset_failures(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        if let Some(accrual) = self.extras.get().and_then(|extras| extras.accrual.get()) {
+            accrual.reset();
+        }
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// How busy the peer is, failures included: see [`FAILURE_WEIGHT`].
+    pub(crate) fn load(&self) -> u32 {
+        let failures = self.failures.load(Ordering::Relaxed);
+        self.in_flight.count().saturating_add(u32::from(failures))
+    }
+
+    pub(crate) fn note_failure(&self) {
+        self.change_failures(|failures| {
+            let more = failures.saturating_add(FAILURE_WEIGHT).min(MAX_FAILURES);
+            (more != failures).then_some(more)
+        });
+    }
+
+    /// A pick compared the peer with another one and chose the other one.
+    pub(crate) fn note_passed_over(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.change_failures(|failures| failures.checked_sub(1));
+        }
+    }
+
+    fn change_failures(&self, change: impl FnMut(u16) -> Option<u16>) {
+        let _ = self
+            .failures
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    /// The peer did its job. Without checks, and between two rounds, this is one load.
+    #[inline]
+    pub(crate) fn note_proved(&self) {
+        if !self.is_proved() {
+            self.proved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_proved(&self) -> bool {
+        self.proved.load(Ordering::Relaxed)
+    }
+
+    /// Whether the peer did its job since this was last asked.
+    pub(crate) fn take_proof(&self) -> bool {
+        self.proved.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether an active check may start: none is out.
+    pub(crate) fn begin_check(&self) -> bool {
+        !self.checked.swap(true, Ordering::Acquire)
+    }
+
+    pub(crate) fn end_check(&self) {
+        self.checked.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_offered(&self) -> bool {
+        self.offered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_offered(&self, offered: bool) {
+        self.offered.store(offered, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_removed(&self) {
+        self.removed.store(true, Ordering::Relaxed);
+    }
+}

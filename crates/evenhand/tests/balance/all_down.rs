@@ -1,0 +1,203 @@
+//! What a request does when no peer is left: fail, wait, or make a last attempt.
+
+use std::time::Duration;
+
+use crate::common::{
+    Balanced, Does, INTERVAL, REFUSE, ScriptedConnector, layer, peers, send, up_and_down,
+};
+use evenhand::{AllDown, Error, Peers, Verdict};
+use tokio::time::{Instant, advance};
+use tower::Layer;
+
+async fn both_down(all_down: AllDown) -> (Peers<()>, ScriptedConnector, Balanced) {
+    let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+    let quick = layer(&peers).layer(connector.clone());
+    connector.script([REFUSE, REFUSE]);
+    send(&quick).await.unwrap_err();
+    assert_eq!(up_and_down(&peers), (0, 2));
+    connector.attempts();
+    let balance = layer(&peers).all_down(all_down).layer(connector.clone());
+    (peers, connector, balance)
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_it_fails_at_once() {
+    let (_, connector, balance) = both_down(AllDown::default()).await;
+    let start = Instant::now();
+    assert!(matches!(
+        send(&balance).await.unwrap_err(),
+        Error::Exhausted { .. }
+    ));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(connector.attempts().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_callers_are_served_as_soon_as_a_peer_recovers() {
+    let (peers, connector, balance) = both_down(AllDown::WaitUpTo(2 * INTERVAL)).await;
+    let start = Instant::now();
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let balance = balance.clone();
+            tokio::spawn(async move { send(&balance).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(INTERVAL) <= Duration::from_millis(2),
+        "{took:?}"
+    );
+    assert_eq!(connector.attempts().len(), 100);
+    assert_eq!(up_and_down(&peers), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_also_wait_for_a_peer_that_was_ejected_outside_every_runtime() {
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    let waits = AllDown::WaitUpTo(3 * INTERVAL);
+    let balance = layer(&peers).all_down(waits).layer(connector);
+    let operator = peers.clone();
+    std::thread::spawn(move || operator.eject("a", INTERVAL))
+        .join()
+        .unwrap()
+        .unwrap();
+    let start = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let balance = balance.clone();
+        callers.spawn(async move { send(&balance).await });
+    }
+    for served in callers.join_all().await {
+        assert_eq!(served.unwrap(), "a");
+    }
+    // The operator's clock is not the paused one.
+    assert!(start.elapsed() < 2 * INTERVAL, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_by_its_deadline() {
+    let (_, connector, balance) = both_down(AllDown::WaitUpTo(Duration::from_secs(5))).await;
+    connector.tell_all(&["a", "b"], REFUSE);
+    let start = Instant::now();
+    let error = send(&balance).await.unwrap_err();
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(Duration::from_secs(5)) <= Duration::from_millis(2),
+        "{took:?}"
+    );
+    assert!(error.next_due().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_outlives_failed_probes() {
+    let (peers, connector, balance) = both_down(AllDown::WaitUpTo(4 * INTERVAL)).await;
+    connector.script([REFUSE, REFUSE, Does::Answer]);
+    let start = Instant::now();
+    send(&balance).await.unwrap();
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(2 * INTERVAL) <= Duration::from_millis(4),
+        "{took:?}"
+    );
+    assert_eq!(connector.attempts().len(), 3);
+    assert_eq!(up_and_down(&peers), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_peers_that_are_up() {
+    let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+    let balance = layer(&peers)
+        .all_down(AllDown::WaitUpTo(INTERVAL))
+        .layer(connector.clone());
+    connector.tell_all(&["a", "b"], Does::Fail(Verdict::neutral().safe()));
+    let start = Instant::now();
+    send(&balance).await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_becomes_empty_is_waited_for_until_it_gets_a_peer() {
+    let (peers, _, balance) = both_down(AllDown::WaitUpTo(INTERVAL)).await;
+    let waiting = tokio::spawn({
+        let balance = balance.clone();
+        async move { send(&balance).await }
+    });
+    tokio::task::yield_now().await;
+    peers.remove("a").unwrap();
+    peers.remove("b").unwrap();
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    peers.add("c", ()).unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), "c");
+
+    peers.remove("c").unwrap();
+    let start = Instant::now();
+    assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+    assert!(start.elapsed() >= INTERVAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_becomes_empty_fails_at_once_where_nobody_waits() {
+    for all_down in [AllDown::Fail, AllDown::LastResort] {
+        let (peers, _, balance) = both_down(all_down).await;
+        peers.replace_all([("a", ()); 0]).unwrap();
+        let start = Instant::now();
+        assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_can_be_dropped() {
+    let (peers, connector, balance) = both_down(AllDown::WaitUpTo(2 * INTERVAL)).await;
+    let waiting = tokio::time::timeout(Duration::from_secs(1), send(&balance)).await;
+    assert!(waiting.is_err());
+    advance(INTERVAL).await;
+    send(&balance).await.unwrap();
+    assert_eq!(connector.attempts().len(), 1);
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 1),
+        "the other one is due, and nobody has asked it yet"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_is_one_attempt_on_the_peer_that_is_due_soonest() {
+    let (peers, connector, balance) = both_down(AllDown::LastResort).await;
+    let soonest = |peers: &Peers<()>| {
+        let due = peers
+            .statuses()
+            .into_iter()
+            .map(|s| (s.next_probe, s.peer))
+            .min();
+        due.unwrap().1.to_string()
+    };
+    let expected = soonest(&peers);
+    connector.script([REFUSE]);
+    send(&balance).await.unwrap_err();
+    assert_eq!(connector.attempts(), [expected]);
+
+    advance(Duration::from_secs(1)).await;
+    let expected = soonest(&peers);
+    assert_eq!(send(&balance).await.unwrap(), expected);
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 1),
+        "and if it succeeds the peer is back"
+    );
+}
+
+/// Its own failed attempts must not wake it: it would ask the same peer without pause.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_says_nothing_does_not_wake_its_own_request() {
+    let (_, connector, balance) =
+        both_down(AllDown::WaitUpTo(INTERVAL + Duration::from_secs(5))).await;
+    connector.tell_all(&["a", "b"], Does::Fail(Verdict::neutral().safe()));
+    send(&balance).await.unwrap_err();
+    let attempts = connector.attempts().len();
+    assert!((2..=6).contains(&attempts), "{attempts} attempts");
+}

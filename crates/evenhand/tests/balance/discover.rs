@@ -1,0 +1,283 @@
+//! Peers that come from service discovery.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::common::{INTERVAL, balance, layer, send};
+use evenhand::discover::Change;
+use evenhand::{AllDown, EventKind, Peers, State, TaskGuard};
+use futures_util::stream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep};
+use tower::Layer;
+use tracing::{Level, Metadata, span};
+
+type Found<P> = Result<Change<&'static str, P>, &'static str>;
+
+/// A stream of what is sent.
+fn changes<P>(
+    mut sent: UnboundedReceiver<Found<P>>,
+) -> impl stream::Stream<Item = Found<P>> + Send + 'static
+where
+    P: Send + 'static,
+{
+    stream::poll_fn(move |cx| sent.poll_recv(cx))
+}
+
+fn follow<P>(peers: &Peers<P>) -> (UnboundedSender<Found<P>>, TaskGuard)
+where
+    P: PartialEq + Send + Sync + 'static,
+{
+    let (send, sent) = unbounded_channel();
+    (send, peers.follow(changes(sent)))
+}
+
+/// Lets the task do what it can now.
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+fn names<P>(peers: &Peers<P>) -> Vec<String> {
+    peers.iter().map(|peer| peer.name().to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_apply_while_no_request_runs() {
+    let (peers, connector, balance) = balance(&["a"]);
+    let (found, _guard) = follow(&peers);
+    found.send(Ok(Change::Insert("b", ()))).unwrap();
+    found.send(Ok(Change::Insert("c", ()))).unwrap();
+    found.send(Ok(Change::Remove("a"))).unwrap();
+    settle().await;
+    assert_eq!(names(&peers), ["b", "c"]);
+
+    found.send(Ok(Change::Remove("b"))).unwrap();
+    settle().await;
+    assert!(connector.attempts().is_empty());
+    for _ in 0..10 {
+        assert_eq!(send(&balance).await.unwrap(), "c");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_goes_to_the_first_peer_that_is_found() {
+    let peers = crate::common::peers(&[]);
+    let balance = layer(&peers)
+        .all_down(AllDown::WaitUpTo(INTERVAL))
+        .layer(crate::common::ScriptedConnector::new());
+    let (found, _guard) = follow(&peers);
+    let request = tokio::spawn(async move { send(&balance).await });
+    settle().await;
+    found.send(Ok(Change::Insert("a", ()))).unwrap();
+    assert_eq!(request.await.unwrap().unwrap(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_equal_peer_keeps_its_state_and_an_unequal_one_is_new() {
+    let peers = Peers::new([("a", 1), ("b", 2)]).unwrap();
+    peers.eject("a", INTERVAL).unwrap();
+    peers.eject("b", INTERVAL).unwrap();
+    let (found, _guard) = follow(&peers);
+    let mut events = peers.subscribe();
+    found.send(Ok(Change::Insert("a", 1))).unwrap();
+    found.send(Ok(Change::Insert("b", 7))).unwrap();
+    settle().await;
+    let states: Vec<_> = peers.iter().map(|peer| (*peer, peer.state())).collect();
+    assert_eq!(states, [(1, State::Ejected), (7, State::Up)]);
+    let mut told = Vec::new();
+    while let Some(event) = events.try_next().unwrap() {
+        told.push((event.peer.to_string(), event.kind));
+    }
+    assert_eq!(
+        told,
+        [
+            ("b".to_owned(), EventKind::Removed),
+            ("b".to_owned(), EventKind::Added)
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn peers_that_cannot_be_compared_are_told_apart_by_the_caller() {
+    struct Opaque(u32);
+    let peers = Peers::new([("a", Opaque(1)), ("b", Opaque(10))]).unwrap();
+    let (send, sent) = unbounded_channel();
+    let _guard = peers.follow_by(changes(sent), |old, new| old.0 % 2 == new.0 % 2);
+    send.send(Ok(Change::Insert("a", Opaque(3)))).unwrap();
+    send.send(Ok(Change::Insert("b", Opaque(11)))).unwrap();
+    settle().await;
+    let data: Vec<u32> = peers.iter().map(|peer| peer.0).collect();
+    assert_eq!(data, [1, 11]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn removing_an_unknown_peer_and_a_peer_that_is_seen_twice_do_no_harm() {
+    let peers = crate::common::peers(&["a"]);
+    let (found, guard) = follow(&peers);
+    found.send(Ok(Change::Remove("ghost"))).unwrap();
+    found.send(Ok(Change::Insert("b", ()))).unwrap();
+    found.send(Ok(Change::Insert("b", ()))).unwrap();
+    found.send(Ok(Change::Insert("c", ()))).unwrap();
+    found.send(Ok(Change::Remove("c"))).unwrap();
+    settle().await;
+    assert_eq!(names(&peers), ["a", "b"]);
+    assert!(!guard.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_changes_nothing_and_the_changes_after_it_apply() {
+    let peers = crate::common::peers(&["a"]);
+    let (found, _guard) = follow(&peers);
+    for _ in 0..2 {
+        let before = peers.len();
+        found.send(Err("lost the registry")).unwrap();
+        found
+            .send(Ok(Change::Insert(["b", "c"][before - 1], ())))
+            .unwrap();
+        sleep(Duration::from_millis(990)).await;
+        assert_eq!(peers.len(), before, "the stream is left in peace");
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(peers.len(), before + 1, "the pause was 1 s, also again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_only_fails_is_asked_ever_more_rarely() {
+    let peers = crate::common::peers(&["a"]);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let failing = stream::poll_fn({
+        let asked = asked.clone();
+        move |_| {
+            asked.lock().unwrap().push(Instant::now());
+            Poll::Ready(Some(Found::<()>::Err("no registry")))
+        }
+    });
+    let guard = peers.follow(failing);
+    sleep(Duration::from_secs(150)).await;
+    let pauses: Vec<u64> = asked
+        .lock()
+        .unwrap()
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_secs())
+        .collect();
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
+    assert!(!guard.is_finished());
+}
+
+/// Writes down the levels of what is traced.
+#[derive(Clone, Default)]
+struct Levels(Arc<Mutex<Vec<Level>>>);
+
+impl tracing::Subscriber for Levels {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "evenhand::discover"
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().unwrap().push(*event.metadata().level());
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_error_is_a_warning() {
+    let levels = Levels::default();
+    let _traced = tracing::subscriber::set_default(levels.clone());
+    let peers = crate::common::peers(&["a"]);
+    let (found, _guard) = follow(&peers);
+    found.send(Err("no registry")).unwrap();
+    found.send(Err("no registry")).unwrap();
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(*levels.0.lock().unwrap(), [Level::WARN, Level::WARN]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_stream_leaves_the_set_as_it_is() {
+    let peers = crate::common::peers(&["a"]);
+    let (found, guard) = follow(&peers);
+    found.send(Ok(Change::Insert("b", ()))).unwrap();
+    drop(found);
+    settle().await;
+    assert!(guard.is_finished());
+    assert_eq!(names(&peers), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_guard_stops_and_detaching_it_does_not() {
+    let peers = crate::common::peers(&["a"]);
+    let (found, guard) = follow(&peers);
+    drop(guard);
+    // Either the stream is gone by now or what is sent into it is not read.
+    let _ = found.send(Ok(Change::Insert("b", ())));
+    settle().await;
+    assert_eq!(names(&peers), ["a"]);
+    assert!(found.is_closed());
+
+    let (found, guard) = follow(&peers);
+    guard.detach();
+    found.send(Ok(Change::Insert("b", ()))).unwrap();
+    settle().await;
+    assert_eq!(names(&peers), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_set_stops_a_task_that_waits_or_pauses() {
+    for fails in [false, true] {
+        let peers = crate::common::peers(&["a"]);
+        let (found, guard) = follow(&peers);
+        if fails {
+            found.send(Err("no registry")).unwrap();
+        }
+        settle().await;
+        assert!(!guard.is_finished());
+        drop(peers);
+        settle().await;
+        assert!(guard.is_finished() && found.is_closed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_stream_leaves_the_thread_to_others() {
+    let peers = Peers::new([("a", 0)]).unwrap();
+    let count = Arc::new(AtomicU32::new(0));
+    let endless = stream::poll_fn({
+        let count = count.clone();
+        move |_| {
+            let n = count.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Some(Found::Ok(Change::Insert("a", n))))
+        }
+    });
+    let guard = peers.follow(endless);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    drop(guard);
+    tokio::task::yield_now().await;
+    let reached = count.load(Ordering::Relaxed);
+    tokio::task::yield_now().await;
+    assert_eq!(count.load(Ordering::Relaxed), reached);
+    assert!(*peers.iter().next().unwrap() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_changes_that_come_together_the_last_of_a_name_counts() {
+    let peers = Peers::new([("a", 1), ("b", 2)]).unwrap();
+    let mut events = peers.subscribe();
+    let (found, _guard) = follow(&peers);
+    found.send(Ok(Change::Remove("a"))).unwrap();
+    found.send(Ok(Change::Insert("b", 3))).unwrap();
+    found.send(Ok(Change::Insert("a", 1))).unwrap();
+    found.send(Ok(Change::Insert("b", 2))).unwrap();
+    settle().await;
+    assert_eq!(events.try_next().unwrap(), None, "all is as it was");
+}

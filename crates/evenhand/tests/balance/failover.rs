@@ -1,0 +1,230 @@
+//! Which outcomes go to another peer, and which peers that may be.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::common::{Does, REFUSE, ScriptedConnector, balance, layer, peers, send, up_and_down};
+use evenhand::{AllDown, Attempt, BalanceLayer, Cause, Cloned, Error, Once, Verdict};
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn while_a_peer_is_up_no_safe_request_fails() {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let (peers, connector, balance) = balance(&names);
+    connector.tell_all(&names[1..], REFUSE);
+    assert_eq!(send(&balance).await.unwrap(), "a");
+    for _ in 0..50 {
+        assert_eq!(send(&balance).await.unwrap(), "a");
+    }
+    assert!(up_and_down(&peers).0 >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_peer_is_tried_twice_for_one_request() {
+    let names = ["a", "b", "c", "d", "e"];
+    let (_, connector, balance) = balance(&names);
+    // Not ejected, so only the request's own memory keeps it away.
+    connector.tell_all(&names, Does::Fail(Verdict::neutral().safe()));
+    let error = send(&balance).await.unwrap_err();
+    let mut attempts = connector.attempts();
+    attempts.sort();
+    assert_eq!(attempts, names);
+    let tried: Vec<&str> = error.tried().iter().map(|tried| &*tried.peer).collect();
+    assert_eq!(tried.len(), 5, "{tried:?}");
+}
+
+/// Peers by what they are: "full" has room for who comes back, "gone" refuses, and "crammed" has
+/// room for nobody. What was asked, and whether it came back.
+async fn ask_for_room(
+    names: &[&'static str],
+    all_down: AllDown,
+) -> (Result<(), Error<&'static str>>, Vec<(String, bool)>) {
+    let asked = Arc::<Mutex<Vec<(String, bool)>>>::default();
+    let told = asked.clone();
+    let connector = service_fn(move |attempt: Attempt<(), ()>| {
+        let (name, comes_back) = (attempt.peer.name().to_owned(), attempt.is_second_pass());
+        told.lock().unwrap().push((name.clone(), comes_back));
+        std::future::ready(match &*name {
+            "full" if comes_back => Ok(()),
+            "gone" => Err("refused"),
+            _ => Err("no room"),
+        })
+    });
+    let classify = |outcome: Result<&(), &&str>| match outcome {
+        Ok(()) => Verdict::healthy(),
+        Err(&"refused") => Verdict::down().safe(),
+        Err(_) => Verdict::neutral().busy(),
+    };
+    let balance = BalanceLayer::new(peers(names))
+        .classify(classify)
+        .all_down(all_down)
+        .layer(connector);
+    let outcome = balance.oneshot(()).await;
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    (outcome, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_comes_back_to_a_peer_that_had_no_room_when_no_other_is_of_use() {
+    for all_down in [AllDown::Fail, AllDown::WaitUpTo(MINUTE)] {
+        let start = Instant::now();
+        for _ in 0..20 {
+            let (outcome, asked) = ask_for_room(&["full", "gone"], all_down).await;
+            outcome.unwrap();
+            assert_eq!(asked.len(), 3, "{asked:?}");
+            assert_eq!(asked[2], ("full".to_owned(), true));
+            assert!(asked[..2].iter().all(|(_, comes_back)| !comes_back));
+        }
+        assert_eq!(
+            start.elapsed(),
+            Duration::ZERO,
+            "it waits for nobody's recovery"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_comes_back_once() {
+    let (outcome, asked) = ask_for_room(&["crammed", "gone"], AllDown::Fail).await;
+    assert!(matches!(outcome, Err(Error::Exhausted { .. })));
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert_eq!(asked[2], ("crammed".to_owned(), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_forbids_it_goes_to_no_other_peer() {
+    let (peers, connector, balance) = balance(&["a", "b"]);
+    connector.script([Does::Fail(Verdict::down().because("lost in commit"))]);
+    let error = send(&balance).await.unwrap_err();
+    assert!(matches!(error, Error::Failed { .. }), "{error:?}");
+    assert_eq!(connector.attempts().len(), 1);
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 1),
+        "the verdict on the peer counts all the same"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_is_retried_only_if_the_caller_marked_the_request_idempotent() {
+    const LOST: Does = Does::Fail(Verdict::neutral().if_idempotent());
+    let peers = peers(&["a", "b"]);
+    for (replay, attempts) in [(Cloned::default(), 1), (Cloned::idempotent(), 2)] {
+        let connector = ScriptedConnector::new();
+        let balance = layer(&peers).replay(replay).layer(connector.clone());
+        connector.script([LOST, Does::Answer]);
+        assert_eq!(send(&balance).await.is_ok(), attempts == 2);
+        assert_eq!(connector.attempts().len(), attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_copied_gets_one_attempt() {
+    let peers = peers(&["a", "b"]);
+    let connector = ScriptedConnector::new();
+    let balance = layer(&peers).replay(Once).layer(connector.clone());
+    connector.script([REFUSE]);
+    let error = send(&balance).await.unwrap_err();
+    assert_eq!(error.tried().len(), 1);
+    send(&balance).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_can_be_turned_down_and_is_still_better_than_none() {
+    let busy = Verdict::degraded().safe().because("busy");
+    let (_, connector, balance) = balance(&["a", "b"]);
+    connector.script([Does::AnswerBadly(busy), Does::Answer]);
+    send(&balance).await.unwrap();
+    assert_eq!(connector.attempts().len(), 2);
+
+    connector.script([Does::AnswerBadly(busy), Does::AnswerBadly(busy)]);
+    let last = send(&balance).await.unwrap();
+    assert_eq!(
+        connector.attempts()[1],
+        last,
+        "with nobody left the last response stands"
+    );
+
+    connector.script([Does::AnswerBadly(busy), REFUSE]);
+    let error = send(&balance).await.unwrap_err();
+    assert!(matches!(error.tried()[0].cause, Cause::Rejected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_names_every_peer_with_its_cause_and_when_the_next_is_due() {
+    let (_, connector, balance) = balance(&["a", "b"]);
+    connector.script([REFUSE, Does::Fail(Verdict::down().safe().because("reset"))]);
+    let error = send(&balance).await.unwrap_err();
+    let attempts = connector.attempts();
+    let expected = format!(
+        "no peer is left to try (the next peer is due in 30.0s): {}: refused; {}: reset",
+        attempts[0], attempts[1]
+    );
+    assert_eq!(error.to_string(), expected);
+    let none = send(&balance).await.unwrap_err();
+    assert_eq!(
+        none.to_string(),
+        "all peers are down (the next peer is due in 30.0s)"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_set_says_so() {
+    let (_, _, balance) = balance(&[]);
+    assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
+}
+
+#[tokio::test]
+async fn a_connector_that_fails_to_get_ready_blames_no_peer() {
+    let peers = peers(&["a"]);
+    let semaphore = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    semaphore.close();
+    let balance = layer(&peers).layer(ScriptedConnector::ready_by(semaphore));
+    assert!(matches!(
+        send(&balance).await.unwrap_err(),
+        Error::NotReady(_)
+    ));
+    assert_eq!(up_and_down(&peers), (1, 0));
+}
+
+#[tokio::test]
+async fn a_request_waits_until_the_connector_is_ready() {
+    let peers = peers(&["a"]);
+    let semaphore = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let connector = ScriptedConnector::ready_by(semaphore.clone());
+    let balance = layer(&peers).layer(connector.clone());
+    let request = tokio::spawn({
+        let balance = balance.clone();
+        async move { send(&balance).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(connector.attempts().is_empty());
+    semaphore.add_permits(1);
+    assert_eq!(request.await.unwrap().unwrap(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_of_a_dead_peers_requests_spread_evenly() {
+    let names = ["dead", "a", "b", "c"];
+    let mut served = [0_u32; 3];
+    for seed in 0..3000 {
+        let peers = peers(&names);
+        let connector = ScriptedConnector::new();
+        connector.tell("dead", REFUSE);
+        let balance = layer(&peers).seed(seed).layer(connector.clone());
+        let by = send(&balance).await.unwrap();
+        served[names.iter().position(|name| *name == by).unwrap() - 1] += 1;
+    }
+    let fair = 1000.0;
+    let chi: f64 = served
+        .iter()
+        .map(|&n| (f64::from(n) - fair).powi(2) / fair)
+        .sum();
+    assert!(
+        chi < 13.8,
+        "no neighbour gets the dead peer's share: {served:?}"
+    );
+}

@@ -1,0 +1,128 @@
+//! Shares of a million seeded requests, with peers down, through the whole balancer.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use evenhand::{Attempt, Balance, BalanceLayer, Peers, Pick, Uniform, Weighted};
+use tower::{Layer, Service};
+
+const REQUESTS: u32 = 1_000_000;
+
+/// Answers with the peer's number.
+#[derive(Clone)]
+struct Number;
+
+impl Service<Attempt<usize, ()>> for Number {
+    type Response = usize;
+    type Error = Infallible;
+    type Future = Ready<Result<usize, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<usize, ()>) -> Self::Future {
+        ready(Ok(*attempt.peer))
+    }
+}
+
+/// Which peer the next request goes to. Nothing waits, so one poll is all.
+fn send<C, Y, K>(balance: &mut Balance<Number, usize, C, Y, K>) -> usize
+where
+    Balance<Number, usize, C, Y, K>:
+        Service<(), Response = usize, Error = evenhand::Error<Infallible>>,
+{
+    let mut cx = Context::from_waker(Waker::noop());
+    match pin!(balance.call(())).poll(&mut cx) {
+        Poll::Ready(Ok(peer)) => peer,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The 99.9th percentile of chi-squared for `k` degrees of freedom (Wilson and Hilferty).
+fn chi_squared_limit(k: f64) -> f64 {
+    k * (1.0 - 2.0 / (9.0 * k) + 3.09 * (2.0 / (9.0 * k)).sqrt()).powi(3)
+}
+
+fn assert_fair(counts: &[u32], shares: &[f64], what: &str) {
+    let total: f64 = shares.iter().sum();
+    let mut chi = 0.0;
+    for (&count, share) in counts.iter().zip(shares) {
+        let expected = f64::from(REQUESTS) * share / total;
+        if expected == 0.0 {
+            assert_eq!(count, 0, "{what}: a peer that is down was picked");
+        } else {
+            chi += (f64::from(count) - expected).powi(2) / expected;
+        }
+    }
+    let alive = shares.iter().filter(|share| **share > 0.0).count();
+    if alive > 1 {
+        let limit = chi_squared_limit((alive - 1) as f64);
+        assert!(chi < limit, "{what}: {chi} of {limit}");
+    }
+}
+
+/// Sends a million requests with the first `down` of `n` peers ejected. `settled` sends them all by
+/// one clone, else each goes by a clone of its own.
+fn shares_of(pick: impl Pick + Clone, weights: &[u32], down: usize, settled: bool) {
+    let n = weights.len();
+    let peers = Peers::new((0..n).map(|i| (format!("peer{i}"), i))).unwrap();
+    for (i, weight) in weights.iter().enumerate() {
+        peers.set_weight(&format!("peer{i}"), *weight).unwrap();
+    }
+    for i in 0..down {
+        peers
+            .eject(&format!("peer{i}"), Duration::from_secs(3600))
+            .unwrap();
+    }
+    let layer = BalanceLayer::new(peers).pick(pick).seed((n + down) as u64);
+    let mut balance = layer.layer(Number);
+    let mut counts = vec![0_u32; n];
+    for _ in 0..REQUESTS {
+        let peer = if settled {
+            send(&mut balance)
+        } else {
+            send(&mut balance.clone())
+        };
+        counts[peer] += 1;
+    }
+    let share = |(i, weight): (usize, &u32)| if i < down { 0.0 } else { f64::from(*weight) };
+    let shares: Vec<f64> = weights.iter().enumerate().map(share).collect();
+    assert_fair(&counts, &shares, &format!("{down} of {n} peers down"));
+}
+
+/// None, one, a third, and all but one.
+fn downs(n: usize) -> [usize; 4] {
+    [0, 1, n / 3, n - 1]
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_spread_evenly_over_the_peers_that_are_up() {
+    for n in [2, 3, 10, 100] {
+        for down in downs(n) {
+            shares_of(Uniform, &vec![1; n], down, true);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_do_those_that_each_go_by_a_clone_of_their_own() {
+    for n in [2, 3, 10, 100] {
+        for down in downs(n) {
+            shares_of(Uniform, &vec![1; n], down, false);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_spread_in_proportion_to_the_weights_of_the_peers_that_are_up() {
+    for n in [2, 3, 10, 100] {
+        let weights: Vec<u32> = (0..n).map(|i| 1 + i % 7).collect();
+        for down in downs(n as usize) {
+            shares_of(Weighted, &weights, down, true);
+        }
+    }
+}

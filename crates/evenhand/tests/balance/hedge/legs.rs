@@ -1,0 +1,323 @@
+//! When a second leg starts, and which of the two decides.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_on_one_peer_is_answered_by_another_after_exactly_that_time() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    for _ in 0..20 {
+        connector.script([Does::Hang, Does::Answer]);
+        let (answer, took) = send(&hedge).await;
+        let attempts = connector.attempts();
+        assert_eq!(attempts.len(), 2);
+        assert_ne!(attempts[0], attempts[1]);
+        assert_eq!(answer.unwrap(), attempts[1]);
+        // A timer of tokio's is up to a millisecond late.
+        assert!(
+            took >= D && took <= D + Duration::from_millis(1),
+            "{took:?}"
+        );
+        nothing_is_left(&peers, &connector);
+    }
+    assert_eq!(peers.up_count(), 2, "nobody is blamed for losing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_second_attempt_starts_before_its_time() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    for time in [Duration::ZERO, D / 2, D - Duration::from_millis(2)] {
+        connector.script([Does::AnswerAfter(time)]);
+        send(&hedge).await.0.unwrap();
+        advance(D * 3).await;
+        assert_eq!(connector.attempts().len(), 1);
+    }
+    let mut slow = pin!(settled(&hedge).call("request"));
+    connector.script([Does::Hang, Does::Hang]);
+    assert!(poll_once(slow.as_mut()).is_pending());
+    advance(D - Duration::from_millis(2)).await;
+    assert!(poll_once(slow.as_mut()).is_pending());
+    assert_eq!(connector.attempts().len(), 1);
+    advance(Duration::from_millis(3)).await;
+    assert!(poll_once(slow.as_mut()).is_pending());
+    assert_eq!(connector.attempts().len(), 1, "the second");
+    advance(LONG).await;
+    assert!(poll_once(slow.as_mut()).is_pending());
+    assert!(connector.attempts().is_empty(), "there is no third");
+    assert_eq!(peers.up_count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_leg_can_still_win() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    connector.script([Does::AnswerAfter(D * 2), Does::Hang]);
+    let (answer, took) = send(&hedge).await;
+    assert_eq!(answer.unwrap(), connector.attempts()[0]);
+    assert!(took >= D * 2 && took < D * 3);
+    nothing_is_left(&peers, &connector);
+    assert_eq!(peers.up_count(), 2);
+}
+
+async fn is_not_hedged<Y: Replay<&'static str> + Clone>(replay: Y) {
+    let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+    let layer = layer(&peers).replay(replay).hedge_after(D);
+    let hedge: Hedged<Y> = layer.layer(connector.clone());
+    connector.script([Does::AnswerAfter(LONG)]);
+    let (answer, took) = send(&hedge).await;
+    assert!(answer.is_ok() && took >= LONG);
+    assert_eq!(connector.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_not_idempotent_or_cannot_be_copied_is_not_hedged() {
+    is_not_hedged(<Cloned>::default()).await;
+    is_not_hedged(Cloned::idempotent_if(|request: &&str| request.is_empty())).await;
+    is_not_hedged(Once).await;
+    is_not_hedged(Copies::of(1)).await;
+}
+
+/// Gives so many copies and no more.
+#[derive(Clone)]
+struct Copies(Arc<Mutex<u32>>);
+
+impl Copies {
+    fn of(n: u32) -> Self {
+        Self(Arc::new(Mutex::new(n)))
+    }
+}
+
+impl Replay<&'static str> for Copies {
+    fn copy(&self, request: &&'static str) -> Option<&'static str> {
+        let mut left = self.0.lock().unwrap();
+        *left = left.checked_sub(1)?;
+        Some(*request)
+    }
+
+    fn is_idempotent(&self, _: &&'static str) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_leg_that_fails_with_its_only_copy_leaves_it_to_the_first() {
+    let (peers, connector) = (peers(&["a", "b", "c"]), ScriptedConnector::new());
+    let layer = layer(&peers).replay(Copies::of(2)).hedge_after(D);
+    let hedge: Hedged<Copies> = layer.layer(connector.clone());
+    connector.script([Does::AnswerAfter(D * 3), REFUSE]);
+    let (answer, _) = send(&hedge).await;
+    let attempts = connector.attempts();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(answer.unwrap(), attempts[0]);
+    nothing_is_left(&peers, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_hedge_starts_where_no_other_peer_is_up() {
+    let (_, connector, one) = hedge(&["only"]);
+    connector.script([Does::AnswerAfter(LONG)]);
+    assert_eq!(send(&one).await.0.unwrap(), "only");
+    assert_eq!(connector.attempts(), ["only"]);
+
+    let (peers, connector, two) = hedge(&["a", "b"]);
+    peers.eject("b", LONG).unwrap();
+    connector.script([Does::AnswerAfter(D * 5)]);
+    assert_eq!(send(&two).await.0.unwrap(), "a");
+    assert_eq!(connector.attempts(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_never_probes() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    peers.eject("b", INTERVAL).unwrap();
+    advance(INTERVAL - D / 2).await;
+    // `b` comes due between the first leg's start and the hedge's time.
+    connector.script([Does::AnswerAfter(D * 5)]);
+    assert_eq!(send(&hedge).await.0.unwrap(), "a");
+    assert_eq!(connector.attempts(), ["a"]);
+    assert_eq!(send(&hedge).await.0.unwrap(), "b", "it was due all along");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_leg_that_fails_does_not_probe_either() {
+    let (peers, connector, hedge) = hedge(&["a", "b", "c"]);
+    peers.eject("c", INTERVAL).unwrap();
+    advance(INTERVAL - D / 2).await;
+    connector.script([Does::AnswerAfter(D * 5), REFUSE]);
+    let (answer, _) = send(&hedge).await;
+    let attempts = connector.attempts();
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+    assert_eq!(answer.unwrap(), attempts[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_loses_frees_its_place() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    peers.eject("a", INTERVAL).unwrap();
+    advance(INTERVAL).await;
+    connector.tell("a", Does::Hang);
+    assert_eq!(send(&hedge).await.0.unwrap(), "b");
+    assert_eq!(connector.attempts(), ["a", "b"]);
+    nothing_is_left(&peers, &connector);
+    assert_eq!(state_of(&peers, "a"), State::Ejected);
+
+    connector.tell("a", Does::Answer);
+    assert_eq!(send(&hedge).await.0.unwrap(), "a", "still due");
+    assert_eq!(peers.up_count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_winners_verdict_counts_and_the_losers_does_not() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    let gone = Verdict::down().because("lost in commit");
+    connector.script([Does::FailAfter(D * 5, REFUSED), Does::Fail(gone)]);
+    let error = send(&hedge).await.0.unwrap_err();
+    assert!(matches!(error, Error::Failed { .. }), "{error:?}");
+    let attempts = connector.attempts();
+    advance(D * 10).await;
+    assert_eq!(state_of(&peers, &attempts[0]), State::Up);
+    assert_eq!(state_of(&peers, &attempts[1]), State::Ejected);
+    nothing_is_left(&peers, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_forbids_another_peer_wins() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    let no = Verdict::healthy().because("no such row");
+    connector.script([Does::Hang, Does::Fail(no)]);
+    let error = send(&hedge).await.0.unwrap_err();
+    assert_eq!(error.tried().len(), 1);
+    assert_eq!(*error.tried()[0].peer, *connector.attempts()[1]);
+    assert_eq!(peers.up_count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_leg_fails_over_by_itself() {
+    let (peers, connector, hedge) = hedge(&["a", "b", "c"]);
+    connector.script([REFUSE, Does::Answer]);
+    let (answer, took) = send(&hedge).await;
+    assert!(answer.is_ok() && took == Duration::ZERO);
+    assert_eq!(connector.attempts().len(), 2);
+    assert_eq!(peers.up_count(), 2);
+
+    // Its time runs from the request's first attempt, not from the latest.
+    let (_, connector, three) = self::hedge(&["a", "b", "c"]);
+    connector.script([Does::FailAfter(D / 2, REFUSED), Does::Hang, Does::Answer]);
+    let (answer, took) = send(&three).await;
+    let attempts = connector.attempts();
+    assert_eq!(answer.unwrap(), attempts[2]);
+    assert!(took < D + Duration::from_millis(2), "{took:?}");
+    assert_eq!(HashSet::<String>::from_iter(attempts).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_one_leg_finds_no_peer_the_other_decides() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    // The first fails while the second is on the only other peer.
+    connector.script([Does::FailAfter(D * 2, REFUSED), Does::AnswerAfter(D * 5)]);
+    let (answer, took) = send(&hedge).await;
+    let attempts = connector.attempts();
+    assert_eq!(attempts.len(), 2, "no peer is tried twice");
+    assert_eq!(answer.unwrap(), attempts[1]);
+    assert!(took >= D * 6, "{took:?}");
+    assert_eq!(state_of(&peers, &attempts[0]), State::Ejected);
+    nothing_is_left(&peers, &connector);
+
+    let (peers, connector, hedge) = self::hedge(&["a", "b"]);
+    connector.script([Does::AnswerAfter(D * 5), REFUSE]);
+    let (answer, _) = send(&hedge).await;
+    let attempts = connector.attempts();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(answer.unwrap(), attempts[0]);
+    assert_eq!(state_of(&peers, &attempts[1]), State::Ejected);
+    nothing_is_left(&peers, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_both_legs_fail_the_error_names_every_peer_that_either_tried() {
+    let names = ["a", "b", "c", "d", "e"];
+    for first_last in [false, true] {
+        let (peers, connector, hedge) = hedge(&names);
+        let late = if first_last { D * 9 } else { D * 2 };
+        connector.script([REFUSE, Does::FailAfter(late, REFUSED)]);
+        connector.script([REFUSE, Does::FailAfter(D * 4, REFUSED), REFUSE]);
+        let error = send(&hedge).await.0.unwrap_err();
+        assert!(matches!(error, Error::Exhausted { .. }), "{error:?}");
+        assert!(error.next_due().is_some());
+        let mut tried: Vec<String> = error.tried().iter().map(|t| t.peer.to_string()).collect();
+        let mut attempts = connector.attempts();
+        tried.sort();
+        attempts.sort();
+        assert_eq!(tried, names);
+        assert_eq!(attempts, names);
+        assert_eq!(peers.up_count(), 0);
+        nothing_is_left(&peers, &connector);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_both_legs_failed_it_waits_for_a_recovery_as_a_plain_request_does() {
+    for script in [
+        [
+            Does::FailAfter(D * 2, REFUSED),
+            Does::FailAfter(D * 2, REFUSED),
+        ],
+        [Does::FailAfter(D * 4, REFUSED), REFUSE],
+    ] {
+        let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+        let layer = layer(&peers)
+            .replay(Cloned::idempotent())
+            .all_down(AllDown::WaitUpTo(INTERVAL * 2))
+            .hedge_after(D);
+        let hedge: Hedged = layer.layer(connector.clone());
+        connector.script(script);
+        let (answer, took) = send(&hedge).await;
+        answer.unwrap();
+        assert!(took >= INTERVAL && took < INTERVAL + D * 5, "{took:?}");
+        assert_eq!(connector.attempts().len(), 3);
+        nothing_is_left(&peers, &connector);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_legs_that_agree_in_doubt_blame_nobody() {
+    let doubt = Verdict::suspect().safe().because("access denied");
+    for script in [
+        [Does::FailAfter(D * 2, doubt), Does::FailAfter(D * 2, doubt)],
+        [Does::FailAfter(D * 2, doubt), Does::Fail(doubt)],
+    ] {
+        let (peers, connector, hedge) = hedge(&["a", "b"]);
+        connector.script(script);
+        let error = send(&hedge).await.0.unwrap_err();
+        assert!(matches!(error, Error::Inconclusive { .. }), "{error:?}");
+        assert_eq!(error.tried().len(), 2);
+        assert_eq!(peers.up_count(), 2);
+        nothing_is_left(&peers, &connector);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_first_leg_is_convicted_by_the_second() {
+    let (peers, connector, hedge) = hedge(&["a", "b"]);
+    let doubt = Verdict::suspect().safe().because("access denied");
+    connector.script([Does::FailAfter(D * 2, doubt), Does::AnswerAfter(D * 4)]);
+    let (answer, _) = send(&hedge).await;
+    let attempts = connector.attempts();
+    assert_eq!(answer.unwrap(), attempts[1]);
+    assert_eq!(state_of(&peers, &attempts[0]), State::Ejected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_turned_down_does_not_win_while_the_other_leg_may_do_better() {
+    let busy = Verdict::neutral().safe().because("busy");
+    let (_, connector, hedge) = hedge(&["a", "b"]);
+    connector.script([Does::AnswerAfter(D * 4), Does::AnswerBadly(busy)]);
+    let (answer, _) = send(&hedge).await;
+    assert_eq!(answer.unwrap(), connector.attempts()[0]);
+
+    connector.script([Does::FailAfter(D * 4, REFUSED), Does::AnswerBadly(busy)]);
+    let error = send(&hedge).await.0.unwrap_err();
+    let turned_down = |tried: &evenhand::Tried<Failure>| {
+        matches!(tried.cause, Cause::Rejected) && tried.reason == Some("busy")
+    };
+    assert!(error.tried().iter().any(turned_down), "{error:?}");
+    assert_eq!(error.tried().len(), 2);
+}

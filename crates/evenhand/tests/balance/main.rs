@@ -1,0 +1,29 @@
+//! The balancer's behaviour, through its public interface, on a paused clock and a seeded generator.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test states what it takes for granted"
+)]
+
+mod active_checks;
+mod all_down;
+mod cancellation;
+mod common;
+#[cfg(feature = "discover")]
+mod discover;
+mod django_proxysql;
+mod failover;
+mod fairness;
+mod hedge;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod observe;
+mod peers;
+mod recovery;
+#[cfg(feature = "serde")]
+mod serde;
+mod stress;
+mod suspect;
+mod tickets;

@@ -1,0 +1,197 @@
+//! Counters and gauges, by their documented names.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use crate::common::{Does, INTERVAL, REFUSE, balance, peers, send};
+use evenhand::Verdict;
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
+    Unit,
+};
+use tokio::time::{advance, sleep};
+
+type Values = Arc<Mutex<BTreeMap<String, f64>>>;
+
+/// Keeps every value by its name and labels, as Prometheus writes them.
+#[derive(Clone, Default)]
+struct Kept(Values);
+
+struct One(Values, String);
+
+impl One {
+    fn update(&self, by: impl FnOnce(f64) -> f64) {
+        let mut values = self.0.lock().unwrap();
+        let value = values.entry(self.1.clone()).or_default();
+        *value = by(*value);
+    }
+}
+
+impl CounterFn for One {
+    fn increment(&self, more: u64) {
+        self.update(|value| value + more as f64);
+    }
+
+    fn absolute(&self, _: u64) {
+        unreachable!("counters only count")
+    }
+}
+
+impl GaugeFn for One {
+    fn increment(&self, more: f64) {
+        self.update(|value| value + more);
+    }
+
+    fn decrement(&self, less: f64) {
+        self.update(|value| value - less);
+    }
+
+    fn set(&self, to: f64) {
+        self.update(|_| to);
+    }
+}
+
+impl Kept {
+    fn one(&self, key: &Key) -> Arc<One> {
+        let labels: Vec<String> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        let name = format!("{}{{{}}}", key.name(), labels.join(","));
+        Arc::new(One(self.0.clone(), name))
+    }
+}
+
+impl Recorder for Kept {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.one(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.one(key))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        unreachable!("there is none")
+    }
+}
+
+/// The one recorder of this process; each test reads its own set's values.
+fn recorder() -> &'static Kept {
+    static RECORDER: OnceLock<Kept> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let kept = Kept::default();
+        metrics::set_global_recorder(kept.clone()).unwrap();
+        kept
+    })
+}
+
+/// What is recorded of a set, once all is that happened by now.
+async fn recorded(set: &str) -> Vec<String> {
+    // The paused clock stands still while the recorder's thread works.
+    sleep(Duration::from_millis(100)).await;
+    let label = format!("{{set={set}");
+    let values = recorder().0.lock().unwrap();
+    values
+        .iter()
+        .filter(|(name, _)| name.contains(&label))
+        .map(|(name, value)| format!("{} {value}", name.replace(&format!("set={set},"), "")))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn gauges_start_from_what_is_and_follow_the_peers() {
+    recorder();
+    let peers = peers(&["a", "b", "c"]);
+    peers.eject("a", INTERVAL).unwrap();
+    let _guard = peers.record_metrics("gauges");
+    assert_eq!(
+        recorded("gauges").await,
+        [
+            "evenhand_peer_up{peer=a} 0",
+            "evenhand_peer_up{peer=b} 1",
+            "evenhand_peer_up{peer=c} 1",
+            "evenhand_peers{state=draining} 0",
+            "evenhand_peers{state=ejected} 1",
+            "evenhand_peers{state=probing} 0",
+            "evenhand_peers{state=up} 2",
+        ]
+    );
+    peers.restore("a").unwrap();
+    peers.drain("b").await.unwrap();
+    peers.remove("c").unwrap();
+    peers.add("d", ()).unwrap();
+    assert_eq!(
+        recorded("gauges").await,
+        [
+            "evenhand_peer_up{peer=a} 1",
+            "evenhand_peer_up{peer=b} 0",
+            "evenhand_peer_up{peer=c} 0",
+            "evenhand_peer_up{peer=d} 1",
+            "evenhand_peers{state=draining} 1",
+            "evenhand_peers{state=ejected} 0",
+            "evenhand_peers{state=probing} 0",
+            "evenhand_peers{state=up} 2",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ejections_probes_and_recoveries_are_counted() {
+    recorder();
+    let (peers, connector, balance) = balance(&["a"]);
+    peers.record_metrics("counters").detach();
+    let neutral = Does::Fail(Verdict::neutral());
+    let down = Does::Fail(Verdict::down());
+    connector.script([REFUSE, neutral, down, Does::Answer, down]);
+    for wait in [INTERVAL, Duration::ZERO, INTERVAL, Duration::ZERO, INTERVAL] {
+        let _ = send(&balance).await;
+        advance(wait).await;
+    }
+    assert_eq!(
+        recorded("counters").await,
+        [
+            "evenhand_ejections_total{peer=a,reason=refused} 1",
+            "evenhand_ejections_total{peer=a,reason=unspecified} 1",
+            "evenhand_peer_up{peer=a} 0",
+            "evenhand_peers{state=draining} 0",
+            "evenhand_peers{state=ejected} 1",
+            "evenhand_peers{state=probing} 0",
+            "evenhand_peers{state=up} 0",
+            "evenhand_probes_total{peer=a,outcome=abandoned} 1",
+            "evenhand_probes_total{peer=a,outcome=failed} 1",
+            "evenhand_probes_total{peer=a,outcome=recovered} 1",
+            "evenhand_recoveries_total{peer=a} 1",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn gauges_are_right_and_losses_counted_where_events_were_lost() {
+    recorder();
+    let peers = peers(&["a", "b", "c"]);
+    peers.record_metrics("losses").detach();
+    // No task runs meanwhile.
+    peers.remove("c").unwrap();
+    peers.eject("b", INTERVAL).unwrap();
+    for _ in 0..600 {
+        peers.eject("a", INTERVAL).unwrap();
+        peers.restore("a").unwrap();
+    }
+    let recorded = recorded("losses").await;
+    for expected in [
+        "evenhand_ejections_total{peer=a,reason=by an operator} 512",
+        "evenhand_events_lost_total{set=losses} 178",
+        "evenhand_peer_up{peer=a} 1",
+        "evenhand_peer_up{peer=b} 0",
+        "evenhand_peer_up{peer=c} 0",
+        "evenhand_peers{state=up} 1",
+    ] {
+        assert!(recorded.iter().any(|line| line == expected), "{recorded:?}");
+    }
+}

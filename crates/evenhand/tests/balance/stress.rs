@@ -1,0 +1,304 @@
+//! Two threads do everything to one set at once, as fast as they can: then it must come to rest with
+//! nothing left over. What races there are to lose, a paused clock on one thread never shows.
+//!
+//! Nothing is kept for a request: the threads count in atoms.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use evenhand::{
+    AllDown, Attempt, Balance, BalanceLayer, Cloned, Eject, Peers, State, Ticket, Verdict,
+};
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout};
+use tower::{Layer, Service};
+
+const INTERVAL: Duration = Duration::from_millis(2);
+const STAYS: [&str; 3] = ["a", "b", "c"];
+const GUESTS: [&str; 2] = ["guest", "visitor"];
+const REQUESTERS: usize = 8;
+const TIME: Duration = Duration::from_millis(1500);
+const ENOUGH: u64 = 1_000_000;
+
+/// What is known of one peer outside the balancer.
+#[derive(Default)]
+struct Watch {
+    probes: AtomicU32,
+    /// Restored by hand: a probe from before may still run when the peer is probed anew.
+    overruled: AtomicBool,
+    under_way: AtomicU32,
+    /// Set while the peer is drained and idle: no attempt may start.
+    closed: AtomicBool,
+}
+
+type Watched = Arc<Watch>;
+
+#[derive(Default)]
+struct Tally {
+    requests: AtomicU64,
+    probes: AtomicU64,
+    rivals: AtomicU64,
+    trespasses: AtomicU64,
+    calm: AtomicBool,
+}
+
+/// A random number a request, that leads to what comes of it.
+struct Seeds(AtomicU64);
+
+impl Seeds {
+    fn next(&self) -> u64 {
+        let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, SeqCst);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// Counts an attempt from its call to the end of its future, however that comes.
+struct UnderWay {
+    watch: Watched,
+    probe: bool,
+}
+
+impl UnderWay {
+    fn new(watch: Watched, probe: bool, tally: &Tally) -> Self {
+        watch.under_way.fetch_add(1, SeqCst);
+        if watch.closed.load(SeqCst) {
+            tally.trespasses.fetch_add(1, SeqCst);
+        }
+        if probe {
+            tally.probes.fetch_add(1, SeqCst);
+            if watch.probes.fetch_add(1, SeqCst) > 0 && !watch.overruled.load(SeqCst) {
+                tally.rivals.fetch_add(1, SeqCst);
+            }
+        }
+        Self { watch, probe }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.watch.under_way.fetch_sub(1, SeqCst);
+        if self.probe {
+            self.watch.probes.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Connector {
+    tally: Arc<Tally>,
+    seeds: Arc<Seeds>,
+}
+
+/// What comes of an attempt, and a ticket for what is learnt of it later.
+struct Carries {
+    verdict: Verdict,
+    ticket: Option<Ticket<Watched>>,
+}
+
+impl Service<Attempt<Watched, ()>> for Connector {
+    type Response = Carries;
+    type Error = Verdict;
+    type Future = Pin<Box<dyn Future<Output = Result<Carries, Verdict>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Verdict>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<Watched, ()>) -> Self::Future {
+        let watch = Watched::clone(&attempt.peer);
+        let under_way = UnderWay::new(watch, attempt.is_probe(), &self.tally);
+        let calm = self.tally.calm.load(SeqCst);
+        let drawn = self.seeds.next();
+        let ticket = (drawn % 16 == 3).then(|| attempt.ticket());
+        Box::pin(async move {
+            for _ in 0..drawn % 3 {
+                yield_now().await;
+            }
+            drop(under_way);
+            let verdict = match (drawn >> 8) % 64 {
+                _ if calm => Verdict::healthy(),
+                0 => return Err(Verdict::down().safe()),
+                1 => return Err(Verdict::suspect().safe()),
+                2 => return Err(Verdict::neutral().safe()),
+                3..6 => Verdict::degraded(),
+                _ => Verdict::healthy(),
+            };
+            Ok(Carries { verdict, ticket })
+        })
+    }
+}
+
+type Judge = fn(Result<&Carries, &Verdict>) -> Verdict;
+type Balanced = Balance<Connector, Watched, Judge, Cloned>;
+
+struct Hammered {
+    peers: Peers<Watched>,
+    balance: Balanced,
+    tally: Arc<Tally>,
+    seeds: Arc<Seeds>,
+}
+
+fn hammered(all_down: AllDown) -> Hammered {
+    let peers = Peers::new(STAYS.map(|name| (name, Watched::default()))).unwrap();
+    let tally = Arc::<Tally>::default();
+    let seeds = Arc::new(Seeds(AtomicU64::new(7)));
+    let judge: Judge = |outcome| match outcome {
+        Ok(carries) => carries.verdict,
+        Err(verdict) => *verdict,
+    };
+    let balance = BalanceLayer::new(peers.clone())
+        .classify(judge)
+        .eject(Eject::on_first().recheck_every(INTERVAL))
+        .all_down(all_down)
+        .layer(Connector {
+            tally: tally.clone(),
+            seeds: seeds.clone(),
+        });
+    Hammered {
+        peers,
+        balance,
+        tally,
+        seeds,
+    }
+}
+
+impl Hammered {
+    /// Requests one after the other, some of them dropped half-way, some with a late word.
+    fn requester(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut balance, tally) = (self.balance.clone(), self.tally.clone());
+        let seeds = self.seeds.clone();
+        async move {
+            while !tally.calm.load(SeqCst) {
+                tally.requests.fetch_add(1, SeqCst);
+                let drawn = seeds.next();
+                let mut future = Box::pin(balance.call(()));
+                if drawn.is_multiple_of(8) {
+                    // One poll, and it is dropped.
+                    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+                    continue;
+                }
+                let ticket = match future.await {
+                    Ok(carries) => carries.ticket,
+                    Err(_) => None,
+                };
+                if let Some(ticket) = ticket {
+                    yield_now().await;
+                    match (drawn >> 8) % 8 {
+                        0 => ticket.report(Verdict::down()),
+                        1 => ticket.report(Verdict::degraded()),
+                        _ => ticket.report(Verdict::healthy()),
+                    }
+                }
+                // A request that fails at once would otherwise never give way.
+                yield_now().await;
+            }
+        }
+    }
+
+    /// Peers come, are drained, found idle, and go.
+    fn operator(&self, name: &'static str) -> impl Future<Output = u32> + Send + use<> {
+        let (peers, tally) = (self.peers.clone(), self.tally.clone());
+        async move {
+            let mut rounds = 0;
+            while !tally.calm.load(SeqCst) {
+                let watch = Watched::default();
+                peers.add(name, watch.clone()).unwrap();
+                yield_now().await;
+                if rounds % 2 == 0 {
+                    peers.eject(name, Duration::from_millis(1)).unwrap();
+                    yield_now().await;
+                    if rounds % 4 == 0 {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                    watch.overruled.store(true, SeqCst);
+                    peers.restore(name).unwrap();
+                }
+                let drained = timeout(Duration::from_secs(30), peers.drain(name)).await;
+                drained.expect("a drain ends").unwrap();
+                watch.closed.store(true, SeqCst);
+                assert_eq!(watch.under_way.load(SeqCst), 0, "drained, and so idle");
+                yield_now().await;
+                peers.remove(name).unwrap();
+                yield_now().await;
+                assert_eq!(watch.under_way.load(SeqCst), 0, "gone, and so left alone");
+                rounds += 1;
+            }
+            rounds
+        }
+    }
+
+    async fn run(&self) {
+        let start = Instant::now();
+        let requesters: Vec<_> = (0..REQUESTERS)
+            .map(|_| tokio::spawn(self.requester()))
+            .collect();
+        let operators = GUESTS.map(|name| tokio::spawn(self.operator(name)));
+        while start.elapsed() < TIME && self.tally.requests.load(SeqCst) < ENOUGH {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let statuses = self.peers.statuses();
+            assert!(statuses.len() <= STAYS.len() + GUESTS.len());
+        }
+        self.tally.calm.store(true, SeqCst);
+        for requester in requesters {
+            let ended = timeout(Duration::from_secs(30), requester).await;
+            ended.expect("every request ends").unwrap();
+        }
+        for operator in operators {
+            assert!(operator.await.unwrap() > 0);
+        }
+    }
+
+    /// With nothing under way all is given back, and everything recovers.
+    async fn comes_to_rest(&self) {
+        for status in self.peers.statuses() {
+            assert_eq!(status.in_flight, 0, "{status:?}");
+            assert_ne!(status.state, State::Probing, "{status:?}");
+        }
+        let all_up = async {
+            let mut balance = self.balance.clone();
+            while self.peers.up_count() < STAYS.len() {
+                tokio::time::sleep(INTERVAL).await;
+                drop(balance.call(()).await);
+            }
+        };
+        let recovered = timeout(Duration::from_secs(30), all_up).await;
+        recovered.expect("everything recovers");
+        assert_eq!(self.peers.len(), STAYS.len());
+        let tally = &self.tally;
+        println!(
+            "{} requests, {} probes",
+            tally.requests.load(SeqCst),
+            tally.probes.load(SeqCst)
+        );
+        assert!(tally.probes.load(SeqCst) > 0);
+        assert_eq!(tally.rivals.load(SeqCst), 0, "one probe at a time");
+        assert_eq!(tally.trespasses.load(SeqCst), 0, "drained, and so closed");
+    }
+}
+
+async fn hammer(all_down: AllDown) {
+    let hammered = hammered(all_down);
+    hammered.run().await;
+    hammered.comes_to_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_comes_to_rest_where_a_request_without_a_peer_fails() {
+    hammer(AllDown::Fail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_comes_to_rest_where_a_request_without_a_peer_waits() {
+    hammer(AllDown::WaitUpTo(Duration::from_millis(20))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_comes_to_rest_where_a_request_without_a_peer_makes_a_last_attempt() {
+    hammer(AllDown::LastResort).await;
+}

@@ -1,0 +1,85 @@
+//! The peer's fault or the caller's? Another peer tells.
+
+use crate::common::{Does, REFUSE, balance, send, up_and_down};
+use evenhand::{Error, Verdict};
+
+const DENIED: Does = Does::Fail(Verdict::suspect().safe().because("access denied"));
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_is_ejected_if_another_peer_does_the_same_work() {
+    let (peers, connector, balance) = balance(&["a", "b", "c"]);
+    connector.script([DENIED, Does::Answer]);
+    send(&balance).await.unwrap();
+    let suspect = connector.attempts().remove(0);
+    assert_eq!(up_and_down(&peers), (2, 1));
+    let out = peers
+        .statuses()
+        .into_iter()
+        .find(|s| s.next_probe.is_some())
+        .unwrap();
+    assert_eq!(*out.peer, suspect);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_ejected_if_another_peer_says_the_same() {
+    let (peers, connector, balance) = balance(&["a", "b", "c"]);
+    connector.script([DENIED, DENIED]);
+    let error = send(&balance).await.unwrap_err();
+    assert!(matches!(error, Error::Inconclusive { .. }), "{error:?}");
+    assert_eq!(
+        connector.attempts().len(),
+        2,
+        "one other peer is asked, not all"
+    );
+    assert_eq!(up_and_down(&peers), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_peer_in_between_decides_nothing() {
+    let (peers, connector, balance) = balance(&["a", "b", "c"]);
+    connector.script([DENIED, REFUSE, Does::Answer]);
+    send(&balance).await.unwrap();
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 2),
+        "the dead one and the convicted one are out"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_is_alone_stays_in() {
+    let (peers, connector, balance) = balance(&["a"]);
+    connector.tell("a", DENIED);
+    let error = send(&balance).await.unwrap_err();
+    assert_eq!(error.cause().unwrap().to_string(), "access denied");
+    assert_eq!(up_and_down(&peers), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_suspect_waits_for_the_other_peers_word() {
+    let (peers, connector, balance) = balance(&["a", "b"]);
+    connector.tell("a", REFUSE);
+    while up_and_down(&peers) == (2, 0) {
+        send(&balance).await.unwrap();
+    }
+    tokio::time::advance(crate::common::INTERVAL).await;
+    connector.attempts();
+    connector.tell("a", DENIED);
+    assert_eq!(send(&balance).await.unwrap(), "b");
+    assert_eq!(connector.attempts(), ["a", "b"]);
+    assert_eq!(send(&balance).await.unwrap(), "b");
+    assert_eq!(
+        connector.attempts(),
+        ["b"],
+        "its probe has failed; it waits for the next interval"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_does_not_come_back_to_its_suspect() {
+    let (peers, connector, balance) = balance(&["a"]);
+    connector.script([Does::Fail(Verdict::suspect().busy()), Does::Answer]);
+    send(&balance).await.unwrap_err();
+    assert_eq!(connector.attempts().len(), 1);
+    assert_eq!(up_and_down(&peers), (1, 0), "it is not convicted by itself");
+}

@@ -1,0 +1,189 @@
+//! A connector whose attempts hang until the test says how they end, and futures that are polled
+//! only when they were woken, so that a lost wake-up shows as a request that never moves on.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use evenhand::{Attempt, Classify, Replay, Ticket, Verdict};
+use tower::Service;
+
+/// What a request may be: copied, executed twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) copied: bool,
+    pub(crate) idempotent: bool,
+}
+
+/// Copies what says that it may be copied.
+#[derive(Clone, Copy)]
+pub(crate) struct AsMarked;
+
+impl Replay<Request> for AsMarked {
+    fn copy(&self, request: &Request) -> Option<Request> {
+        request.copied.then_some(*request)
+    }
+
+    fn is_idempotent(&self, request: &Request) -> bool {
+        request.idempotent
+    }
+}
+
+/// How an attempt ended: the number of the attempt, and what the classifier is to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) serial: usize,
+    pub(crate) verdict: Verdict,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.serial)
+    }
+}
+
+impl std::error::Error for End {}
+
+/// Says what the outcome carries.
+#[derive(Clone, Copy)]
+pub(crate) struct AsTold;
+
+impl Classify<End, End> for AsTold {
+    fn classify(&self, outcome: Result<&End, &End>) -> Verdict {
+        match outcome {
+            Ok(end) | Err(end) => end.verdict,
+        }
+    }
+}
+
+type Outcome = Result<End, End>;
+
+/// The string that an attempt hangs on.
+#[derive(Default)]
+struct Thread {
+    outcome: Option<Outcome>,
+    waker: Option<Waker>,
+}
+
+/// An attempt as the connector saw it start.
+pub(crate) struct Started {
+    pub(crate) serial: usize,
+    pub(crate) instance: u32,
+    pub(crate) name: String,
+    pub(crate) probe: bool,
+    pub(crate) second_pass: bool,
+    pub(crate) ticket: Option<Ticket<u32>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    threads: Vec<Arc<Mutex<Thread>>>,
+    started: Vec<Started>,
+    tickets: bool,
+}
+
+/// The connector. Attempts are numbered in the order they start.
+#[derive(Clone, Default)]
+pub(crate) struct ControlledConnector(Arc<Mutex<Inner>>);
+
+impl ControlledConnector {
+    /// Whether the next attempts leave a ticket.
+    pub(crate) fn leave_tickets(&self, leave: bool) {
+        self.0.lock().unwrap().tickets = leave;
+    }
+
+    /// The attempts that started since last asked.
+    pub(crate) fn started(&self) -> Vec<Started> {
+        std::mem::take(&mut self.0.lock().unwrap().started)
+    }
+
+    /// Ends an attempt, as soon as it is polled.
+    pub(crate) fn end(&self, serial: usize, ok: bool, verdict: Verdict) {
+        let end = End { serial, verdict };
+        let thread = self.0.lock().unwrap().threads[serial].clone();
+        let mut thread = thread.lock().unwrap();
+        thread.outcome = Some(if ok { Ok(end) } else { Err(end) });
+        if let Some(waker) = thread.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Service<Attempt<u32, Request>> for ControlledConnector {
+    type Response = End;
+    type Error = End;
+    type Future = Hanging;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), End>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<u32, Request>) -> Hanging {
+        let mut inner = self.0.lock().unwrap();
+        let thread = Arc::new(Mutex::new(Thread::default()));
+        let started = Started {
+            serial: inner.threads.len(),
+            instance: *attempt.peer,
+            name: attempt.peer.name().to_owned(),
+            probe: attempt.is_probe(),
+            second_pass: attempt.is_second_pass(),
+            ticket: inner.tickets.then(|| attempt.ticket()),
+        };
+        inner.threads.push(thread.clone());
+        inner.started.push(started);
+        Hanging(thread)
+    }
+}
+
+pub(crate) struct Hanging(Arc<Mutex<Thread>>);
+
+impl Future for Hanging {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut thread = self.0.lock().unwrap();
+        match thread.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                thread.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A future that is polled only when it was woken.
+pub(crate) struct Driven<T> {
+    future: Pin<Box<dyn Future<Output = T>>>,
+    woken: Arc<Flag>,
+}
+
+impl<T> Driven<T> {
+    pub(crate) fn new(future: impl Future<Output = T> + 'static) -> Self {
+        Self {
+            future: Box::pin(future),
+            woken: Arc::new(Flag(AtomicBool::new(true))),
+        }
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn poll(&mut self) -> Poll<T> {
+        self.woken.0.store(false, Ordering::SeqCst);
+        let waker = Waker::from(self.woken.clone());
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
