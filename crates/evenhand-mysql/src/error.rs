@@ -255,7 +255,7 @@ impl fmt::Display for WorkError {
         }
         match &self.checkout {
             Some(error) => write!(f, "; then {error}"),
-            None => f.write_str("; no further try was allowed"),
+            None => f.write_str("; no time or attempts were left"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Before the connection is there: nothing was executed.
+//! Errors before there is a connection: nothing was executed.
 
 use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
 use crate::classify::row::{
@@ -29,17 +29,17 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "slow-login",
         Signs(&[Sign::Slow]),
-        "no connection in time, though it answered others",
+        "no connection in time, although it answered others",
         NEUTRAL.safe(),
     )
     .check_now(),
     Row::connect(
         "local-shortage",
         Signs(&[Sign::LocalShortage]),
-        "this host is short of descriptors, ports or memory",
+        "this host lacks descriptors, ports or memory",
         NEUTRAL,
     )
-    .note("Blaming the peer would eject everyone."),
+    .note("Blaming the peer would eject every peer."),
     Row::connect(
         "no-free-slot",
         Signs(&[Sign::NoFreeConnection]),
@@ -49,13 +49,13 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "out-of-time",
         Signs(&[Sign::OutOfTime]),
-        "the caller's time was up",
+        "the caller's time limit passed",
         NEUTRAL,
     ),
     Row::connect(
         "busy",
         Signs(&[Sign::Busy]),
-        "all of this client's connections to it were in use, and another peer had one to spare",
+        "all of this client's connections to it were in use, and another peer had a free one",
         NEUTRAL.busy(),
     ),
     Row::connect(
@@ -91,7 +91,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "tls-certificate",
         Signs(&[Sign::TlsCertificate]),
-        "the TLS certificate does not hold",
+        "TLS certificate refused",
         SUSPECT.safe(),
     ),
     Row::connect(
@@ -103,7 +103,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "tls-broken",
         Signs(&[Sign::TlsBroken]),
-        "TLS broke off",
+        "TLS handshake failed",
         DOWN.safe(),
     ),
     Row::connect(
@@ -139,7 +139,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "unresolved",
         Codes(&[1042]),
-        "it cannot resolve this host",
+        "it cannot resolve this host's name",
         DOWN.safe(),
     ),
     Row::connect(
@@ -173,7 +173,7 @@ pub(super) static ROWS: &[Row] = &[
         "shutting down",
         DOWN.safe(),
     ),
-    Row::connect("connect-wire", Codes(WIRE), "wire trouble", DEGRADED.safe()),
+    Row::connect("connect-wire", Codes(WIRE), "network error on the server", DEGRADED.safe()),
     Row::connect(
         "connect-proxy",
         Codes(&[9001, 9002]),
@@ -186,7 +186,6 @@ pub(super) static ROWS: &[Row] = &[
         "the server answered with an error",
         HEALTHY,
     ),
-    // At checkout.
     Row::connect(
         "idle-dead",
         NoError,

@@ -133,7 +133,7 @@ async fn checkouts_are_counted_apart_from_connections() {
         let pool = pool.clone();
         tokio::spawn(async move { pool.get_conn().await.unwrap_err() })
     });
-    let told = "0 of 2 connections in use, 2 checkouts under way (a: 0 of 100)";
+    let told = "0 of 2 connections in use, 2 checkouts in progress (a: 0 of 100)";
     until("two wait for the peer", || pool.usage().to_string() == told).await;
     assert_eq!(pool.usage().waiting, 1);
     for task in waiting {

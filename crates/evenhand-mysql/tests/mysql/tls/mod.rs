@@ -4,7 +4,9 @@
 //! `cert.pem` is a certificate for `db.example` that signed itself, good for a hundred years;
 //! `key.pem` belongs to it and guards nothing.
 
+use std::error::Error;
 use std::fs::{self, Permissions};
+use std::iter::successors;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,7 +56,9 @@ async fn refusal<'u>(urls: impl IntoIterator<Item = &'u str>, tls: SslOpts) -> S
         Some(EventKind::Ejected { reason, .. }) => reason.unwrap().to_owned(),
         _ => {
             assert_eq!(up(&pool), pool.statuses().len());
-            error.to_string()
+            let chain = successors(Some(&error as &dyn Error), |error| error.source());
+            let chain: Vec<String> = chain.map(ToString::to_string).collect();
+            chain.join(": ")
         }
     }
 }
@@ -117,7 +121,7 @@ async fn missing_tls_tries_one_other_peer() {
 /// Rows: tls-broken, own-settings, connect-lost (a bare listener)
 #[tokio::test]
 async fn broken_tls_ejects_but_unusable_files_do_not() {
-    let broke_off = "TLS broke off";
+    let broke_off = "TLS handshake failed";
     // An alert, of the fatal kind: handshake failure.
     let alert = &[0x15, 3, 3, 0, 2, 2, 40];
     for bytes in [&b""[..], alert] {
