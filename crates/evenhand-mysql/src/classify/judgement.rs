@@ -1,17 +1,17 @@
-//! What an error is judged to say: of the peer, of another try, of the connection.
+//! [`Judgement`]: what an error means for the peer, for a retry and for the connection.
 
 use evenhand::{PeerVerdict, Retry, Verdict};
 
-/// What was under way when an error came.
+/// What was in progress when an error occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Connecting, logging in and setting up the session. Nothing was executed yet. Probes are
-    /// judged so as a whole.
+    /// Connecting, logging in and setting up the session. Nothing was executed yet. All of a probe is in
+    /// this phase.
     Connect,
-    /// A statement, on a connection that worked until then.
+    /// A statement on a connection that had worked.
     Query,
-    /// A `COMMIT`: if its answer is lost, nobody knows whether it happened.
+    /// A `COMMIT`. If its answer is lost, whether it was committed is unknown.
     Commit,
 }
 
@@ -21,11 +21,10 @@ impl Phase {
     pub(crate) const ALL: [Self; 3] = [Self::Connect, Self::Query, Self::Commit];
 }
 
-/// What an error says: of the peer and of another try (the [`Verdict`]), and of the connection that
-/// it came on.
+/// What an error means: for the peer and a retry (the [`Verdict`]), and for its connection.
 ///
-/// Made from a verdict, the connection is kept where the verdict blames nobody and asks for no
-/// other peer, and closed otherwise; the peer is not checked at once.
+/// A judgement made from a verdict keeps the connection if the verdict blames no peer and allows no
+/// retry, and closes it otherwise. It does not check the peer at once.
 ///
 /// ```
 /// use evenhand_mysql::Judgement;
@@ -39,38 +38,39 @@ impl Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Judgement {
-    /// What of the peer, and may another be tried? In [`Phase::Query`] and [`Phase::Commit`] the
-    /// latter concerns idempotent work only ([`Pool::run_idempotent`](crate::Pool::run_idempotent)):
-    /// anything but [`Retry::Never`] sends it to another peer.
+    /// The state of the peer, and whether another may be tried. In [`Phase::Query`] and
+    /// [`Phase::Commit`] the latter concerns idempotent work only
+    /// ([`Pool::run_idempotent`](crate::Pool::run_idempotent)): anything but [`Retry::Never`] sends it to
+    /// another peer.
     pub verdict: Verdict,
-    /// The connection is closed when it is returned, and not used by anyone else. Without meaning
-    /// in [`Phase::Connect`].
+    /// Whether the connection is closed when it is returned. Has no effect in [`Phase::Connect`].
     pub discard: bool,
-    /// The peer is checked at once, in the background, as this outcome alone does not tell.
-    /// Without meaning in [`Phase::Connect`].
+    /// Whether the peer is checked at once, in the background, as this error alone does not tell whether
+    /// it is down. Has no effect in [`Phase::Connect`].
     pub check_now: bool,
 }
 
 impl Judgement {
-    /// The connection is closed when it is returned.
+    /// Closes the connection when it is returned.
     pub const fn discard(mut self) -> Self {
         self.discard = true;
         self
     }
 
-    /// The connection goes on, whatever the verdict.
+    /// Keeps the connection, whatever the verdict.
     pub const fn keep(mut self) -> Self {
         self.discard = false;
         self
     }
 
-    /// The peer is checked at once.
+    /// Checks the peer at once.
     pub const fn check_now(mut self) -> Self {
         self.check_now = true;
         self
     }
 
-    /// The connection or the peer failed, not the statement: another peer may do better.
+    /// Whether the connection or the peer failed rather than the statement, so that another peer may
+    /// succeed.
     pub(crate) fn goes_elsewhere(&self) -> bool {
         self.verdict.retry != Retry::Never
     }

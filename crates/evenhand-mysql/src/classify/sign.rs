@@ -1,5 +1,5 @@
-//! What an error looks like, before it is judged: a server's code and text, or a sign of another
-//! kind.
+//! The features of an error by which the table's rows are looked up: a server's code and message, or a
+//! [`Sign`].
 
 use std::error::Error as _;
 use std::io;
@@ -8,62 +8,62 @@ use mysql_async::{DriverError, Error};
 
 use crate::error::AttemptError;
 
-/// An error as the table's rows are looked up by it.
+/// An error as a row sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen<'e> {
-    /// A server's own error.
+    /// A server error.
     Server { code: u16, message: &'e str },
     /// Anything else.
     Sign(Sign),
 }
 
-/// What can be seen of a failure that is no server's error.
+/// A failure that is no server error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// Nothing listens there.
+    /// The connection was refused.
     Refused,
-    /// A connection ended, was reset, or could not be had; a name that does not resolve.
+    /// A connection ended, was reset or could not be made, or a name did not resolve.
     Io,
-    /// This host is short of descriptors, ports or memory.
+    /// This host lacks descriptors, ports or memory.
     LocalShortage,
-    /// The peer's certificate does not hold.
+    /// The peer's certificate was refused.
     TlsCertificate,
     /// TLS ended with an alert or with the end of the stream.
     TlsBroken,
-    /// TLS is asked for, and the peer has none.
+    /// TLS is required, and the peer does not offer it.
     TlsMissing,
-    /// Bytes that are not what the protocol says.
+    /// A violation of the protocol.
     Protocol,
-    /// An authentication plugin that is not known or not allowed, or this client's own TLS files.
+    /// An authentication plugin that is unknown or not allowed, or unusable TLS files of this client.
     OwnSettings,
-    /// A packet larger than this client may send or take.
+    /// A packet larger than this client may send or receive.
     PacketTooLarge,
-    /// The connection was found closed: what closed it was judged when it did.
+    /// The connection was closed already. The cause was judged when it closed.
     Closed,
-    /// The peer's pool was closed while an attempt was on its way.
+    /// The peer's pool was closed during an attempt.
     PoolClosed,
-    /// Parameters, conversions, local files, URLs, hooks: the caller's.
+    /// The caller's parameters, conversions, local files, URLs or hooks.
     Caller,
-    /// No connection within the attempt's time.
+    /// No connection within the connect timeout.
     TimedOut,
-    /// As before, though the peer answered others.
+    /// As [`TimedOut`](Self::TimedOut), although the peer answered others.
     Slow,
-    /// All of this client's connections to the peer were in use, to the end of the caller's time.
+    /// All of this client's connections to the peer were in use until the caller's time limit.
     NoFreeConnection,
-    /// The caller's time was up.
+    /// The caller's time limit passed.
     OutOfTime,
-    /// All of this client's connections to the peer were in use, and another had one to spare.
+    /// All of this client's connections to the peer were in use, and another peer had a free one.
     Busy,
-    /// The attempt ended without a word of the peer: it was ejected, or avoided.
+    /// The attempt ended before the peer answered: the peer was ejected, or is to be avoided.
     MovedOn,
     /// The pool was disconnected.
     Disconnected,
-    /// A try of idempotent work failed; its connection's guard has judged it.
+    /// A try of idempotent work failed. Its connection's guard has judged it.
     TryFailed,
 }
 
 impl<'e> Seen<'e> {
-    /// How a failed attempt to get a connection looks.
+    /// A failed attempt to get a connection.
     pub(crate) fn attempt(error: &'e AttemptError) -> Self {
         Self::Sign(match error {
             AttemptError::Connect(error) => return Self::error(error),
@@ -80,7 +80,7 @@ impl<'e> Seen<'e> {
         })
     }
 
-    /// How an error of the driver looks.
+    /// An error of the driver.
     pub(crate) fn error(error: &'e Error) -> Self {
         Self::Sign(match error {
             Error::Server(error) => {
@@ -89,7 +89,7 @@ impl<'e> Seen<'e> {
                     message: &error.message,
                 };
             }
-            // Its source is an I/O error, or else a TLS stack's own.
+            // Its source is an I/O error, or an error of the TLS stack.
             Error::Io(error) => match error.source() {
                 Some(source) => match source.downcast_ref::<io::Error>() {
                     Some(error) => io_sign(error),
@@ -110,7 +110,7 @@ fn io_sign(error: &io::Error) -> Sign {
     if is_local_shortage(error) {
         return Sign::LocalShortage;
     }
-    // What the system reports has no inner error.
+    // An error of the system has no inner error.
     let Some(inner) = error.get_ref() else {
         return Sign::Io;
     };
@@ -129,8 +129,8 @@ fn io_sign(error: &io::Error) -> Sign {
     }
 }
 
-/// OpenSSL's errors of a handshake name its SSL routines; those that name others, and all of
-/// rustls's own that come outside an I/O error, are of this client's files.
+/// OpenSSL's errors in a handshake name its SSL routines. Those that name other routines, and all of
+/// rustls's that are not in an I/O error, concern this client's files.
 fn tls_sign(text: &str) -> Sign {
     let says = |what| text.contains(what);
     if says("alert") || says("EOF") {
@@ -164,7 +164,7 @@ fn driver_sign(error: &DriverError) -> Sign {
     }
 }
 
-/// No descriptors, ports or memory left on this side.
+/// Whether this host lacks descriptors, ports or memory.
 fn is_local_shortage(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;

@@ -1,8 +1,9 @@
-//! Before the connection is there: nothing was executed.
+//! Errors before there is a connection: nothing was executed.
 
-use super::{DEGRADED, DOWN, HEALTHY, NEUTRAL, SHUTDOWN, SUSPECT, WIRE, WSREP};
-use crate::classify::row::On::{AnyCode, Codes, Elsewhere, Saying, Signs};
-use crate::classify::row::{LONG, Row, SHORT};
+use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
+use crate::classify::row::{
+    DEGRADED, DOWN, HEALTHY, LONG, NEUTRAL, Row, SHORT, SHUTDOWN, SUSPECT, WIRE, WSREP,
+};
 use crate::classify::sign::Sign;
 
 pub(super) static ROWS: &[Row] = &[
@@ -28,17 +29,17 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "slow-login",
         Signs(&[Sign::Slow]),
-        "no connection in time, though it answered others",
+        "no connection in time, although it answered others",
         NEUTRAL.safe(),
     )
     .check_now(),
     Row::connect(
         "local-shortage",
         Signs(&[Sign::LocalShortage]),
-        "this host is short of descriptors, ports or memory",
+        "this host lacks descriptors, ports or memory",
         NEUTRAL,
     )
-    .note("Blaming the peer would eject everyone."),
+    .note("Blaming the peer would eject every peer."),
     Row::connect(
         "no-free-slot",
         Signs(&[Sign::NoFreeConnection]),
@@ -48,14 +49,14 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "out-of-time",
         Signs(&[Sign::OutOfTime]),
-        "the caller's time was up",
+        "the caller's time limit passed",
         NEUTRAL,
     ),
     Row::connect(
         "busy",
         Signs(&[Sign::Busy]),
-        "all of this client's connections to it were in use, and another peer had one to spare",
-        NEUTRAL.again(),
+        "all of this client's connections to it were in use, and another peer had a free one",
+        NEUTRAL.busy(),
     ),
     Row::connect(
         "moved-on",
@@ -90,7 +91,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "tls-certificate",
         Signs(&[Sign::TlsCertificate]),
-        "the TLS certificate does not hold",
+        "TLS certificate refused",
         SUSPECT.safe(),
     ),
     Row::connect(
@@ -102,7 +103,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "tls-broken",
         Signs(&[Sign::TlsBroken]),
-        "TLS broke off",
+        "TLS handshake failed",
         DOWN.safe(),
     ),
     Row::connect(
@@ -138,7 +139,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::connect(
         "unresolved",
         Codes(&[1042]),
-        "it cannot resolve this host",
+        "it cannot resolve this host's name",
         DOWN.safe(),
     ),
     Row::connect(
@@ -162,7 +163,7 @@ pub(super) static ROWS: &[Row] = &[
     .note("One other peer is asked. If it refuses, too, the first error is returned."),
     Row::connect(
         "connect-galera",
-        Saying(&[1047], WSREP),
+        Containing(&[1047], WSREP),
         "Galera node not ready",
         DOWN.safe(),
     ),
@@ -172,7 +173,7 @@ pub(super) static ROWS: &[Row] = &[
         "shutting down",
         DOWN.safe(),
     ),
-    Row::connect("connect-wire", Codes(WIRE), "wire trouble", DEGRADED.safe()),
+    Row::connect("connect-wire", Codes(WIRE), "network error on the server", DEGRADED.safe()),
     Row::connect(
         "connect-proxy",
         Codes(&[9001, 9002]),
@@ -185,10 +186,9 @@ pub(super) static ROWS: &[Row] = &[
         "the server answered with an error",
         HEALTHY,
     ),
-    // At checkout.
     Row::connect(
         "idle-dead",
-        Elsewhere,
+        NoError,
         "an idle connection was found dead",
         NEUTRAL.safe(),
     )

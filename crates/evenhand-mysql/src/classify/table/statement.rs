@@ -1,8 +1,7 @@
-//! In a statement, and in a `COMMIT`.
+//! Errors in a statement and in a `COMMIT`.
 
-use super::{DEGRADED, DOWN, HEALTHY, NEUTRAL, SHUTDOWN, WIRE, WSREP};
-use crate::classify::row::On::{AnyCode, Codes, Elsewhere, Saying, Signs};
-use crate::classify::row::Row;
+use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
+use crate::classify::row::{DEGRADED, DOWN, HEALTHY, NEUTRAL, Row, SHUTDOWN, WIRE, WSREP};
 use crate::classify::sign::Sign;
 
 pub(super) static ROWS: &[Row] = &[
@@ -32,11 +31,11 @@ pub(super) static ROWS: &[Row] = &[
     )
     .discard()
     .check_now()
-    .note("SIGTERM, SIGKILL and KILL all look like this, and so does a cable that is pulled."),
+    .note("SIGTERM, SIGKILL, KILL and a pulled cable all look like this."),
     Row::query(
         "protocol",
         Signs(&[Sign::Protocol]),
-        "protocol broken",
+        "protocol violation",
         DEGRADED.if_idempotent(),
     )
     .discard()
@@ -48,17 +47,17 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL.if_idempotent(),
     )
     .discard()
-    .note("What closed it was judged when it did."),
+    .note("The cause was judged when it closed."),
     Row::query(
         "query-shortage",
         Signs(&[Sign::LocalShortage]),
-        "this host is short of descriptors, ports or memory",
+        "this host lacks descriptors, ports or memory",
         NEUTRAL,
     )
     .discard(),
     Row::query(
         "own-deadline",
-        Elsewhere,
+        NoError,
         "the caller dropped the statement",
         NEUTRAL,
     )
@@ -76,7 +75,7 @@ pub(super) static ROWS: &[Row] = &[
     .note("MySQL 8 only. Where the packet comes out of turn the driver reports `protocol`."),
     Row::query(
         "galera",
-        Saying(&[1047], WSREP),
+        Containing(&[1047], WSREP),
         "Galera node not ready",
         DOWN.safe(),
     )
@@ -113,7 +112,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::query(
         "wire",
         Codes(WIRE),
-        "wire trouble",
+        "network error on the server",
         DEGRADED.if_idempotent(),
     )
     .discard()
@@ -143,13 +142,13 @@ pub(super) static ROWS: &[Row] = &[
     Row::query(
         "restart-transaction",
         Codes(&[1205, 1213, 1614, 3101]),
-        "the transaction is to be started again",
+        "the transaction must be restarted",
         HEALTHY,
     )
     .note("1213 is normal in Galera, even at COMMIT. The caller starts it again."),
     Row::query(
         "read-only-option",
-        Saying(&[1290], "read-only"),
+        Containing(&[1290], "read-only"),
         "the peer is read-only",
         HEALTHY.safe(),
     )
@@ -182,7 +181,7 @@ pub(super) static ROWS: &[Row] = &[
         DEGRADED.safe(),
     )
     .discard()
-    .note("All proxies may share their backends: mind the floor."),
+    .note("All proxies may share their backends: set `min_up`."),
     Row::query(
         "proxy-other",
         Codes(&[9003, 9005, 9006]),
@@ -203,7 +202,7 @@ pub(super) static ROWS: &[Row] = &[
             Sign::TlsMissing,
             Sign::PoolClosed,
         ]),
-        "the caller's own",
+        "the caller's mistake",
         NEUTRAL,
     )
     .note(

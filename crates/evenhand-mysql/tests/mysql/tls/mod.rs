@@ -4,16 +4,18 @@
 //! `cert.pem` is a certificate for `db.example` that signed itself, good for a hundred years;
 //! `key.pem` belongs to it and guards nothing.
 
+use std::error::Error;
 use std::fs::{self, Permissions};
+use std::iter::successors;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::common::{quick, up};
-use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::EventKind;
 use evenhand_mysql::evenhand_config::{Config, Sources};
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
+use evenhand_mysql::{HealthCheck, Pool};
 use evenhand_testkit::MariaDb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -42,7 +44,10 @@ async fn refusal<'u>(urls: impl IntoIterator<Item = &'u str>, tls: SslOpts) -> S
         let opts = OptsBuilder::from_opts(Opts::from_url(url).unwrap());
         (name, opts.ssl_opts(tls.clone()))
     });
-    let pool = Pool::with_options(peers, quick().check_up_every(None)).unwrap();
+    let pool = quick()
+        .health_check(HealthCheck::new().passive())
+        .open(peers)
+        .unwrap();
     let mut events = pool.subscribe();
     let Err(error) = pool.get_conn().await else {
         return "none".to_owned();
@@ -51,7 +56,9 @@ async fn refusal<'u>(urls: impl IntoIterator<Item = &'u str>, tls: SslOpts) -> S
         Some(EventKind::Ejected { reason, .. }) => reason.unwrap().to_owned(),
         _ => {
             assert_eq!(up(&pool), pool.statuses().len());
-            error.to_string()
+            let chain = successors(Some(&error as &dyn Error), |error| error.source());
+            let chain: Vec<String> = chain.map(ToString::to_string).collect();
+            chain.join(": ")
         }
     }
 }
@@ -114,7 +121,7 @@ async fn missing_tls_tries_one_other_peer() {
 /// Rows: tls-broken, own-settings, connect-lost (a bare listener)
 #[tokio::test]
 async fn broken_tls_ejects_but_unusable_files_do_not() {
-    let broke_off = "TLS broke off";
+    let broke_off = "TLS handshake failed";
     // An alert, of the fatal kind: handshake failure.
     let alert = &[0x15, 3, 3, 0, 2, 2, 40];
     for bytes in [&b""[..], alert] {
@@ -176,7 +183,9 @@ async fn config_file_sets_up_tls() {
         );
         let config = sources.parse(&text, "evenhand.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
-        let pool = Pool::from_config(config.balanced("d").unwrap()).unwrap();
+        let pool = PoolOptions::new()
+            .open_config(config.balanced("d").unwrap())
+            .unwrap();
         let report = pool.check(Duration::from_secs(10)).await.remove(0);
         let encrypted = report
             .facts
