@@ -51,7 +51,7 @@ installed || install_servers
 
 cargo test --workspace --locked
 # A refused certificate is told by the TLS stack, so that test needs one.
-cargo test --package evenhand-mysql --features rustls-ring --test tls --locked
+cargo test --package evenhand-mysql --features rustls-ring --test mysql --locked tls::
 # What the balancer has behind features, too.
 cargo test --package evenhand --all-features --locked
 

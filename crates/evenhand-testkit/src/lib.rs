@@ -1,6 +1,6 @@
 //! Peers for Evenhand's own tests. Not published.
 //!
-//! | room | holds |
+//! | module | holds |
 //! | --- | --- |
 //! | [`fake`] | [`FakeMySql`]: an in-process MySQL server that fails on command |
 //! | [`mariadb`] | [`MariaDb`]: real `mariadbd` processes |
@@ -9,8 +9,9 @@
 //! | [`fault_proxy`] | [`FaultProxy`]: a network that fails on command, before any peer |
 //! | [`blackhole`] | [`Blackhole`]: an address on which connects hang |
 //! | `process` | a server's process, which must not outlive the test |
+//! | `lock` | locking that outlives a panic |
 //! | `sql` | one statement on a server |
-//! | `port` | a loopback port that stays ours while nothing listens on it |
+//! | `port` | a loopback port that stays reserved while nothing listens on it |
 //!
 //! The double is for what a real server cannot be made to do, or not quickly: a reply cut in half,
 //! an error in place of the greeting, silence after the login. The real servers are for what a
@@ -23,6 +24,7 @@ pub mod fake;
 pub mod fault_proxy;
 pub mod galera;
 pub mod haproxy;
+mod lock;
 pub mod mariadb;
 mod port;
 mod process;

@@ -16,13 +16,15 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Gid, Pid, Uid};
+
+use crate::lock::lock;
 
 /// How often a condition is looked at that cannot be waited for.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
@@ -83,7 +85,7 @@ pub(crate) fn launch(command: Command) -> io::Result<Process> {
     let gone = || io::Error::other("the thread that starts servers has ended");
 
     let (started, child) = channel();
-    let mut launcher = LAUNCHER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut launcher = lock(&LAUNCHER);
     let orders = match &*launcher {
         Some(orders) => orders,
         None => {

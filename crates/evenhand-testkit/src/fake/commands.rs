@@ -4,15 +4,16 @@
 
 use std::sync::atomic::Ordering;
 
-use super::answers::{Canned, Plan, syntax_error};
 use super::faults::{ErrPacket, Fault};
-use super::login::{Login, capability};
-use super::packets::{self, Reader, status};
-use super::prepared::Prepared;
+use super::protocol::login::{Login, capability};
+use super::protocol::packets::{self, Reader, status};
+use super::protocol::prepared::Prepared;
+use super::protocol::rows::{binary_row, text_row};
 use super::session::{Asked, Session};
-use super::state::Outcome;
-use super::tokens::{self, tokens};
-use super::value::{Column, ResultSet, Value, binary_row, text_row};
+use super::sql::answers::{Canned, Plan, syntax_error};
+use super::sql::state::Outcome;
+use super::sql::tokens::{self, tokens};
+use super::value::{Column, ResultSet, Value};
 
 // Commands, by their numbers in the protocol.
 /// The client says farewell.
@@ -211,14 +212,6 @@ impl Session<'_> {
         if !columns.is_empty() && !self.deprecate_eof() {
             self.wire.put(&packets::eof(self.state.status()));
         }
-    }
-
-    pub(super) fn put_ok(&mut self, affected: u64) {
-        self.wire.put(&packets::ok(affected, self.state.status()));
-    }
-
-    pub(super) fn put_err(&mut self, error: &ErrPacket) {
-        self.wire.put(&packets::err(error));
     }
 
     fn deprecate_eof(&self) -> bool {

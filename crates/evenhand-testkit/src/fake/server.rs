@@ -23,11 +23,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::answers::Answers;
 use super::faults::Fault;
-use super::lock;
-use super::login::Account;
-use super::session;
+use super::protocol::login::Account;
+use super::sql::answers::Answers;
+use crate::lock::lock;
 use crate::port::ReservedPort;
 
 /// How many statements are remembered.
@@ -107,15 +106,21 @@ impl Server {
         }
     }
 
-    /// Accepts connections for as long as the double lives, through kills and restarts.
-    pub(super) async fn accept(self: Arc<Server>) {
+    /// Accepts connections for as long as the double lives, through kills and restarts, and has
+    /// each served in a task.
+    pub(super) async fn accept<Served>(
+        self: Arc<Server>,
+        serve: impl Fn(Arc<Server>, u32, Arc<TcpStream>) -> Served,
+    ) where
+        Served: Future<Output = ()> + Send + 'static,
+    {
         let mut control = self.control.subscribe();
         loop {
             tokio::select! {
                 biased;
                 // The listener may be another one now, or we may be thawed.
                 changed = control.changed() => if changed.is_err() { return },
-                accepted = poll_fn(|cx| self.poll_accept(cx)) => if accepted.is_err() {
+                accepted = poll_fn(|cx| self.poll_accept(cx, &serve)) => if accepted.is_err() {
                     // Out of file descriptors, most likely: let others close some.
                     tokio::time::sleep(LISTEN_PAUSE).await;
                 },
@@ -123,7 +128,14 @@ impl Server {
         }
     }
 
-    fn poll_accept(self: &Arc<Server>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_accept<Served>(
+        self: &Arc<Server>,
+        cx: &mut Context<'_>,
+        serve: impl Fn(Arc<Server>, u32, Arc<TcpStream>) -> Served,
+    ) -> Poll<io::Result<()>>
+    where
+        Served: Future<Output = ()> + Send + 'static,
+    {
         let mut door = lock(&self.door);
         if self.control.borrow().frozen {
             return Poll::Pending;
@@ -137,9 +149,7 @@ impl Server {
         let stream = Arc::new(stream);
         let id = self.connection_ids.fetch_add(1, Ordering::Relaxed);
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        let session = self
-            .runtime
-            .spawn(session::serve(self.clone(), id, stream.clone()));
+        let session = self.runtime.spawn(serve(self.clone(), id, stream.clone()));
         door.held.insert(
             id,
             Held {

@@ -1,31 +1,18 @@
-//! One connection, from the greeting to the end.
-//!
-//! ```text
-//! accepted -> greeting -> login -> command -> reply -> command -> ... -> closed
-//!        \          \       \                 \
-//!         `----------`-------`-----------------`--> a fault: mute, or closed
-//! ```
-//!
-//! A command is executed first and answered afterwards, and the faults that concern the reply are
-//! looked up when it is due: whatever was set while a statement slept, strikes.
+//! A connection's state, and what gathers its replies.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::commands::QUIT;
 use super::faults::{ErrPacket, Fault};
-use super::login::{self, Login, Nonce};
-use super::packets;
-use super::prepared::Prepared;
+use super::protocol::login::{self, Login, Nonce};
+use super::protocol::packets;
+use super::protocol::prepared::Prepared;
+use super::protocol::wire::Wire;
 use super::server::{Control, Server};
-use super::state::State;
-use super::wire::Wire;
+use super::sql::state::State;
 
 /// What a command asks for; faults tell these apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,57 +29,13 @@ pub(super) enum Asked {
     Nothing,
 }
 
-/// What comes after a step of the handshake or a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    Continue,
-    Mute,
-    Close,
-}
-
-/// Serves one connection until it ends.
-pub(super) async fn serve(server: Arc<Server>, id: u32, stream: Arc<TcpStream>) {
-    let _present = Present {
-        server: &server,
-        id,
-    };
-    let mut session = Session {
-        control: server.control.subscribe(),
-        wire: Wire::new(stream),
-        nonce: login::nonce(),
-        capabilities: 0,
-        state: State::new(id),
-        prepared: HashMap::new(),
-        last_prepared: 0,
-        fresh: true,
-        server: &server,
-        id,
-    };
-    // An I/O error is the client's way of ending the connection, or a kill's.
-    if let Ok(Next::Mute) = session.run().await {
-        session.wire.stay_mute().await;
-    }
-}
-
-/// Takes the connection off the server's list, however it ends.
-struct Present<'s> {
-    server: &'s Server,
-    id: u32,
-}
-
-impl Drop for Present<'_> {
-    fn drop(&mut self) {
-        self.server.ended(self.id);
-    }
-}
-
 /// One connection.
 pub(super) struct Session<'s> {
     pub(super) server: &'s Server,
-    id: u32,
-    control: watch::Receiver<Control>,
+    pub(super) id: u32,
+    pub(super) control: watch::Receiver<Control>,
     pub(super) wire: Wire,
-    nonce: Nonce,
+    pub(super) nonce: Nonce,
     /// What client and server both can do.
     pub(super) capabilities: u32,
     pub(super) state: State,
@@ -102,68 +45,20 @@ pub(super) struct Session<'s> {
     pub(super) fresh: bool,
 }
 
-impl Session<'_> {
-    async fn run(&mut self) -> io::Result<Next> {
-        match self.handshake().await? {
-            Next::Continue => {}
-            end => return Ok(end),
+impl<'s> Session<'s> {
+    pub(super) fn new(server: &'s Server, id: u32, stream: Arc<TcpStream>) -> Self {
+        Session {
+            control: server.control.subscribe(),
+            wire: Wire::new(stream),
+            nonce: login::nonce(),
+            capabilities: 0,
+            state: State::new(id),
+            prepared: HashMap::new(),
+            last_prepared: 0,
+            fresh: true,
+            server,
+            id,
         }
-        while let Some(body) = self.wire.read().await? {
-            self.thawed().await;
-            self.state.sleep = Duration::ZERO;
-            let Some((&command, body)) = body.split_first() else {
-                return Ok(Next::Close);
-            };
-            if command == QUIT {
-                break;
-            }
-            let Some(asked) = self.execute(command, body) else {
-                let malformed = ErrPacket::new(1835, "HY000", "Malformed communication packet");
-                self.wire.put(&packets::err(&malformed));
-                self.wire.send().await?;
-                break;
-            };
-            match self.reply(asked).await? {
-                Next::Continue => {}
-                end => return Ok(end),
-            }
-        }
-        Ok(Next::Close)
-    }
-
-    async fn handshake(&mut self) -> io::Result<Next> {
-        self.thawed().await;
-        match self.fault() {
-            Some(Fault::Silent) => return Ok(Next::Mute),
-            Some(Fault::ErrAsGreeting(error)) => {
-                self.wire.put(&packets::err_as_greeting(&error));
-                self.wire.send().await?;
-                return Ok(Next::Close);
-            }
-            _ => {}
-        }
-        let settings = &self.server.settings;
-        let greeting = login::greeting(
-            &settings.version,
-            self.id,
-            &self.nonce,
-            settings.capabilities,
-        );
-        self.wire.put(&greeting);
-        self.wire.send().await?;
-
-        let Some(body) = self.wire.read().await? else {
-            return Ok(Next::Close);
-        };
-        self.thawed().await;
-        let asked = match Login::parse(&body) {
-            Some(login) => self.log_in(login),
-            None => {
-                self.put_err(&ErrPacket::new(1043, "08S01", "Bad handshake"));
-                Asked::Login { accepted: false }
-            }
-        };
-        self.reply(asked).await
     }
 
     /// Takes a user in, unless the fault or the password is against it.
@@ -186,43 +81,12 @@ impl Session<'_> {
         Asked::Login { accepted: true }
     }
 
-    /// Sends what was gathered, when it is due and if the fault lets it.
-    async fn reply(&mut self, asked: Asked) -> io::Result<Next> {
-        if asked == Asked::Nothing {
-            return Ok(Next::Continue);
-        }
-        let delay = self.control.borrow().delay;
-        for pause in [self.state.sleep, delay] {
-            if !pause.is_zero() {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.wire.closed() => return Ok(Next::Close),
-                }
-            }
-        }
-        self.thawed().await;
-        match (self.fault(), asked) {
-            (Some(Fault::Silent), _)
-            | (Some(Fault::StallInHandshake), Asked::Login { .. })
-            | (Some(Fault::StallInQuery), Asked::Query | Asked::Other) => Ok(Next::Mute),
-            (Some(Fault::CutMidPacket), Asked::Query) => {
-                self.wire.send_cut().await?;
-                Ok(Next::Close)
-            }
-            (_, Asked::Login { accepted: false }) => {
-                self.server.refused_logins.fetch_add(1, Ordering::Relaxed);
-                self.wire.send().await?;
-                Ok(Next::Close)
-            }
-            _ => {
-                if let Asked::Login { .. } = asked {
-                    // Before the client can know, and look.
-                    self.server.logins.fetch_add(1, Ordering::Relaxed);
-                }
-                self.wire.send().await?;
-                Ok(Next::Continue)
-            }
-        }
+    pub(super) fn put_ok(&mut self, affected: u64) {
+        self.wire.put(&packets::ok(affected, self.state.status()));
+    }
+
+    pub(super) fn put_err(&mut self, error: &ErrPacket) {
+        self.wire.put(&packets::err(error));
     }
 
     pub(super) fn fault(&self) -> Option<Fault> {
@@ -230,7 +94,7 @@ impl Session<'_> {
     }
 
     /// Waits while the server is frozen.
-    async fn thawed(&mut self) {
+    pub(super) async fn thawed(&mut self) {
         // It fails only when the server is gone, and then this connection ends at its next step.
         let _ = self.control.wait_for(|control| !control.frozen).await;
     }

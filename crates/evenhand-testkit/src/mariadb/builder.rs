@@ -4,8 +4,9 @@ use std::thread;
 
 use super::error::MariaDbError;
 use super::owner::Owner;
+use super::program::find;
+use super::server::{MariaDb, lost_its_port};
 use super::template::Template;
-use super::{MariaDb, find, lost_its_port};
 use crate::port::ReservedPort;
 
 /// How many ports a start tries before it gives up.
@@ -85,6 +86,29 @@ impl MariaDbBuilder {
                 })
                 .collect()
         })
+    }
+}
+
+impl MariaDb {
+    /// Starts a server with default settings; see [`MariaDbBuilder::start`].
+    ///
+    /// # Errors
+    /// As [`MariaDbBuilder::start`].
+    pub fn start() -> Result<MariaDb, MariaDbError> {
+        MariaDb::builder().start()
+    }
+
+    /// Starts `n` servers side by side.
+    ///
+    /// # Errors
+    /// As [`MariaDbBuilder::start`].
+    pub fn start_many(n: usize) -> Result<Vec<MariaDb>, MariaDbError> {
+        MariaDb::builder().start_many(n)
+    }
+
+    /// Settings to change before the start.
+    pub fn builder() -> MariaDbBuilder {
+        MariaDbBuilder::default()
     }
 }
 

@@ -8,11 +8,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::error::MariaDbError;
-use super::find;
 use super::owner::Owner;
+use super::program::find;
+use crate::lock::lock;
 use crate::process::tail;
 
 /// Sizes that servers on this template must be given, too.
@@ -44,7 +45,7 @@ impl Template {
     pub(super) fn get(owner: Option<&Owner>) -> Result<Arc<Template>, MariaDbError> {
         static TEMPLATE: Mutex<Option<Arc<Template>>> = Mutex::new(None);
         // Whoever comes second waits for the first; a failure is tried again by the next.
-        let mut template = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut template = lock(&TEMPLATE);
         if let Some(template) = &*template {
             return Ok(template.clone());
         }

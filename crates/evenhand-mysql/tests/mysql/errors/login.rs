@@ -1,0 +1,265 @@
+//! Errors that a login gets, from the double.
+
+use std::time::Duration;
+
+use evenhand_mysql::HealthCheck;
+use evenhand_mysql::evenhand::{EventKind, State};
+use evenhand_testkit::Fault;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::common::setup::{agreed, at_rest, checkout_code, ejection, still};
+use crate::common::{LIMIT, err, fakes, pool, states, until, up};
+
+/// What an error in one peer's logins brings about, in words.
+async fn effect(fault: &Fault) -> String {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool(&fakes, still());
+    let mut events = pool.subscribe();
+    fakes[0].set_fault(fault.clone());
+    let mut refused = 0;
+    while states(&pool)[0] == State::Up && fakes[0].accepted() < 8 {
+        refused += usize::from(pool.get_conn().await.is_err());
+    }
+    assert_eq!(states(&pool)[1], State::Up, "{fault:?}");
+    let peer = match (states(&pool)[0], fakes[0].accepted()) {
+        (State::Up, _) => "blames nobody".to_owned(),
+        (_, 1) => "out at once".to_owned(),
+        (_, n) => format!("out after {n}"),
+    };
+    let caller = if refused == 0 {
+        "no caller notices"
+    } else {
+        "callers get it"
+    };
+    let probe = match ejection(&mut events) {
+        Some((_, _, probe_in)) if probe_in > 2 * LIMIT => format!(", probed in {probe_in:?}"),
+        _ => String::new(),
+    };
+    // With both peers so, is it the peers' fault or the caller's?
+    let fakes: [_; 2] = crate::common::fakes().await;
+    let pool = crate::common::pool(&fakes, still());
+    fakes.iter().for_each(|fake| fake.set_fault(fault.clone()));
+    let error = pool.get_conn().await.unwrap_err();
+    let both = if agreed(&error) {
+        ", unless both do"
+    } else {
+        ""
+    };
+    format!("{peer}{both}, {caller}{probe}")
+}
+
+/// Rows: 1043, full, user-limit, unresolved, blocked, not-allowed, login-refused, connect-galera,
+/// connect-shutdown, connect-wire, connect-proxy, connect-other (the double)
+#[tokio::test]
+async fn each_login_error_has_its_effect() {
+    let wsrep = "WSREP has not yet prepared node for application use";
+    let down = "out at once, no caller notices";
+    let full = "out after 5, no caller notices, probed in 1s";
+    let blocked = "out at once, no caller notices, probed in 300s";
+    let suspect = "out at once, unless both do, no caller notices";
+    let degraded = "out after 5, no caller notices";
+    let answered = "blames nobody, callers get it";
+    let cases = [
+        (1040, "Too many connections", full),
+        (1203, "User has too many connections", full),
+        (1226, "User has exceeded a resource", full),
+        (1042, "Can't get hostname for your address", down),
+        (1043, "Bad handshake", down),
+        (1129, "Host is blocked", blocked),
+        (1130, "Host is not allowed to connect", blocked),
+        (1044, "Access denied to database", suspect),
+        (1045, "Access denied", suspect),
+        (1049, "Unknown database", suspect),
+        (1698, "Access denied", suspect),
+        (3118, "Account is locked", suspect),
+        (4151, "Account is locked", suspect),
+        (1047, wsrep, down),
+        (1047, "Unknown command", answered),
+        (1053, "Server shutdown in progress", down),
+        (1077, "Normal shutdown", down),
+        (1078, "Got signal", down),
+        (1079, "Shutdown complete", down),
+        (1080, "Forcing close of thread", down),
+        (1152, "Aborted connection", degraded),
+        (1154, "Got a read error", degraded),
+        (1155, "Got an error from fcntl", degraded),
+        (1158, "Got an error reading", degraded),
+        (1159, "Got timeout reading", degraded),
+        (1160, "Got an error writing", degraded),
+        (1161, "Got timeout writing", degraded),
+        (1184, "Aborted connection", degraded),
+        (9001, "Max connect timeout reached", degraded),
+        (9002, "Max connect failure", degraded),
+        (1820, "You must reset your password", answered),
+    ];
+    let mut running = JoinSet::new();
+    for (code, message, expected) in cases {
+        let error = err(code, message);
+        for fault in [
+            Fault::ErrAtLogin(error.clone()),
+            Fault::ErrAsGreeting(error),
+        ] {
+            running.spawn(async move { (effect(&fault).await, expected, fault) });
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        let (effect, expected, fault) = ended.unwrap();
+        assert_eq!(effect, expected, "{fault:?}");
+    }
+}
+
+/// Rows: refused, attempt-timeout (the double)
+#[tokio::test]
+async fn refusing_or_silent_peer_is_ejected() {
+    for fault in [Fault::Refuse, Fault::Silent, Fault::StallInHandshake] {
+        let fakes: [_; 2] = fakes().await;
+        let pool = pool(&fakes, still());
+        let mut events = pool.subscribe();
+        fakes[0].set_fault(fault.clone());
+        for _ in 0..100 {
+            if up(&pool) == 2 {
+                drop(pool.get_conn().await.unwrap());
+            }
+        }
+        let (peer, reason, _) = ejection(&mut events).unwrap();
+        let expected = match fault {
+            Fault::Refuse => "connection refused",
+            _ => "no connection in time",
+        };
+        assert_eq!((&*peer, reason), ("a", expected), "{fault:?}");
+    }
+}
+
+/// Rows: connect-lost, bad-handshake, own-settings (a bare listener)
+#[tokio::test]
+async fn non_mysql_ejects_but_unknown_plugin_does_not() {
+    use tokio::io::AsyncWriteExt;
+    // A greeting of the version 5.7.1, with this plugin's name.
+    let greeting = |plugin: &str| {
+        let mut body = b"\x0a5.7.1\0\x01\0\0\0saltsalt\0\xff\xf7\x08\x02\0\x0f\x80\x15".to_vec();
+        body.extend([0; 10]);
+        body.extend(b"saltsaltsalt\0");
+        body.extend(plugin.as_bytes());
+        body.push(0);
+        body
+    };
+    let packet = |sequence: u8, body: &[u8]| {
+        let mut packet = vec![body.len() as u8, 0, 0, sequence];
+        packet.extend(body);
+        packet
+    };
+    let switch = b"\xfenobody_knows_it\0salt\0";
+    let cases: [(&str, Vec<u8>, Option<&str>); 4] = [
+        ("nothing at all", Vec::new(), Some("connection failed")),
+        (
+            "http",
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+            Some("bad handshake"),
+        ),
+        (
+            "a packet out of turn",
+            packet(7, &greeting("mysql_native_password")),
+            Some("bad handshake"),
+        ),
+        (
+            "a plugin that nobody knows",
+            [
+                packet(0, &greeting("mysql_native_password")),
+                packet(2, switch),
+            ]
+            .concat(),
+            None,
+        ),
+    ];
+    for (what, bytes, reason) in cases {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mysql://root@{}/test", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(&bytes).await.unwrap();
+                stream.shutdown().await.unwrap();
+                // Until the client has had enough: a close with unread bytes is a reset.
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            }
+        });
+        let pool = crate::common::setup::pool_of(&[url], still());
+        let mut events = pool.subscribe();
+        let error = pool.get_conn().await.unwrap_err();
+        let ejected = ejection(&mut events).map(|(_, reason, _)| reason);
+        assert_eq!(ejected, reason, "{what}: {error}");
+        server.abort();
+    }
+}
+
+/// Rows: no-free-slot (the double)
+#[tokio::test]
+async fn local_shortage_ejects_no_peer() {
+    let fakes: [_; 1] = fakes().await;
+    let options = still().checkout_timeout(LIMIT);
+    let pool = crate::common::pool_with("pool_min=1&pool_max=1", &fakes, options);
+    let held = pool.get_conn().await.unwrap();
+    pool.get_conn().await.unwrap_err();
+    assert_eq!(up(&pool), 1);
+    drop(held);
+    drop(pool.get_conn().await.unwrap());
+}
+
+/// Rows: login-refused (the double)
+#[tokio::test]
+async fn refused_login_tries_exactly_one_other_peer() {
+    let fakes: [_; 3] = fakes().await;
+    let pool = pool(&fakes, still());
+    let denied = |text| Fault::ErrAtLogin(err(1045, text));
+    for (fake, text) in fakes.iter().zip(["no a", "no b", "no c"]) {
+        fake.set_fault(denied(text));
+    }
+    let error = pool.get_conn().await.unwrap_err();
+    assert!(agreed(&error), "{error}");
+    assert_eq!(checkout_code(&error), Some(1045));
+    let asked: u64 = fakes.iter().map(|fake| fake.accepted()).sum();
+    assert_eq!((asked, up(&pool)), (2, 3));
+
+    fakes[1].clear_fault();
+    fakes[2].clear_fault();
+    for _ in 0..100 {
+        if up(&pool) == 3 {
+            drop(pool.get_conn().await.unwrap());
+        }
+    }
+    assert_eq!(states(&pool)[0], State::Ejected);
+    fakes[0].clear_fault();
+    until("it is back", || up(&pool) == 3).await;
+}
+
+/// Rows: full, user-limit (the double)
+#[tokio::test]
+async fn full_peer_keeps_its_idle_connections() {
+    for (code, left) in [(1040, 2), (1226, 2), (1053, 0)] {
+        let fakes: [_; 1] = fakes().await;
+        let often = HealthCheck::new().active(Duration::from_millis(20), 1);
+        let options = still().health_check(often);
+        let pool = pool(&fakes, options);
+        let used = [
+            pool.get_conn().await.unwrap(),
+            pool.get_conn().await.unwrap(),
+        ];
+        drop(used);
+        at_rest(&pool).await;
+        let mut events = pool.subscribe();
+        fakes[0].set_fault(Fault::ErrAtLogin(err(code, "")));
+        // What the ejection closes is closed by the time that a probe has failed as well.
+        let probed = async {
+            while !matches!(
+                events.next().await.unwrap().unwrap().kind,
+                EventKind::ProbeFailed { .. }
+            ) {}
+        };
+        timeout(Duration::from_secs(10), probed).await.unwrap();
+        // The probe's own connection may be about to end.
+        let settled = || fakes[0].connections() == left;
+        until("idle connections are kept or closed", settled).await;
+        assert_eq!(up(&pool), 0, "{code}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Errors that a login gets, from MariaDB.
+
+use std::time::Duration;
+
+use evenhand_mysql::Pool;
+use evenhand_mysql::evenhand::State;
+use evenhand_mysql::mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable};
+use evenhand_testkit::{FaultProxy, MariaDb};
+
+use crate::common::setup::{
+    add_app, agreed, as_user, at_rest, checkout_code, ejection, is_up, patient, pool_of, root,
+    servers, until_gone, urls,
+};
+use crate::common::{states, until, up};
+
+/// Checks out until the first peer is out; no checkout may fail meanwhile.
+async fn until_a_is_out(pool: &Pool) -> (String, &'static str, Duration) {
+    let mut events = pool.subscribe();
+    for _ in 0..100 {
+        let conn = pool.get_conn().await.unwrap();
+        assert_eq!(conn.peer(), "b");
+        if !is_up(pool, 0) {
+            break;
+        }
+    }
+    assert_eq!(states(pool)[1], State::Up);
+    ejection(&mut events).unwrap()
+}
+
+/// Rows: refused (MariaDB)
+#[tokio::test]
+async fn stopped_server_is_ejected() {
+    let mut servers = servers(2, MariaDb::builder()).await;
+    let pool = pool_of(&urls(&servers), patient());
+    servers[0].kill().unwrap();
+    let (_, reason, _) = until_a_is_out(&pool).await;
+    assert_eq!(reason, "connection refused");
+    let mut server = servers.remove(0);
+    let restarted = tokio::task::spawn_blocking(move || server.restart().map(|()| server));
+    let _server = restarted.await.unwrap().unwrap();
+    until("it is back", || up(&pool) == 2).await;
+}
+
+/// Rows: attempt-timeout (MariaDB)
+#[tokio::test]
+async fn frozen_server_is_ejected() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let options = patient().connect_timeout(Duration::from_millis(500));
+    let pool = pool_of(&urls(&servers), options);
+    servers[0].freeze().unwrap();
+    let (_, reason, _) = until_a_is_out(&pool).await;
+    assert_eq!(reason, "no connection in time");
+    servers[0].thaw().unwrap();
+    until("it is back", || up(&pool) == 2).await;
+}
+
+/// Rows: full (MariaDB)
+#[tokio::test]
+async fn full_server_is_ejected() {
+    let servers = servers(2, MariaDb::builder().arg("--max-connections=10")).await;
+    let urls = add_app(&servers).await;
+    // It counts the logins.
+    let proxy = FaultProxy::start(servers[0].addr()).unwrap();
+    let counted = as_user(&proxy.url(), "app:secret");
+    // It tries no login of its own.
+    let pool = pool_of(&[counted, urls[1].clone()], patient());
+    let mut others = Vec::new();
+    while let Ok(conn) = Conn::from_url(&urls[0]).await {
+        others.push(conn);
+    }
+    assert_eq!(others.len(), 10);
+    let (_, reason, probe_in) = until_a_is_out(&pool).await;
+    assert_eq!(proxy.accepted(), 5);
+    assert_eq!((reason, probe_in), ("too many connections", SHORT));
+    drop(others);
+    until("it is back", || up(&pool) == 2).await;
+}
+
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Rows: user-limit (MariaDB)
+#[tokio::test]
+async fn user_limit_ejects_the_server() {
+    // No limit at the start cannot be changed later.
+    let builder = MariaDb::builder().arg("--max-user-connections=1000");
+    let servers = servers(2, builder).await;
+    let urls = add_app(&servers).await;
+    let limits = [
+        // 1226
+        (
+            "GRANT USAGE ON *.* TO app@'127.0.0.1' WITH MAX_USER_CONNECTIONS 1",
+            "GRANT USAGE ON *.* TO app@'127.0.0.1' WITH MAX_USER_CONNECTIONS 0",
+            1226,
+        ),
+        // 1203
+        (
+            "SET GLOBAL max_user_connections = 1",
+            "SET GLOBAL max_user_connections = 1000",
+            1203,
+        ),
+    ];
+    let mut operator = root(&servers[0].url()).await;
+    for (limit, lift, expected) in limits {
+        let pool = pool_of(&urls, patient());
+        operator.query_drop(limit).await.unwrap();
+        let own = Conn::from_url(&urls[0]).await.unwrap();
+        let refused = Conn::from_url(&urls[0]).await.unwrap_err();
+        assert_eq!(
+            crate::common::setup::code(&refused),
+            Some(expected),
+            "{refused}"
+        );
+        let (_, reason, probe_in) = until_a_is_out(&pool).await;
+        assert_eq!((reason, probe_in), ("user limit reached", SHORT));
+        own.disconnect().await.unwrap();
+        operator.query_drop(lift).await.unwrap();
+        until("it is back", || up(&pool) == 2).await;
+    }
+}
+
+/// Rows: not-allowed (MariaDB)
+#[tokio::test]
+async fn disallowed_host_ejects_the_server() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let mut operator = root(&servers[0].url()).await;
+    let users: Vec<(String, String)> = operator
+        .query("SELECT user, host FROM mysql.global_priv WHERE host <> 'localhost'")
+        .await
+        .unwrap();
+    for (i, (user, host)) in users.iter().enumerate() {
+        let rename = format!("RENAME USER '{user}'@'{host}' TO '{user}'@'10.9.8.{i}'");
+        operator.query_drop(rename).await.unwrap();
+    }
+    let pool = pool_of(&urls(&servers), patient());
+    let (_, reason, probe_in) = until_a_is_out(&pool).await;
+    let expected = ("this host is not allowed", Duration::from_secs(300));
+    assert_eq!((reason, probe_in), expected);
+}
+
+/// Rows: login-refused (MariaDB)
+#[tokio::test]
+async fn login_refused_by_one_or_both_servers() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let urls = add_app(&servers).await;
+    let spoil = [
+        (1045, "SET PASSWORD FOR app@'127.0.0.1' = PASSWORD('other')"),
+        (4151, "ALTER USER app@'127.0.0.1' ACCOUNT LOCK"),
+        (1044, "REVOKE ALL ON test.* FROM app@'127.0.0.1'"),
+        (1049, "DROP DATABASE test"),
+    ];
+    let mend = [
+        "SET PASSWORD FOR app@'127.0.0.1' = PASSWORD('secret')",
+        "ALTER USER app@'127.0.0.1' ACCOUNT UNLOCK",
+        "GRANT ALL ON test.* TO app@'127.0.0.1'",
+        "CREATE DATABASE test",
+    ];
+    let mut operators = Vec::new();
+    for server in &servers {
+        operators.push(root(&server.url().replace("/test", "/mysql")).await);
+    }
+    for ((code, spoil), mend) in spoil.into_iter().zip(mend) {
+        operators[0].query_drop(spoil).await.unwrap();
+        let pool = pool_of(&urls, patient());
+        let (_, reason, _) = until_a_is_out(&pool).await;
+        assert_eq!(reason, "another peer did what this one refused", "{code}");
+
+        operators[1].query_drop(spoil).await.unwrap();
+        let pool = pool_of(&urls, patient());
+        let error = pool.get_conn().await.unwrap_err();
+        assert!(agreed(&error), "{error}");
+        assert_eq!(checkout_code(&error), Some(code), "{error}");
+        assert_eq!(up(&pool), 2, "nobody is blamed");
+
+        for operator in &mut operators {
+            operator.query_drop(mend).await.unwrap();
+        }
+        drop(pool.get_conn().await.unwrap());
+    }
+}
+
+/// Rows: idle-dead (MariaDB)
+#[tokio::test]
+async fn idle_session_closed_by_the_server_is_replaced() {
+    let servers = servers(1, MariaDb::builder().arg("--wait-timeout=1")).await;
+    let pool = pool_of(&urls(&servers), patient());
+    let mut events = pool.subscribe();
+    let conn = pool.get_conn().await.unwrap();
+    let id = conn.id();
+    drop(conn);
+    at_rest(&pool).await;
+    let mut operator = root(&servers[0].url()).await;
+    until_gone(&mut operator, id).await;
+    let mut conn = pool.get_conn().await.unwrap();
+    assert_ne!(conn.id(), id);
+    conn.query_drop("DO 1").await.unwrap();
+    assert_eq!(events.try_next().unwrap(), None, "nothing happened to it");
+}
+
+/// Rows: connect-other (MariaDB)
+#[tokio::test]
+async fn failed_session_setup_is_callers_error() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let peer = |server: &MariaDb| -> OptsBuilder {
+        let opts = Opts::from_url(&server.url()).unwrap();
+        OptsBuilder::from_opts(opts).init(vec!["SET no_such_thing = 1"])
+    };
+    let peers = [("a", peer(&servers[0])), ("b", peer(&servers[1]))];
+    let pool = patient().open(peers).unwrap();
+    let error = pool.get_conn().await.unwrap_err();
+    assert_eq!(checkout_code(&error), Some(1193), "{error}");
+    assert_eq!(up(&pool), 2);
+}
+
+/// No error: a server may ask any client for it, and a driver that is built without it panics.
+#[tokio::test]
+async fn ed25519_account_logs_in() {
+    let servers = servers(1, MariaDb::builder()).await;
+    let mut operator = root(&servers[0].url()).await;
+    for statement in [
+        "INSTALL SONAME 'auth_ed25519'",
+        "CREATE USER ed@'127.0.0.1' IDENTIFIED VIA ed25519 USING PASSWORD('secret')",
+        "GRANT ALL ON test.* TO ed@'127.0.0.1'",
+    ] {
+        operator.query_drop(statement).await.unwrap();
+    }
+    let login = |login| as_user(&servers[0].url(), login);
+    let pool = pool_of(&[login("ed:secret")], patient());
+    pool.get_conn().await.unwrap().ping().await.unwrap();
+    let pool = pool_of(&[login("ed:wrong")], patient());
+    let error = pool.get_conn().await.unwrap_err();
+    assert_eq!(checkout_code(&error), Some(1045), "{error}");
+}

@@ -1,0 +1,300 @@
+//! What a peer must do to be in, and when it is asked.
+
+use std::time::Duration;
+
+use crate::common::{LIMIT, err, fakes, pool, quick, states, until, up};
+use evenhand_mysql::evenhand::{EventKind, Events, State};
+use evenhand_mysql::mysql_async::prelude::Queryable;
+use evenhand_mysql::{HealthCheck, Pool, PoolOptions, ProbeKind};
+use evenhand_testkit::{FakeMySql, Fault};
+use tokio::time::timeout;
+
+/// So often are peers that are up checked in these tests.
+const EVERY: Duration = Duration::from_millis(20);
+
+const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
+                         ('read_only', 'super_read_only', 'innodb_read_only')";
+const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
+
+fn often() -> PoolOptions {
+    quick().health_check(checks_often())
+}
+
+fn checks_often() -> HealthCheck {
+    HealthCheck::new().active(EVERY, 1)
+}
+
+fn query(sql: &str, expect: &str) -> ProbeKind {
+    ProbeKind::Query {
+        sql: sql.into(),
+        expect: expect.into(),
+    }
+}
+
+fn set_read_only(fake: &FakeMySql, read_only: &str, super_read_only: &str) {
+    let rows = [
+        ["innodb_read_only", "OFF"],
+        ["read_only", read_only],
+        ["super_read_only", super_read_only],
+    ];
+    fake.answer(READ_ONLY, ["Variable_name", "Value"], rows);
+}
+
+fn set_state(fake: &FakeMySql, state: &str) {
+    let row = [["wsrep_local_state", state]];
+    fake.answer(STATE, ["Variable_name", "Value"], row);
+}
+
+/// The next ejection's reason.
+async fn ejected(events: &mut Events) -> &'static str {
+    let ejection = async {
+        loop {
+            let event = events.next().await.unwrap().unwrap();
+            if let EventKind::Ejected { reason, .. } = event.kind {
+                return reason.unwrap();
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), ejection).await.unwrap()
+}
+
+/// So many checks have passed since.
+async fn checks(fake: &FakeMySql, n: u64) {
+    let before = fake.accepted();
+    until("it was checked", || fake.accepted() >= before + n).await;
+}
+
+async fn start(pool: &Pool) {
+    drop(pool.get_conn().await.unwrap());
+}
+
+#[tokio::test]
+async fn each_probe_sends_its_statements() {
+    let query = query("SELECT in_service FROM health", "1");
+    let with = |check: HealthCheck| quick().health_check(check);
+    let probe = |kind| checks_often().probe(kind);
+    let cases = [
+        (with(probe(ProbeKind::Ping)), vec![]),
+        (often(), vec!["DO 1"]),
+        (often().writable(true), vec!["DO 1", READ_ONLY]),
+        (with(probe(ProbeKind::Ready)).writable(true), vec!["DO 1"]),
+        (
+            with(probe(query).synced(true)),
+            vec!["SELECT in_service FROM health", STATE],
+        ),
+    ];
+    for (options, asked) in cases {
+        let fakes: [_; 1] = fakes().await;
+        set_read_only(&fakes[0], "OFF", "OFF");
+        set_state(&fakes[0], "4");
+        fakes[0].answer("SELECT in_service FROM health", ["in_service"], [["1"]]);
+        let pool = pool(&fakes, options);
+        start(&pool).await;
+        checks(&fakes[0], 3).await;
+        let statements = fakes[0].statements();
+        match asked.len() {
+            0 => assert!(statements.is_empty(), "{statements:?}"),
+            n => assert!(statements.chunks_exact(n).all(|chunk| chunk == asked)),
+        }
+        assert_eq!(up(&pool), 1);
+    }
+}
+
+#[tokio::test]
+async fn galera_refusal_fails_all_probes_but_ping() {
+    let [fake] = fakes::<1>().await;
+    let fakes = [fake];
+    fakes[0].set_fault(Fault::NotPrimary);
+    let ping = pool(
+        &fakes,
+        quick().health_check(checks_often().probe(ProbeKind::Ping)),
+    );
+    start(&ping).await;
+    checks(&fakes[0], 3).await;
+    assert_eq!(up(&ping), 1);
+    let ready = pool(&fakes, often());
+    let mut events = ready.subscribe();
+    start(&ready).await;
+    assert_eq!(ejected(&mut events).await, "Galera node not ready");
+}
+
+#[tokio::test]
+async fn read_only_peer_is_ejected_until_writable() {
+    for (read_only, super_read_only) in [("ON", "OFF"), ("OFF", "ON"), ("NO_LOCK", "OFF")] {
+        let fakes: [_; 1] = fakes().await;
+        set_read_only(&fakes[0], "OFF", "OFF");
+        let pool = pool(&fakes, often().writable(true));
+        let mut events = pool.subscribe();
+        start(&pool).await;
+        checks(&fakes[0], 2).await;
+        assert_eq!(up(&pool), 1);
+        set_read_only(&fakes[0], read_only, super_read_only);
+        assert_eq!(ejected(&mut events).await, "the peer is read-only");
+        set_read_only(&fakes[0], "OFF", "0");
+        until("it is back", || up(&pool) == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn custom_query_must_return_the_expected_value() {
+    let [fake] = fakes::<1>().await;
+    let fakes = [fake];
+    let sql = "SELECT in_service FROM health";
+    let other = "the probe's query gave another value";
+    let refused = "the probe's statement was refused";
+    let pool = pool(
+        &fakes,
+        quick().health_check(checks_often().probe(query(sql, "yes"))),
+    );
+    let mut events = pool.subscribe();
+    fakes[0].answer(sql, ["in_service"], [["yes"]]);
+    start(&pool).await;
+    checks(&fakes[0], 2).await;
+    for (what, reason) in [("no", other), ("", other), ("error", refused)] {
+        assert_eq!(up(&pool), 1, "{what}");
+        match what {
+            "" => fakes[0].answer::<_, _, [&str; 1]>(sql, ["in_service"], []),
+            "error" => fakes[0].answer_err(sql, err(1146, "no such table")),
+            value => fakes[0].answer(sql, ["in_service"], [[value]]),
+        }
+        assert_eq!(ejected(&mut events).await, reason, "{what}");
+        fakes[0].answer(sql, ["in_service"], [["yes"]]);
+        until("it is back", || up(&pool) == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn donor_is_ejected_only_when_configured() {
+    let fakes: [_; 2] = fakes().await;
+    set_state(&fakes[0], "2");
+    set_state(&fakes[1], "4");
+    let usual = pool(&fakes, often());
+    start(&usual).await;
+    checks(&fakes[0], 3).await;
+    assert_eq!(up(&usual), 2);
+
+    let synced = pool(&fakes, quick().health_check(checks_often().synced(true)));
+    let mut events = synced.subscribe();
+    start(&synced).await;
+    assert_eq!(ejected(&mut events).await, "Galera node not synced");
+    assert_eq!(states(&synced)[1], State::Up);
+    set_state(&fakes[0], "4");
+    until("it is back", || up(&synced) == 2).await;
+
+    // What is no Galera node has no such state.
+    fakes
+        .iter()
+        .for_each(|fake| fake.answer::<_, _, [&str; 2]>(STATE, ["a", "b"], []));
+    checks(&fakes[0], 3).await;
+    assert_eq!(up(&synced), 2);
+}
+
+/// Traffic proves that a donor serves, and it does.
+#[tokio::test]
+async fn busy_donor_is_ejected_too() {
+    let fakes: [_; 1] = fakes().await;
+    set_state(&fakes[0], "2");
+    let pool = pool(&fakes, quick().health_check(checks_often().synced(true)));
+    let busy = async {
+        while up(&pool) == 1 {
+            let mut conn = pool.get_conn().await.unwrap();
+            let _ = conn.query_drop("SELECT 1").await;
+        }
+    };
+    timeout(Duration::from_secs(10), busy).await.unwrap();
+}
+
+#[tokio::test]
+async fn lost_idle_peer_is_found_by_checks() {
+    for (fall, needs) in [(1, 1), (3, 3)] {
+        let fakes: [_; 2] = fakes().await;
+        let pool = pool(
+            &fakes,
+            quick().health_check(HealthCheck::new().active(EVERY, fall)),
+        );
+        start(&pool).await;
+        checks(&fakes[0], 2).await;
+        checks(&fakes[1], 2).await;
+        fakes[0].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
+        until("it is out", || states(&pool)[0] == State::Ejected).await;
+        let failed = fakes[0].refused_logins();
+        assert!((needs..=needs + 1).contains(&failed), "{failed} of {needs}");
+        assert_eq!(states(&pool)[1], State::Up);
+    }
+}
+
+#[tokio::test]
+async fn unchecked_idle_peer_is_left_alone() {
+    let fakes: [_; 2] = fakes().await;
+    let checked = pool(&fakes[..1], often());
+    let unchecked = pool(
+        &fakes[1..],
+        quick().health_check(HealthCheck::new().passive()),
+    );
+    start(&checked).await;
+    start(&unchecked).await;
+    fakes[1].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
+    let before = fakes[1].accepted();
+    checks(&fakes[0], 10).await;
+    assert_eq!(fakes[1].accepted(), before);
+    assert_eq!(up(&unchecked), 1);
+}
+
+/// A wrong password is the same everywhere, and so is a host that is short of descriptors: checks
+/// that find such things would put everyone out.
+#[tokio::test]
+async fn inconclusive_checks_eject_no_peer() {
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool(&fakes, often());
+    start(&pool).await;
+    let denied = || Fault::ErrAtLogin(err(1045, "Access denied"));
+    fakes.iter().for_each(|fake| fake.set_fault(denied()));
+    checks(&fakes[0], 5).await;
+    checks(&fakes[1], 5).await;
+    assert_eq!(up(&pool), 2);
+}
+
+/// A connection that is held and works proves its peer, though the balancer hears nothing of it.
+#[tokio::test]
+async fn working_connection_replaces_checks() {
+    let fakes: [_; 1] = fakes().await;
+    let every = LIMIT;
+    let pool = pool(
+        &fakes,
+        quick().health_check(HealthCheck::new().active(every, 1)),
+    );
+    let mut held = pool.get_conn().await.unwrap();
+    let before = fakes[0].accepted();
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < 6 * every {
+        held.query_drop("SELECT 1").await.unwrap();
+    }
+    assert_eq!(fakes[0].accepted(), before);
+    checks(&fakes[0], 1).await;
+}
+
+#[tokio::test]
+async fn rise_probes_bring_a_peer_back() {
+    let fakes: [_; 1] = fakes().await;
+    let pool = pool(&fakes, quick().health_check(checks_often().rise(3)));
+    start(&pool).await;
+    fakes[0].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
+    until("it is out", || up(&pool) == 0).await;
+    let before = fakes[0].logins();
+    fakes[0].clear_fault();
+    until("it is back", || up(&pool) == 1).await;
+    assert_eq!(fakes[0].logins() - before, 3);
+}
+
+#[tokio::test]
+async fn probe_timeout_is_separate() {
+    let fakes: [_; 1] = fakes().await;
+    // Slower than a probe may be, and no slower than a caller's attempt.
+    let check = checks_often().timeout(LIMIT / 3);
+    let options = quick().connect_timeout(10 * LIMIT).health_check(check);
+    let pool = pool(&fakes, options);
+    let mut events = pool.subscribe();
+    start(&pool).await;
+    fakes[0].set_delay(LIMIT / 2);
+    assert_eq!(ejected(&mut events).await, "no connection in time");
+}

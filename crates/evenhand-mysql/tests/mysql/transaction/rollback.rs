@@ -1,0 +1,205 @@
+//! `Pool::transaction` that is rolled back: by the server, for a deadlock or a lock that it waited
+//! for too long, or as nobody waits for it any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::common::{LIMIT, err, fakes, pool, quick, until, up};
+use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
+use evenhand_mysql::mysql_async::{self, TxOpts};
+use evenhand_mysql::{Pool, Transaction};
+use evenhand_testkit::MariaDb;
+use tokio::sync::Barrier;
+use tokio::time::{Instant, timeout};
+
+const INSERT: &str = "INSERT INTO t VALUES (1)";
+
+async fn server() -> MariaDb {
+    let builder = MariaDb::builder().arg("--innodb-lock-wait-timeout=1");
+    let started = tokio::task::spawn_blocking(move || builder.start()).await;
+    // The error says how to install what is missing.
+    started
+        .unwrap()
+        .unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// Counters 1 and 2, both nought.
+async fn counters(pool: &Pool) {
+    for statement in [
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT) ENGINE=InnoDB",
+        "INSERT INTO t VALUES (1, 0), (2, 0)",
+    ] {
+        statement.ignore(pool).await.unwrap();
+    }
+}
+
+async fn counted(pool: &Pool) -> Vec<u32> {
+    "SELECT n FROM t ORDER BY id".fetch(pool).await.unwrap()
+}
+
+async fn count(transaction: &mut Transaction<'_>, id: u32) -> mysql_async::Result<()> {
+    let statement = "UPDATE t SET n = n + 1 WHERE id = ?";
+    transaction.exec_drop(statement, (id,)).await
+}
+
+fn slow_but_sure() -> evenhand_mysql::PoolOptions {
+    quick()
+        .connect_timeout(Duration::from_secs(2))
+        .work_timeout(Duration::from_secs(20))
+}
+
+#[tokio::test]
+async fn deadlocked_pair_commits_once_each() {
+    let server = server().await;
+    let pool = slow_but_sure().open([("db0", &*server.url())]).unwrap();
+    counters(&pool).await;
+    let (tries, both) = (Arc::<AtomicUsize>::default(), Arc::new(Barrier::new(2)));
+    let two = [[1, 2], [2, 1]].map(|[first, second]| {
+        let (pool, tries, both) = (pool.clone(), tries.clone(), both.clone());
+        tokio::spawn(async move {
+            let own_tries = AtomicUsize::new(0);
+            pool.transaction(TxOpts::default(), async |mut tx| {
+                count(&mut tx, first).await?;
+                tries.fetch_add(1, Ordering::Relaxed);
+                if own_tries.fetch_add(1, Ordering::Relaxed) == 0 {
+                    both.wait().await;
+                }
+                count(&mut tx, second).await
+            })
+            .await
+        })
+    });
+    for one in two {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(counted(&pool).await, [2, 2]);
+    assert!(tries.load(Ordering::Relaxed) >= 3, "one was done again");
+    assert_eq!(up(&pool), 1);
+}
+
+#[tokio::test]
+async fn lock_wait_timeout_is_retried() {
+    let server = server().await;
+    let pool = slow_but_sure().open([("db0", &*server.url())]).unwrap();
+    counters(&pool).await;
+    let mut holder = pool.start_transaction(TxOpts::default()).await.unwrap();
+    count(&mut holder, 1).await.unwrap();
+    let tries = Arc::<AtomicUsize>::default();
+    let waiter = tokio::spawn({
+        let (pool, tries) = (pool.clone(), tries.clone());
+        async move {
+            pool.transaction(TxOpts::default(), async |mut tx| {
+                tries.fetch_add(1, Ordering::Relaxed);
+                count(&mut tx, 2).await?;
+                count(&mut tx, 1).await
+            })
+            .await
+        }
+    });
+    until("it is done again", || tries.load(Ordering::Relaxed) == 2).await;
+    holder.commit().await.unwrap();
+    waiter.await.unwrap().unwrap();
+    assert_eq!(counted(&pool).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn retries_are_bounded_and_return_the_last_error() {
+    for code in [1205, 1213, 1614, 3101] {
+        for statement in [INSERT, "COMMIT"] {
+            let [fake] = fakes::<1>().await;
+            let pool = pool(std::slice::from_ref(&fake), quick().transaction_attempts(3));
+            fake.answer(INSERT, ["n"], [[1]]);
+            fake.answer_err(statement, err(code, "try restarting transaction"));
+            let tries = AtomicUsize::new(0);
+            let outcome: mysql_async::Result<()> = pool
+                .transaction(TxOpts::default(), async |mut tx| {
+                    tries.fetch_add(1, Ordering::Relaxed);
+                    tx.query_drop(INSERT).await
+                })
+                .await;
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(error, mysql_async::Error::Server(ref e) if e.code == code),
+                "{error}"
+            );
+            assert_eq!(tries.into_inner(), 3, "{code} {statement}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn retry_pauses_grow() {
+    let [fake] = fakes::<1>().await;
+    let options = quick()
+        .transaction_attempts(8)
+        .work_timeout(Duration::from_secs(20));
+    let pool = pool(std::slice::from_ref(&fake), options);
+    fake.answer_err(INSERT, err(1213, "Deadlock found"));
+    let tries = std::sync::Mutex::new(Vec::new());
+    let outcome: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.lock().unwrap().push(Instant::now());
+            tx.query_drop(INSERT).await
+        })
+        .await;
+    outcome.unwrap_err();
+    let tries = tries.into_inner().unwrap();
+    let paused: Vec<Duration> = tries.windows(2).map(|two| two[1] - two[0]).collect();
+    let least = [5, 10, 20, 40, 80, 160, 200].map(|time| Duration::from_millis(time) / 2);
+    assert_eq!(paused.len(), least.len());
+    assert!(
+        paused
+            .iter()
+            .zip(&least)
+            .all(|(paused, least)| paused >= least),
+        "{paused:?}"
+    );
+}
+
+/// The driver takes its own connection here, so the guard sees none of these errors.
+#[tokio::test]
+async fn unseen_rollback_is_recognised() {
+    type Boxed = Box<dyn std::error::Error + Send + Sync>;
+    let [fake] = fakes::<1>().await;
+    let pool = pool(std::slice::from_ref(&fake), quick().transaction_attempts(2));
+    fake.answer_err(INSERT, err(1213, "Deadlock found"));
+    let tries = AtomicUsize::new(0);
+    let plain: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            INSERT.ignore(&mut tx).await
+        })
+        .await;
+    plain.unwrap_err();
+    assert_eq!(tries.load(Ordering::Relaxed), 2);
+    let boxed: Result<(), Boxed> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            Ok(INSERT.ignore(&mut tx).await?)
+        })
+        .await;
+    boxed.unwrap_err();
+    assert_eq!(tries.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn dropped_transaction_leaks_nothing() {
+    let server = server().await;
+    let url = format!("{}?pool_min=0&pool_max=2", server.url());
+    let pool = slow_but_sure().open([("db0", &*url)]).unwrap();
+    counters(&pool).await;
+    for inside_a_statement in [true, false] {
+        let work = pool.transaction(TxOpts::default(), async |mut tx| {
+            count(&mut tx, 1).await?;
+            if inside_a_statement {
+                tx.query_drop("SELECT SLEEP(30)").await
+            } else {
+                std::future::pending::<mysql_async::Result<()>>().await
+            }
+        });
+        assert!(timeout(LIMIT, work).await.is_err());
+        until("its place is free", || pool.usage().in_use == 0).await;
+    }
+    assert_eq!(counted(&pool).await, [0, 0]);
+}

@@ -1,0 +1,28 @@
+//! Evenhand's crates together, on real MariaDB servers, Galera clusters and HAProxies.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test states what it takes for granted"
+)]
+
+mod databases {
+    mod check;
+    mod config;
+    mod reload;
+}
+
+mod faults {
+    mod busy;
+    mod freeze;
+    mod galera;
+    mod kill;
+    mod network;
+    mod proxy;
+    mod server;
+}
+
+mod pool {
+    mod connections;
+    mod ledger;
+}
