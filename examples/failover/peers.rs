@@ -104,7 +104,7 @@ impl Stage {
             ),
             names: database.peers.iter().map(|p| p.alias.clone()).collect(),
             ports: Ports::new(),
-            check_interval: database.check_interval,
+            check_interval: database.check_interval(),
             servers: Vec::new(),
         })
     }

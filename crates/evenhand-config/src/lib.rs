@@ -1,9 +1,5 @@
-//! One file that names database peers and balanced databases, checked before anything runs.
-//!
-//! A file gives each database an alias. A database is a *peer*, one server, or it is *balanced*: it
-//! lists peers, and work on it is spread over them. [`Config::load`] reads such a file and answers
-//! with a plan that can be run, or with everything that is wrong: each problem with file, line, column
-//! and key, and with what would be right. This crate connects to nothing.
+//! Reads and checks the configuration file of Evenhand: database peers, and balanced databases that spread their
+//! work over them. It connects to nothing.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,14 +23,16 @@
 //!
 //! let default = config.balanced("default").ok_or("no such database")?;
 //! assert_eq!(default.peers[1].alias, "db1");
-//! assert_eq!(default.check_interval, Duration::from_secs(30)); // the default
+//! assert_eq!(default.check_interval(), Duration::from_secs(30)); // the default
 //!
-//! // A plan can be logged: it shows no url and no password.
+//! // It can be logged: `Debug` shows no URL and no password.
 //! assert!(!format!("{config:?}").contains("secret"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A file that is wrong is refused as a whole, and says all of it:
+//! A file gives each database an alias. A database is a *peer*, one server, or it is *balanced*: it lists peers. A file
+//! is accepted or rejected as a whole. An error has every problem, each with file, line, column and key, and with what
+//! would be right:
 //!
 //! ```
 //! use evenhand_config::{Config, Error};
@@ -56,35 +54,30 @@
 //!      known: db0 (did you mean `db0`?)"
 //! );
 //!
-//! // The same, for a program.
+//! // The same as data.
 //! let Error::Invalid(problems) = error else { unreachable!() };
 //! let guesses: Vec<_> = problems.iter().map(|problem| problem.suggestion()).collect();
 //! assert_eq!(guesses, [Some("port"), Some("db0")]);
 //! ```
 //!
-//! # Beside the file
+//! # Other inputs
 //!
-//! - [`keys`] is every key that a file may have, as data. The reference page and the schema for
-//!   editors are made of it.
-//! - JSON with the keys of Django's `DATABASES` is read as well: [`Config::parse_json`], or any file
-//!   that ends in `.json`.
-//! - Variables override keys: `EVENHAND__DATABASES__DEFAULT__CHECK_INTERVAL=10s`. They are handed in,
-//!   as [`Sources`].
-//! - A password may stand in a variable (`password_env`) or in a file of its own (`password_file`);
-//!   [`Config::reload_inputs`] names the files that a plan was read from.
-//! - What is doubtful but can be run is in [`Config::warnings`].
-//!
-//! # What is where
-//!
-//! `keys` holds the table of keys. `tree` leads from a text to names and values with their places, and
-//! lays variables over them; `read` leads from there to a plan, with every check. `plan` holds what a
-//! file says, `problem` what can be wrong with it and how that is shown, `sources` what is read beside
-//! the file, and `secret` the type for what must not be seen. `suggest` guesses which name was meant.
+//! - [`Config::load`] reads a file. If its name ends in `.json`, it is JSON with the keys of Django's `DATABASES`; see
+//!   [`Config::parse_json`].
+//! - Environment variables override keys: `EVENHAND__DATABASES__DEFAULT__CHECK_INTERVAL=10s`. [`Sources`] has them.
+//! - A password may be in an environment variable (`password_env`) or in a file (`password_file`).
+//!   [`Config::reload_inputs`] names all files that were read.
+//! - [`Config::warnings`] has what looks like a mistake but can be run.
+//! - [`keys()`] has every key as data. The
+//!   [reference page](https://github.com/evenhand/evenhand/blob/main/docs/CONFIG.md) and the
+//!   [schema for editors](https://github.com/evenhand/evenhand/blob/main/docs/evenhand.schema.json) are made from it.
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
-mod docs;
+mod host_port;
 mod keys;
+mod load;
 mod plan;
 mod problem;
 mod read;
@@ -93,11 +86,12 @@ mod sources;
 mod suggest;
 mod tree;
 
-pub use docs::{reference, schema};
-pub use keys::{Key, Kind, PROBES, Scope, keys};
+pub use host_port::{HostPort, HostPortError};
+pub use keys::{Key, Scope, ValueKind, keys};
 pub use plan::{
-    Address, AllDown, BalancedDatabase, Config, Connections, DEFAULT_CHECK_INTERVAL, DEFAULT_PORT,
-    Keep, MAX_CHECK_INTERVAL, PasswordSource, Peer, Pick, Probe, Settings, Tls,
+    Address, AllDownKind, BalancedDatabase, Config, Connections, DEFAULT_CHECK_INTERVAL,
+    DEFAULT_PORT, MAX_CHECK_INTERVAL, MinUp, PasswordSource, Peer, PickKind, ProbeKind, Settings,
+    Tls,
 };
 pub use problem::{Error, Problem, Problems, Severity};
 pub use secret::Secret;

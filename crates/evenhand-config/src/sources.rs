@@ -1,7 +1,6 @@
-//! What a plan is read from beside its file: variables of the environment, and other files.
+//! What a configuration is read from besides its file: environment variables and other files.
 //!
-//! Both are handed in, so that a test needs neither, and whoever checks a text of unknown origin lets
-//! it reach nothing.
+//! Both are passed in, so that a text from an untrusted source has no access to them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +8,13 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// A password is not longer; what is, is another file.
-const MOST_BYTES: u64 = 64 * 1024;
+/// The greatest size of a password file. A larger one is not a password.
+const MAX_BYTES: u64 = 64 * 1024;
 
-/// Variables of the environment, and the directory of other files.
+/// Environment variables, and the directory of other files, from which a configuration is read.
 ///
 /// ```
-/// use evenhand_config::{Config, Sources};
+/// use evenhand_config::Sources;
 ///
 /// let text = r#"
 /// [databases.db0]
@@ -30,14 +29,14 @@ const MOST_BYTES: u64 = 64 * 1024;
 ///     ("SHOP_PASSWORD", "secret"),
 ///     ("EVENHAND__DATABASES__DEFAULT__CHECK_INTERVAL", "10s"),
 /// ]);
-/// let config = Config::parse_with(text, "evenhand.toml", &sources)?;
-/// assert_eq!(config.balanced("default").unwrap().check_interval.as_secs(), 10);
+/// let config = sources.parse(text, "evenhand.toml")?;
+/// assert_eq!(config.balanced("default").unwrap().check_interval().as_secs(), 10);
 /// # Ok::<(), evenhand_config::Error>(())
 /// ```
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Sources {
-    /// None is a value that is not UTF-8.
+    /// `None` is a value that is not UTF-8.
     variables: BTreeMap<String, Option<String>>,
     directory: Option<PathBuf>,
 }
@@ -51,7 +50,7 @@ impl Sources {
     /// The variables of this process, and files relative to its working directory.
     pub fn process() -> Self {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
-            // A name that is not UTF-8 is none that a file can name.
+            // A file cannot name a variable that is not UTF-8.
             Some((name.into_string().ok()?, value.into_string().ok()))
         });
         Sources {
@@ -60,7 +59,7 @@ impl Sources {
         }
     }
 
-    /// These variables as well.
+    /// Adds environment variables. Later values replace earlier ones.
     pub fn variables<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<String>,
@@ -72,13 +71,13 @@ impl Sources {
         self
     }
 
-    /// Files may be read; those that are not named by an absolute path are sought in `directory`.
+    /// Allows files to be read. Relative paths are relative to `directory`.
     pub fn files_in(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// A variable that is set; its value if that is UTF-8.
+    /// A variable if it is set, and its value if that is UTF-8.
     pub(crate) fn variable(&self, name: &str) -> Option<Option<&str>> {
         self.variables.get(name).map(Option::as_deref)
     }
@@ -90,7 +89,7 @@ impl Sources {
             .map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
-    /// Where a file is that the configuration names.
+    /// The path of a file that the configuration names.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         match &self.directory {
             Some(directory) => directory.join(name),
@@ -104,7 +103,7 @@ impl Sources {
     }
 }
 
-/// Shows no value.
+/// Shows no values.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources")
@@ -114,20 +113,20 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// The text of a small file.
+/// The text of a password file.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     check_file(path)?;
     let mut text = String::new();
     File::open(path)?
-        .take(MOST_BYTES + 1)
+        .take(MAX_BYTES + 1)
         .read_to_string(&mut text)?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(io::Error::other("it is larger than a password may be"));
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is too large for a password"));
     }
     Ok(text)
 }
 
-/// Whether there is a file that can be opened. A pipe or a terminal would keep its reader waiting.
+/// Checks that a path is a file that can be opened. Reading a pipe or a terminal would block.
 pub(crate) fn check_file(path: &Path) -> io::Result<()> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -140,13 +139,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_no_value() {
+    fn debug_shows_no_values() {
         let sources = Sources::none().variables([("NAME", "hunter2")]);
         assert!(!format!("{sources:?} {sources:#?}").contains("hunter2"));
     }
 
     #[test]
-    fn what_is_no_file_is_not_read() {
+    fn directory_is_not_read() {
         assert_eq!(
             check_file(Path::new("/")).unwrap_err().to_string(),
             "it is not a file"

@@ -1,11 +1,12 @@
 //! The name that was probably meant.
 //!
-//! Two ways of being near cover what people do: a slip of the fingers (a small edit distance, case
-//! aside), and another word for the same thing that holds the right one (`username` for `user`,
-//! `interval` for `check_interval`).
+//! Two names are similar if they differ by a typing mistake (a small edit distance, case ignored), or if one
+//! contains the other (`username` for `user`, `interval` for `check_interval`).
 
-/// The name among `known` that is nearest to `name`, if any is near enough to be worth a guess. Of
-/// two that are equally near, the first.
+use strsim::osa_distance;
+
+/// The name among `known` that is most similar to `name`, if any is similar enough. The first of several that
+/// are equally similar.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
@@ -15,38 +16,16 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// How far apart two names are; none if too far for one to be meant by the other.
+/// The edit distance of two names. `None` if they are not similar.
 fn distance(name: &str, candidate: &str) -> Option<usize> {
     let candidate = candidate.to_lowercase();
-    let edits = edits(name, &candidate);
-    // One slip in a short name, two in a longer one: three would make anything resemble anything.
+    let edits = osa_distance(name, &candidate);
+    // One mistake in a short name, two in a longer one.
     let allowed = if candidate.chars().count() < 6 { 1 } else { 2 };
-    // Below three letters a name is inside of far too many others.
-    let holds = name.len().min(candidate.len()) >= 3
+    // Too many names contain one of less than three letters.
+    let contains = name.len().min(candidate.len()) >= 3
         && (name.contains(candidate.as_str()) || candidate.contains(name));
-    (edits <= allowed || holds).then_some(edits)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that turn one name into the other
-/// (optimal string alignment).
-fn edits(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    // Three rows of the table are enough: a swap looks back two.
-    let mut before: Vec<usize> = vec![0; b.len() + 1];
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = replaced.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
+    (edits <= allowed || contains).then_some(edits)
 }
 
 #[cfg(test)]
@@ -65,7 +44,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_slip_finds_the_key_that_was_meant() {
+    fn nearest_finds_a_misspelt_key() {
         assert_eq!(nearest("pasword", KEYS), Some("password"));
         assert_eq!(nearest("prot", KEYS), Some("port"));
         assert_eq!(nearest("peer", KEYS), Some("peers"));
@@ -73,21 +52,21 @@ mod tests {
     }
 
     #[test]
-    fn case_does_not_matter() {
+    fn nearest_ignores_case() {
         assert_eq!(nearest("HOST", KEYS), Some("host"));
         assert_eq!(nearest("CHECK_INTERVAL", KEYS), Some("check_interval"));
         assert_eq!(nearest("db1", ["DB1"]), Some("DB1"));
     }
 
     #[test]
-    fn another_word_that_holds_the_key_finds_it() {
+    fn nearest_finds_a_contained_key() {
         assert_eq!(nearest("username", KEYS), Some("user"));
         assert_eq!(nearest("dbname", KEYS), Some("name"));
         assert_eq!(nearest("interval", KEYS), Some("check_interval"));
     }
 
     #[test]
-    fn the_nearest_of_several_wins_and_the_first_of_equals() {
+    fn nearest_prefers_the_most_similar_then_the_first() {
         assert_eq!(nearest("db12", ["db1", "db12x", "db112"]), Some("db1"));
         assert_eq!(
             nearest("reader", ["leader", "readers_eu", "readr"]),
@@ -97,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_suggested_when_nothing_is_near() {
+    fn nearest_is_none_if_nothing_is_similar() {
         assert_eq!(nearest("timezone", KEYS), None);
         assert_eq!(nearest("replica", ["db0", "db1"]), None);
         assert_eq!(nearest("", ["db0"]), None);
@@ -105,11 +84,9 @@ mod tests {
     }
 
     #[test]
-    fn edits_are_counted_in_characters() {
-        assert_eq!(edits("", ""), 0);
-        assert_eq!(edits("", "abc"), 3);
-        assert_eq!(edits("größe", "grösse"), 2);
-        assert_eq!(edits("ab", "ba"), 1);
-        assert_eq!(edits("kitten", "sitting"), 3);
+    fn nearest_counts_characters_and_swaps() {
+        assert_eq!(nearest("grösse", ["größe"]), None);
+        assert_eq!(nearest("größ", ["größe"]), Some("größe"));
+        assert_eq!(nearest("abdc", ["abcd"]), Some("abcd"));
     }
 }

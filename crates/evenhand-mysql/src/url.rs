@@ -3,9 +3,8 @@
 //! The driver takes `h1,h2` for the name of one host. So the list is split here into one URL for each
 //! host; everything else is kept as it is.
 
-use std::net::Ipv6Addr;
+use evenhand_config::{HostPort, HostPortError};
 
-const DEFAULT_PORT: u16 = 3306;
 const SCHEME: &str = "mysql";
 
 /// Why the URL of a pool is invalid. Never shows what precedes the `@`.
@@ -79,42 +78,13 @@ pub(crate) fn split(url: &str) -> Result<Vec<(String, String)>, UrlError> {
 
 /// `host:port` in canonical spelling.
 fn name(text: &str, number: usize) -> Result<String, UrlError> {
-    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
-        Some(Some((address, port))) => {
-            let address: Ipv6Addr = address
-                .parse()
-                .map_err(|_| UrlError::BadHost(text.to_owned()))?;
-            let port = match port {
-                "" => None,
-                port => match port.strip_prefix(':') {
-                    Some(port) => Some(port),
-                    None => return Err(UrlError::BadHost(text.to_owned())),
-                },
-            };
-            (format!("[{address}]"), port)
-        }
-        Some(None) => return Err(UrlError::BadHost(text.to_owned())),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host.to_ascii_lowercase(), Some(port)),
-            None => (text.to_ascii_lowercase(), None),
-        },
-    };
-    if host.is_empty() {
-        return Err(UrlError::EmptyHost(number));
-    }
-    let strange = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '\\');
-    if !host.starts_with('[') && host.contains(strange) {
-        return Err(UrlError::BadHost(host));
-    }
-    let port = match port {
-        None => DEFAULT_PORT,
-        Some(text) => match text.parse() {
-            // `parse` accepts a sign, too.
-            Ok(port) if port != 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => port,
-            _ => return Err(UrlError::BadPort(host)),
-        },
-    };
-    Ok(format!("{host}:{port}"))
+    text.parse()
+        .map(|host: HostPort| host.to_string())
+        .map_err(|error| match error {
+            HostPortError::BadHost(host) => UrlError::BadHost(host),
+            HostPortError::BadPort(host) => UrlError::BadPort(host),
+            _ => UrlError::EmptyHost(number),
+        })
 }
 
 #[cfg(test)]

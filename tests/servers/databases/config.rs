@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use evenhand_mysql::Databases;
-use evenhand_mysql::evenhand_config::{Config, Sources};
+use evenhand_mysql::evenhand_config::Sources;
 use evenhand_mysql::mysql_async::{Conn, prelude::Queryable};
 use evenhand_testkit::MariaDb;
 use evenhand_tests::servers;
@@ -69,8 +69,8 @@ async fn django_style_files_run_on_servers() {
         });
         let sources = Sources::none().variables(places);
         let config = match file.ends_with(".json") {
-            true => Config::parse_json_with(text, file, &sources),
-            false => Config::parse_with(text, file, &sources),
+            true => sources.parse_json(text, file),
+            false => sources.parse(text, file),
         };
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         let databases = Databases::open(&config).unwrap();
@@ -103,7 +103,11 @@ async fn changed_password_is_read_by_a_reload() {
     std::fs::write(&file, text).unwrap();
     std::fs::write(&password, "password\n").unwrap();
     let sources = Sources::none();
-    let load = || Config::load_with(&file, &sources).unwrap_or_else(|error| panic!("{error}"));
+    let load = || {
+        sources
+            .load(&file)
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
     let databases = Databases::open(&load()).unwrap();
     let mut held = databases.get("default").unwrap().get_conn().await.unwrap();
 

@@ -1,45 +1,50 @@
-//! One server: where it is, as whom to log in, and how to keep connections to it.
+//! One server: its address, its login and its connections.
 
 use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-/// One server, under the name that the file gives it.
+/// The port of a peer that is given by `host` without `port`, and of a URL without a port: 3306, MySQL's own.
+pub const DEFAULT_PORT: u16 = 3306;
+
+/// One server, under the alias that the file gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The name it has in the file: `db0` for `[databases.db0]`.
+    /// Its name in the file: `db0` for `[databases.db0]`.
     pub alias: String,
-    /// Where it is, and as whom to log in.
+    /// Its address, and the login.
     pub address: Address,
-    /// Where its password was found, if it has one apart from a url.
+    /// Where its password was found. `None` if it has none outside a URL.
     pub password_source: Option<PasswordSource>,
-    /// How much of the work it gets, compared with others; 1 where the file does not say.
+    /// Its share of the work relative to other peers, 0 to 1 000 000. `None` if the file does not set it;
+    /// that counts as 1.
     pub weight: Option<u32>,
-    /// How connections to it are kept.
+    /// How many connections to it are kept, and how.
     pub connections: Connections,
-    /// How connections to it are encrypted; `None`: not at all, unless its url says so.
+    /// How connections to it are encrypted. `None`: not at all, unless its URL says so.
     pub tls: Option<Tls>,
 }
 
-/// Where a peer is, and as whom to log in: given whole or in parts.
+/// The address of a peer, and the login: as a URL or in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// A `mysql://` url with one host. It is secret as a whole, since it may hold a password.
+    /// A `mysql://` URL with one host. The whole URL is secret, because it may contain a password.
     ///
     /// Its query (`?pool_max=10`) belongs to the driver and is not checked here.
     Url(Secret),
-    /// The parts of an address, each under a key of its own.
+    /// The parts of an address, each from a key of the file.
+    #[non_exhaustive]
     Parts {
         /// A host name or an IP address, never empty; an IPv6 address without brackets.
         host: String,
-        /// The TCP port, never 0; [`DEFAULT_PORT`](crate::DEFAULT_PORT) where the file does not say.
+        /// The TCP port, never 0. Default: [`DEFAULT_PORT`].
         port: u16,
-        /// The user to log in as. An empty one counts as none.
+        /// The user to log in as. `None` if it is not set or empty.
         user: Option<String>,
-        /// The password to log in with. An empty one counts as none.
+        /// The password to log in with. `None` if it is not set or empty.
         password: Option<Secret>,
-        /// The database (schema) to select. An empty one counts as none.
+        /// The database (schema) to select. `None` if it is not set or empty.
         name: Option<String>,
     },
 }
@@ -48,36 +53,35 @@ pub enum Address {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PasswordSource {
-    /// In the file itself, or in a variable that overrides its `password`.
+    /// In the file itself, or in an environment variable that overrides its `password`.
     Inline,
-    /// In this variable of the environment.
+    /// In this environment variable.
     Variable(String),
-    /// In this file, which may be written anew: see
-    /// [`Config::reload_inputs`](crate::Config::reload_inputs).
+    /// In this file, which may change: see [`Config::reload_inputs`](crate::Config::reload_inputs).
     File(PathBuf),
 }
 
-/// How connections to a peer are kept. What the file does not give is `None`: then the url may say
-/// it, and else the driver's own default stands.
+/// How connections to a peer are kept. Where a field is `None`, the URL of the peer may set it; otherwise the
+/// default of the driver applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connections {
-    /// So many are kept open while it is up; not above `pool_max`.
+    /// The number of connections that are kept open while the peer is up; at most `pool_max`.
     pub pool_min: Option<usize>,
-    /// So many may be out at a time; never 0.
+    /// The maximum number of connections in use at a time; never 0.
     pub pool_max: Option<usize>,
-    /// Whether they are reset when they are returned.
+    /// Whether a connection is reset when it is returned.
     pub reset_connection: Option<bool>,
 }
 
-/// How connections to a peer are encrypted. The files were there when the configuration was read.
+/// How connections to a peer are encrypted. The files existed when the configuration was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tls {
-    /// The certificates that may sign the server's.
+    /// The certificates that may sign the server's. `None`: the roots of the platform.
     pub ca: Option<PathBuf>,
-    /// The client's certificate chain and its key.
+    /// The client's certificate chain and its private key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name that the server's certificate must have.
+    /// The name that the server's certificate must have. `None`: the host of the peer.
     pub host_name: Option<String>,
 }

@@ -1,181 +1,100 @@
-//! What a file says of a balanced database's pool.
+//! The settings of a balanced database's pool: one table, from which the struct, its reader, the
+//! inheritance and the list of keys follow. A new setting is a new row.
 
 use std::time::Duration;
 
-/// The settings of a balanced database, with the file's `defaults` merged in.
+use super::choices::{AllDownKind, MinUp, PickKind, ProbeKind};
+
+/// Passes the table of settings to the macro `$callback`.
 ///
-/// What the file does not give is `None`, and the pool's own default stands. Where `"none"` is a
-/// value, it is `Some(None)`: the setters take the inner option as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Which of the peers that are up gets an attempt.
-    pub pick: Option<Pick>,
-    /// The longest time between two probes of an ejected peer; the same as
-    /// [`BalancedDatabase::check_interval`](crate::BalancedDatabase::check_interval), if the file
-    /// says it.
-    pub check_interval: Option<Duration>,
-    /// How soon an ejected peer is first probed; not longer than the check interval.
-    pub first_recheck: Option<Duration>,
-    /// How many peers stay up in any case.
-    pub keep: Option<Keep>,
-    /// What a checkout does while every peer is out.
-    pub all_down: Option<AllDown>,
-    /// How long one peer may take to give a connection.
-    pub attempt_timeout: Option<Duration>,
-    /// How long a checkout may take in all.
-    pub checkout_timeout: Option<Duration>,
-    /// After what time a checkout asks a second peer as well; `Some(None)`: never.
-    pub hedge_after: Option<Option<Duration>>,
-    /// How long idempotent work may take on one peer.
-    pub try_timeout: Option<Duration>,
-    /// How long idempotent work may take in all.
-    pub work_timeout: Option<Duration>,
-    /// How often a transaction is run at most; never 0.
-    pub transaction_attempts: Option<u32>,
-    /// How many connections may be out in all; `Some(None)`: as many as the peers allow.
-    pub max_connections: Option<Option<usize>>,
-    /// How long a connection lives; `Some(None)`: for ever.
-    pub max_lifetime: Option<Option<Duration>>,
-    /// How long a connection may be idle; `Some(None)`: for ever.
-    pub idle_timeout: Option<Option<Duration>>,
-    /// Whether every peer must take writes.
-    pub writable: Option<bool>,
-    /// What a peer must do to count as ready for work.
-    pub probe: Option<Probe>,
-    /// How long one probe may take.
-    pub probe_timeout: Option<Duration>,
-    /// Whether Galera nodes must be synced.
-    pub synced: Option<bool>,
-    /// How often a peer that is up is checked; `Some(None)`: never.
-    pub check_up_every: Option<Option<Duration>>,
-    /// So many failed checks in a row eject; never 0.
-    pub fall: Option<u32>,
-    /// So many successful probes in a row bring back; never 0.
-    pub rise: Option<u32>,
-    /// Whether operations that wait for a lost peer end.
-    pub end_on_lost_peer: Option<bool>,
-}
-
-/// Which of the peers that are up gets an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pick {
-    /// Each with equal probability.
-    Uniform,
-    /// Each in proportion to its weight.
-    Weighted,
-    /// Of two random ones the one with fewer attempts in flight.
-    LeastInFlight,
-}
-
-/// What a checkout does while every peer is out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AllDown {
-    /// It waits for one to recover, until its time is up.
-    Wait,
-    /// It fails at once.
-    Fail,
-    /// It makes one attempt on the peer that is due soonest.
-    LastResort,
-}
-
-/// How many peers stay up in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// So many.
-    Peers(usize),
-    /// So many of a hundred, rounded up; at most 100.
-    Percent(u8),
-}
-
-/// What a peer must do to count as ready for work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// Log in and ping.
-    Ping,
-    /// Log in and do nothing.
-    Ready,
-    /// As `Ready`, and not read-only.
-    Writable,
-    /// A query of one's own, whose first value must be the one that is expected.
-    Query {
-        /// The statement; never empty.
-        sql: String,
-        /// The first value of the first row, as text.
-        expect: String,
-    },
-}
-
-pub(crate) const PICK_WORDS: &[&str] = &["uniform", "weighted", "least_in_flight"];
-pub(crate) const ALL_DOWN_WORDS: &[&str] = &["wait", "fail", "last_resort"];
-
-// === impl Settings ===
-
-impl Settings {
-    /// These, and where they are silent those of `other`.
-    pub(crate) fn or(self, other: &Settings) -> Settings {
-        Settings {
-            pick: self.pick.or(other.pick),
-            check_interval: self.check_interval.or(other.check_interval),
-            first_recheck: self.first_recheck.or(other.first_recheck),
-            keep: self.keep.or(other.keep),
-            all_down: self.all_down.or(other.all_down),
-            attempt_timeout: self.attempt_timeout.or(other.attempt_timeout),
-            checkout_timeout: self.checkout_timeout.or(other.checkout_timeout),
-            hedge_after: self.hedge_after.or(other.hedge_after),
-            try_timeout: self.try_timeout.or(other.try_timeout),
-            work_timeout: self.work_timeout.or(other.work_timeout),
-            transaction_attempts: self.transaction_attempts.or(other.transaction_attempts),
-            max_connections: self.max_connections.or(other.max_connections),
-            max_lifetime: self.max_lifetime.or(other.max_lifetime),
-            idle_timeout: self.idle_timeout.or(other.idle_timeout),
-            writable: self.writable.or(other.writable),
-            probe: self.probe.or_else(|| other.probe.clone()),
-            probe_timeout: self.probe_timeout.or(other.probe_timeout),
-            synced: self.synced.or(other.synced),
-            check_up_every: self.check_up_every.or(other.check_up_every),
-            fall: self.fall.or(other.fall),
-            rise: self.rise.or(other.rise),
-            end_on_lost_peer: self.end_on_lost_peer.or(other.end_on_lost_peer),
+/// A row is the documentation, the name of the key and the field, the type of its value, and in parentheses
+/// the kind of value in a file, the default, and the setter of `PoolOptions` if its name differs. The types
+/// and kinds need to be in scope where the callback uses them.
+#[rustfmt::skip]
+macro_rules! for_each_setting {
+    ($callback:ident) => {
+        $callback! {
+            /// Which of the peers that are up gets an attempt: a random one, a random one in proportion to
+            /// `weight`, or of two random ones the one with fewer attempts in flight.
+            pick: PickKind = (Choice(PickKind::WORDS), "uniform");
+            /// The longest time between two probes of an ejected peer.
+            check_interval: Duration = (TIME, "30s", "max_recheck_interval");
+            /// The time from the ejection of a peer to its first probe. It doubles after each failed probe, up
+            /// to `check_interval`, and must not exceed it.
+            first_recheck: Duration = (TIME, "1s");
+            /// The number of peers, or the share of them (rounded up), that stay up: failures do not eject a
+            /// peer if fewer would be left.
+            min_up: MinUp = (ValueKind::MinUp, "0");
+            /// What a checkout does while no peer is up: wait for one until it times out, fail at once, or make
+            /// one attempt on the peer whose recheck is due first.
+            all_down: AllDownKind = (Choice(AllDownKind::WORDS), "wait");
+            /// The time limit for one peer to provide a connection. At most `checkout_timeout`.
+            connect_timeout: Duration = (TIME, "2s");
+            /// The time limit for a whole checkout.
+            checkout_timeout: Duration = (TIME, "10s");
+            /// The delay after which a checkout without a connection asks a second peer as well. At most
+            /// `checkout_timeout`.
+            hedge_after: Option<Duration> = (TIME_OR_NONE, "none");
+            /// The time limit for idempotent work on one peer. At most `work_timeout`.
+            try_timeout: Duration = (TIME, "5s");
+            /// The time limit for idempotent work, or for a transaction with retries, over all attempts.
+            work_timeout: Duration = (TIME, "30s");
+            /// The maximum number of times that a transaction is run.
+            transaction_attempts: u32 = (COUNT, "5");
+            /// The maximum number of connections in use at a time, over all peers.
+            max_connections: Option<usize> = (Integer { min: 1, max: MAX_CONNECTIONS, none: true }, "none");
+            /// The maximum age of a connection.
+            max_lifetime: Option<Duration> = (LIFETIME, "30m");
+            /// The maximum time that a connection beyond `pool_min` stays idle.
+            idle_timeout: Option<Duration> = (LIFETIME, "1m");
+            /// Whether every peer must accept writes; if so, a read-only peer is ejected.
+            writable: bool = (Switch, "false");
+            /// What a peer must do to pass a probe. With a table, the first value that `query` returns must be
+            /// `expect`.
+            probe: ProbeKind = (Probe(ProbeKind::WORDS), "ready; writable where `writable` is true");
+            /// The time limit for one probe.
+            probe_timeout: Duration = (TIME, "as `connect_timeout`");
+            /// Whether Galera nodes must be synced.
+            synced: bool = (Switch, "false");
+            /// The time between two health checks of a peer that is up. Successful traffic replaces a check.
+            health_check_interval: Option<Duration> = (TIME_OR_NONE, "5s");
+            /// The number of consecutive failed health checks that eject a peer.
+            fall: u32 = (COUNT, "3");
+            /// The number of consecutive successful probes that bring an ejected peer back.
+            rise: u32 = (COUNT, "1");
+            /// Whether an operation that waits on a connection ends when its peer is found to be lost.
+            end_on_lost_peer: bool = (Switch, "true");
         }
-    }
+    };
 }
+pub(crate) use for_each_setting;
 
-// === impl Pick, AllDown ===
-
-impl Pick {
-    pub(crate) fn of(word: &str) -> Option<Self> {
-        match word {
-            "uniform" => Some(Pick::Uniform),
-            "weighted" => Some(Pick::Weighted),
-            "least_in_flight" => Some(Pick::LeastInFlight),
-            _ => None,
+macro_rules! define_settings {
+    ($(
+        $(#[$doc:meta])+
+        $name:ident: $type:ty = ($kind:expr, $default:literal $(, $setter:literal)?);
+    )+) => {
+        /// The settings of a balanced database, with the file's `defaults` merged in.
+        ///
+        /// A field is `None` if the file does not set the key; the default then applies in the pool. Where
+        /// `"none"` is a value, it is `Some(None)`. Durations are above zero and at most one day, or 30 days
+        /// for `max_lifetime` and `idle_timeout`.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Settings {
+            $(
+                $(#[$doc])+
+                #[doc = concat!("\n\nDefault: ", $default, ".")]
+                pub $name: Option<$type>,
+            )+
         }
-    }
-}
 
-impl AllDown {
-    pub(crate) fn of(word: &str) -> Option<Self> {
-        match word {
-            "wait" => Some(AllDown::Wait),
-            "fail" => Some(AllDown::Fail),
-            "last_resort" => Some(AllDown::LastResort),
-            _ => None,
+        impl Settings {
+            /// These settings, and those of `other` where a field is `None`.
+            pub(crate) fn or(self, other: &Settings) -> Settings {
+                Settings { $($name: self.$name.or_else(|| other.$name.clone()),)+ }
+            }
         }
-    }
+    };
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_word_is_a_value() {
-        assert!(PICK_WORDS.iter().all(|word| Pick::of(word).is_some()));
-        assert!(
-            ALL_DOWN_WORDS
-                .iter()
-                .all(|word| AllDown::of(word).is_some())
-        );
-    }
-}
+for_each_setting!(define_settings);

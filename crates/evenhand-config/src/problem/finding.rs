@@ -1,8 +1,8 @@
-//! What a check has to say, before it is known where.
+//! What a check found, without the place.
 
-use crate::read::name;
+use super::name;
 
-/// A message, and the same as data.
+/// A message, and its parts as data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Finding {
     pub(crate) message: String,
@@ -12,7 +12,7 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    /// One that its message says in full.
+    /// A finding with this message.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Finding {
             message: message.into(),
@@ -22,7 +22,7 @@ impl Finding {
         }
     }
 
-    /// Adds what would be right, to the message and as data.
+    /// Adds what is expected, to the message and as data.
     pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
         let expected = expected.into();
         let colon = if self.message.is_empty() { "" } else { ": " };
@@ -40,20 +40,20 @@ impl Finding {
         self
     }
 
-    /// Says what is allowed as data alone, where the message says it in its own way.
-    pub(crate) fn allowed(mut self, allowed: impl Into<String>) -> Self {
-        self.expected = Some(allowed.into());
+    /// Adds what is expected as data only, where the message already says it.
+    pub(crate) fn expected_only(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
         self
     }
 
-    /// Says what was found as data alone.
-    pub(crate) fn was(mut self, found: impl Into<String>) -> Self {
+    /// Adds what was found as data only, where the message already says it.
+    pub(crate) fn found_only(mut self, found: impl Into<String>) -> Self {
         self.found = Some(found.into());
         self
     }
 
     /// Adds the name that was probably meant, if there is one.
-    pub(crate) fn near(mut self, guess: Option<&str>) -> Self {
+    pub(crate) fn suggest(mut self, guess: Option<&str>) -> Self {
         if let Some(guess) = guess {
             let guess = name::shown(guess);
             self.message

@@ -1,34 +1,34 @@
-//! A text that can be shown: with everything masked that may be secret.
+//! A text without its secrets.
 //!
-//! Only what is known to be harmless stays: the values of keys that hold no secret, known names, and
-//! the marks between them. So a password in a comment, under a misspelt key, or in a text that cannot
-//! even be parsed is not seen either.
+//! Only what is known to be harmless is shown: values of keys that hold no secret, known words, and
+//! punctuation. This also masks a password in a comment, under a misspelt key, or in a text that cannot be
+//! parsed.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 const STARS: &str = "***";
 
-/// What of a text may be seen.
+/// Which parts of a text may be shown.
 #[derive(Default)]
 pub(crate) struct Mask {
-    /// Values that may be seen.
+    /// Values that may be shown.
     pub(crate) safe: Vec<Range<usize>>,
-    /// Values that may not, each as a whole.
+    /// Values that may not, each replaced as a whole.
     pub(crate) secret: Vec<Range<usize>>,
-    /// Words that may be seen wherever they stand.
+    /// Words that may be shown anywhere.
     pub(crate) words: BTreeSet<String>,
 }
 
-/// A masked text, and where the bytes of the original are in it.
+/// A masked text, and the position of each byte of the original in it.
 pub(crate) struct Masked {
     pub(crate) text: String,
-    /// Pieces of the original, and of the masked text, in their order.
+    /// Ranges of the original and the corresponding ranges of the masked text, in order.
     pieces: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl Mask {
-    /// The text as it may be seen.
+    /// Masks a text.
     pub(crate) fn apply(mut self, text: &str) -> Masked {
         let mut spans: Vec<(Range<usize>, bool)> = Vec::new();
         spans.extend(self.secret.drain(..).map(|span| (span, false)));
@@ -46,7 +46,7 @@ impl Mask {
             if span.start < at || piece.is_empty() {
                 continue;
             }
-            self.words_of(text, at..span.start, &mut masked);
+            self.mask_words(text, at..span.start, &mut masked);
             if safe {
                 masked.push(span.clone(), piece);
             } else {
@@ -54,12 +54,12 @@ impl Mask {
             }
             at = span.end;
         }
-        self.words_of(text, at..text.len(), &mut masked);
+        self.mask_words(text, at..text.len(), &mut masked);
         masked
     }
 
-    /// What stands between values: known words and marks are seen, other words are not.
-    fn words_of(&self, text: &str, range: Range<usize>, masked: &mut Masked) {
+    /// Masks a text between values: known words and punctuation are shown, other words are not.
+    fn mask_words(&self, text: &str, range: Range<usize>, masked: &mut Masked) {
         let is_mark = |letter: char| letter.is_whitespace() || "[]{}=.,:\"'#".contains(letter);
         let mut at = range.start;
         while let Some(rest) = text.get(at..range.end).filter(|rest| !rest.is_empty()) {
@@ -85,7 +85,7 @@ impl Masked {
         self.pieces.push((from, start..self.text.len()));
     }
 
-    /// Where a range of the original is; what was masked is found as a whole.
+    /// The range in the masked text of a range of the original; a masked piece is mapped as a whole.
     pub(crate) fn map(&self, span: &Range<usize>) -> Range<usize> {
         let start = self.at(span.start, false);
         let end = if span.is_empty() {
@@ -113,11 +113,11 @@ impl Masked {
     }
 }
 
-/// A masked value, in the quotes that it had.
+/// The replacement for a value, in the quotes of the original.
 fn stars(value: &str) -> String {
     match value.chars().next() {
         Some(quote @ ('"' | '\'')) => format!("{quote}{STARS}{quote}"),
-        // A table or an array that holds secrets, over several lines perhaps.
+        // A table or an array with secrets, perhaps over several lines.
         _ => STARS.to_owned(),
     }
 }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_words_and_safe_values_are_seen() {
+    fn mask_shows_only_known_words_and_safe_values() {
         let text = "host = 'größe' # s3cret ß\npassword = 's3 cret'\npasword = s3cret\n";
         let host = text.find("'größe'").unwrap();
         let password = text.find("'s3 cret'").unwrap();
@@ -158,10 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn spans_that_make_no_sense_are_left_out() {
+    fn mask_ignores_invalid_spans() {
         let mut mask = mask(&[]);
         mask.safe = vec![0..1, 0..100, 1..2, 2..3];
-        // The second byte is inside of a letter.
+        // The second byte is inside a character.
         assert_eq!(mask.apply("ßab").text, "***a***");
     }
 }

@@ -1,81 +1,40 @@
-//! From a text to a plan, or to the list of everything that is wrong.
-//!
-//! Reading never stops at a problem. Each step reports what it finds and goes on with what is left, so
-//! that one run shows all there is to put right; only at the end does the report decide whether there
-//! is a plan. For the same reason a database that is wrong in itself is still a name that others may
-//! list: one mistake shall not look like two.
-//!
-//! | room | holds |
-//! | --- | --- |
-//! | `report` | the problems found so far, and where in the text they are |
-//! | `name` | how a name from the file is shown in a message |
-//! | `visible` | what of the text may be seen in a message |
-//! | `context` | what checks have at hand; a key's value by its kind |
-//! | `duration` | durations, with their units |
-//! | `kind`, `unknown` | what a database is, and which keys it may have |
-//! | `address`, `host`, `mysql_url` | where a peer is |
-//! | `lent`, `password`, `tls` | what a peer inherits, and what it comes to |
-//! | `settings`, `probe`, `keep`, `order` | the settings of a balanced database |
-//! | `balanced` | the peers of a balanced database |
+//! Checks a file. Reading does not stop at a problem, so that one run reports all of them. A database with a
+//! problem can still be listed as a peer, so that one mistake is not reported twice.
 
-mod address;
 mod balanced;
 mod context;
-mod duration;
-mod host;
-mod keep;
-mod kind;
-mod lent;
-mod mysql_url;
-pub(crate) mod name;
-mod order;
-mod password;
-mod probe;
-pub(crate) mod report;
-mod settings;
-#[cfg(test)]
-mod tests;
-mod tls;
+mod peer;
+mod redact;
+mod role;
 mod unknown;
-mod visible;
+mod value;
 
 use std::collections::BTreeMap;
 
 use self::context::Context;
-use self::kind::Kind;
-use self::lent::{Lent, OwnPeer};
-use self::report::Report;
-use self::unknown::Where;
-use crate::plan::{BalancedDatabase, Config, DEFAULT_CHECK_INTERVAL, Peer, Settings};
-use crate::problem::Problems;
+use self::peer::{Inherited, PartialPeer};
+use self::unknown::Section;
+use crate::plan::{BalancedDatabase, Config, Peer, Settings};
+use crate::problem::{Place, Problems, Report, name};
 use crate::sources::Sources;
-use crate::tree::{Dialect, Document, Item, Place, Table, django, json, toml, variables};
-
-/// What a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Toml,
-    /// JSON with Django's keys.
-    Django,
-}
+use crate::tree::{Document, Format, Role, Table, django, json, toml, variables};
 
 /// The peers and the balanced databases of a file.
 type Databases = (BTreeMap<String, Peer>, BTreeMap<String, BalancedDatabase>);
 
-/// Reads and checks `text`; problems say that it came from `origin`.
+/// Reads and checks a text, which problems call `origin`.
 pub(crate) fn read(
     text: &str,
     origin: &str,
     format: Format,
     sources: &Sources,
 ) -> Result<Config, Problems> {
-    let (dialect, parse): (_, fn(&str, &mut Report<'_>) -> Option<Item>) = match format {
-        Format::Toml => (Dialect::Toml, toml::parse),
-        Format::Django => (Dialect::Django, json::parse),
+    let mut report = Report::new(text, origin);
+    let root = match format {
+        Format::Toml => toml::parse(text, &mut report),
+        Format::Django => json::parse(text, &mut report),
     };
-    let mut report = Report::new(text, origin, dialect);
-    let root = parse(text, &mut report);
-    let mask = root.as_ref().map_or_else(visible::words, visible::mask);
+    let mask = root.as_ref().map_or_else(redact::words, redact::mask);
     let document = root.and_then(|root| match format {
         Format::Toml => Some(Document {
             root,
@@ -85,6 +44,7 @@ pub(crate) fn read(
     });
     let mut cx = Context {
         report,
+        format,
         sources,
         inputs: Vec::new(),
     };
@@ -102,103 +62,100 @@ pub(crate) fn read(
     })
 }
 
-/// The whole document. None if there is not even a table of databases.
+/// The databases of a document. `None` if it has no table of databases.
 fn databases(document: &Document, cx: &mut Context<'_>) -> Option<Databases> {
     let root = cx.table(&document.root)?;
-    let guesses = unknown::report(root, &[Where::File], &mut cx.report);
+    let guesses = unknown::report(root, &[Section::File], cx);
     let defaults = root.get("defaults").and_then(|item| cx.table(item));
     if let Some(defaults) = defaults {
-        unknown::report(defaults, &[Where::Defaults], &mut cx.report);
+        unknown::report(defaults, &[Section::Defaults], cx);
     }
     let Some(item) = root.get("databases") else {
-        // `[database.db0]` has been reported already, with the right word for it.
+        // A misspelt one has been reported, with a suggestion.
         if guesses.is_empty() {
             let message = "missing: name at least one database, such as `[databases.default]`";
-            cx.report.add(&Place::start(), "databases", message);
+            cx.report.error(&Place::start(), "databases", message);
         }
         return None;
     };
     let databases = cx.table(item)?;
     if databases.is_empty() {
-        let message = match cx.report.dialect {
-            Dialect::Toml => "no database: name at least one, such as `[databases.default]`",
-            Dialect::Django => "no database: name at least one, such as `default`",
+        let message = match cx.format {
+            Format::Toml => "no database: name at least one, such as `[databases.default]`",
+            Format::Django => "no database: name at least one, such as `default`",
         };
-        cx.report.add(&item.key_at, &item.path, message);
+        cx.report.key_error(&item.location, message);
     }
 
-    let mut kinds = BTreeMap::new();
+    let mut roles = BTreeMap::new();
     for (alias, item) in databases {
         if let Some(message) = name::alias_problem(alias) {
-            cx.report.add(&item.key_at, &item.path, message);
+            cx.report.key_error(&item.location, message);
         }
         let note = document.notes.get(alias);
-        kinds.insert(alias.as_str(), kind::judge(item, note, cx));
+        roles.insert(alias.as_str(), role::determine(item, note, cx));
     }
-    Some(plan(databases, defaults, &kinds, cx))
+    Some(plan(databases, defaults, &roles, cx))
 }
 
-/// The values of the databases. `kinds` holds every database of the file, by alias.
+/// Reads the databases, given the role of each.
 fn plan(
     databases: &Table,
     defaults: Option<&Table>,
-    kinds: &BTreeMap<&str, Kind>,
+    roles: &BTreeMap<&str, Role>,
     cx: &mut Context<'_>,
 ) -> Databases {
     let nothing = Table::new();
     let defaults = defaults.unwrap_or(&nothing);
-    let default_settings = settings::read(defaults, cx);
-    let lent_by_defaults = lent::read(defaults, cx);
+    let default_settings = balanced::settings(defaults, cx);
+    let default_keys = Inherited::read(defaults, cx);
+    let role = |alias: &str| roles.get(alias).copied().unwrap_or(Role::Unclear);
     let tables = || {
         databases
             .iter()
-            .filter(|(alias, _)| kinds.get(alias.as_str()) != Some(&Kind::Foreign))
+            .filter(|(alias, _)| role(alias) != Role::Foreign)
             .filter_map(|(alias, item)| Some((alias, item.table()?)))
     };
 
-    let mut own: BTreeMap<&str, OwnPeer<'_>> = BTreeMap::new();
+    let mut partial: BTreeMap<&str, PartialPeer<'_>> = BTreeMap::new();
     let mut peers = BTreeMap::new();
-    for (alias, table) in tables() {
-        if kinds.get(alias.as_str()) == Some(&Kind::Balanced) {
-            continue;
-        }
-        let peer = lent::own(alias, table, cx);
-        if let Some(complete) = peer.complete(&[(defaults, &lent_by_defaults)], cx) {
+    for (alias, table) in tables().filter(|(alias, _)| role(alias) != Role::Balanced) {
+        let peer = PartialPeer::read(alias, table, cx);
+        if let Some(complete) = peer.complete(&[(defaults, &default_keys)], cx) {
             peers.insert(alias.clone(), complete);
         }
-        own.insert(alias, peer);
+        partial.insert(alias, peer);
     }
 
-    let mut balanced = BTreeMap::new();
+    let mut balanced_databases = BTreeMap::new();
     for (alias, table) in tables() {
-        let own_settings = match kinds.get(alias.as_str()) {
-            Some(Kind::Peer) => Settings::default(),
-            _ => settings::read(table, cx),
+        let own_settings = match role(alias) {
+            Role::Peer => Settings::default(),
+            _ => balanced::settings(table, cx),
         };
         let Some(list) = table.get("peers") else {
             continue;
         };
-        let lent: Lent = match kinds.get(alias.as_str()) {
-            Some(Kind::Balanced) => lent::read(table, cx),
-            _ => Lent::default(),
+        // The keys of an unclear database have been read as those of a peer.
+        let keys = match role(alias) {
+            Role::Balanced => Inherited::read(table, cx),
+            _ => Inherited::default(),
         };
         let settings = own_settings.or(&default_settings);
-        let listed = balanced::peers(list, alias, kinds, databases, cx);
-        let lenders = [(table, &lent), (defaults, &lent_by_defaults)];
-        let members: Vec<Peer> = listed
+        let sources = [(table, &keys), (defaults, &default_keys)];
+        let aliases = balanced::aliases(list, alias, roles, databases, cx);
+        let members: Vec<Peer> = aliases
             .into_iter()
-            // A peer that is missing here has been reported, so there will be no plan.
-            .filter_map(|peer| own.get(peer)?.complete(&lenders, cx))
+            // A peer that is missing has been reported, so there is no result.
+            .filter_map(|peer| partial.get(peer)?.complete(&sources, cx))
             .collect();
-        order::check(&settings, &[table, defaults], &mut cx.report);
         balanced::check(list, &members, &settings, &[table, defaults], cx);
         let database = BalancedDatabase {
             alias: alias.clone(),
             peers: members,
-            check_interval: settings.check_interval.unwrap_or(DEFAULT_CHECK_INTERVAL),
             settings,
         };
-        balanced.insert(alias.clone(), database);
+        balanced_databases.insert(alias.clone(), database);
     }
-    (peers, balanced)
+    (peers, balanced_databases)
 }

@@ -1,85 +1,88 @@
-//! Which keys may stand where.
+//! Which keys a table may have.
 
-use super::name;
-use super::report::Report;
+use super::context::Context;
 use crate::keys::{self, Key, Scope};
-use crate::problem::Finding;
+use crate::problem::{Finding, name};
 use crate::suggest::nearest;
 use crate::tree::Table;
 
-/// A table that has keys.
+/// A kind of table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Where {
+pub(super) enum Section {
     File,
     Defaults,
     Peer,
     Balanced,
 }
 
-const OF_THE_FILE: &[&str] = &["databases", "defaults"];
+const FILE_KEYS: &[&str] = &["databases", "defaults"];
 
-impl Where {
+impl Section {
     fn owner(self) -> &'static str {
         match self {
-            Where::File => "the file",
-            Where::Defaults => "the defaults",
-            Where::Peer => "a peer",
-            Where::Balanced => "a balanced database",
+            Section::File => "the file",
+            Section::Defaults => "the defaults",
+            Section::Peer => "a peer",
+            Section::Balanced => "a balanced database",
         }
     }
 
     fn keys(self) -> Vec<&'static str> {
         let in_scope: fn(Scope) -> bool = match self {
-            Where::File => return OF_THE_FILE.to_vec(),
-            Where::Defaults => Scope::in_defaults,
-            Where::Peer => Scope::in_peers,
-            Where::Balanced => Scope::in_balanced,
+            Section::File => return FILE_KEYS.to_vec(),
+            Section::Defaults => Scope::in_defaults,
+            Section::Peer => Scope::in_peers,
+            Section::Balanced => Scope::in_balanced,
         };
         let keys = keys::keys().iter().filter(|key| in_scope(key.scope));
         keys.map(|key| key.name).collect()
     }
 }
 
-/// Reports each key that may not stand in a table that is one of `places`. Answers with the keys that
-/// were probably meant, so that nobody reports those as missing too.
+/// Reports each key that a table may not have. The table is one of `sections`. Returns the keys that were
+/// probably meant, which need not be reported as missing.
 pub(super) fn report(
     table: &Table,
-    places: &[Where],
-    report: &mut Report<'_>,
+    sections: &[Section],
+    cx: &mut Context<'_>,
 ) -> Vec<&'static str> {
-    let allowed: Vec<(Where, Vec<&str>)> = places.iter().map(|&at| (at, at.keys())).collect();
+    let allowed: Vec<(Section, Vec<&str>)> = sections
+        .iter()
+        .map(|&section| (section, section.keys()))
+        .collect();
     let known = || allowed.iter().flat_map(|(_, keys)| keys.iter().copied());
     let mut guesses = Vec::new();
     for (key, item) in table {
         if known().any(|known| known == key) {
             continue;
         }
-        // A key of another place is known; what is wrong is where it stands.
-        if let (Some(found), [place @ (Where::Peer | Where::Balanced | Where::Defaults)]) =
-            (keys::find(key), places)
+        // A key of another section is known, only its place is wrong.
+        if let (Some(found), [section @ (Section::Peer | Section::Balanced | Section::Defaults)]) =
+            (keys::find(key), sections)
         {
-            let message = format!("not for {}: it belongs to {}", place.owner(), home(found));
-            report.add(&item.key_at, &item.path, message);
+            let message = format!("not for {}: it belongs to {}", section.owner(), home(found));
+            cx.report.key_error(&item.location, message);
             continue;
         }
         let guess = nearest(key, known().filter(|known| !table.contains_key(*known)));
         guesses.extend(guess);
         let lists: Vec<String> = allowed
             .iter()
-            .map(|(place, keys)| {
-                let keys = keys.iter().map(|key| report.dialect.spell(key));
-                format!("{} has: {}", place.owner(), join(keys))
+            .map(|(section, keys)| {
+                let keys: Vec<String> = keys.iter().map(|key| cx.format.spell(key)).collect();
+                format!("{} has: {}", section.owner(), keys.join(", "))
             })
             .collect();
         let lists = lists.join("; ");
-        let name = name::shown(spelt(&item.path).unwrap_or(key));
+        let name = name::shown(last(&item.location.path).unwrap_or(key));
         let finding = Finding::new(match guess {
             Some(_) => format!("unknown key `{name}`"),
             None => format!("unknown key `{name}`; {lists}"),
         });
-        let guess = guess.map(|guess| report.dialect.spell(guess));
-        let finding = finding.was(name).allowed(lists).near(guess.as_deref());
-        report.add(&item.key_at, &item.path, finding);
+        let guess = guess.map(|guess| cx.format.spell(guess));
+        let finding = finding.found_only(name).expected_only(lists);
+        cx.report
+            .key_error(&item.location, finding.suggest(guess.as_deref()));
     }
     guesses
 }
@@ -94,12 +97,8 @@ fn home(key: &Key) -> &'static str {
     }
 }
 
-/// The name of a key as the file has it, from its path.
-fn spelt(path: &str) -> Option<&str> {
+/// The key at the end of a path, as the file spells it.
+fn last(path: &str) -> Option<&str> {
     let (_, last) = path.rsplit_once('.')?;
     (!last.contains(['"', '*'])).then_some(last)
-}
-
-fn join(words: impl Iterator<Item = String>) -> String {
-    words.collect::<Vec<String>>().join(", ")
 }

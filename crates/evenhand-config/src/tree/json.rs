@@ -1,13 +1,11 @@
-//! JSON to a tree: strict JSON, without comments or trailing commas.
+//! Reads strict JSON, without comments or trailing commas.
 
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use super::{Data, Item, Place, Table};
-use crate::problem::Finding;
-use crate::read::name;
-use crate::read::report::Report;
+use super::{Data, Item, Table};
+use crate::problem::{Location, Place, Report, name};
 
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
@@ -22,7 +20,7 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The document; none if the text is not JSON, which has been reported.
+/// The document. `None` if the text is not JSON, which is reported.
 pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Item> {
     match parse_to_ast(text, &CollectOptions::default(), &STRICT) {
         Ok(parsed) => match &parsed.value {
@@ -33,7 +31,7 @@ pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Item> {
             }
         },
         Err(error) => {
-            // The kind's own words name the rule, never the text.
+            // The message of the kind does not quote the text.
             let message = error.kind().to_string();
             let range = error.range();
             report.syntax("JSON", vec![(Some(range.start..range.end), &message)]);
@@ -42,7 +40,7 @@ pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Item> {
     }
 }
 
-fn item(path: String, key_at: Place, value: &Value<'_>, report: &mut Report<'_>) -> Item {
+fn item(path: String, key: Place, value: &Value<'_>, report: &mut Report<'_>) -> Item {
     let data = match value {
         Value::StringLit(text) => Data::Text(text.value.to_string()),
         Value::NumberLit(number) => number_of(number.value),
@@ -58,10 +56,9 @@ fn item(path: String, key_at: Place, value: &Value<'_>, report: &mut Report<'_>)
         }
         Value::Object(object) => Data::Table(table(object, &path, report)),
     };
+    let value = place(value.range());
     Item {
-        path,
-        key_at,
-        at: place(value.range()),
+        location: Location { path, key, value },
         data,
     }
 }
@@ -73,8 +70,8 @@ fn table(object: &Object<'_>, path: &str, report: &mut Report<'_>) -> Table {
         let key_at = place(property.name.range());
         let item = item(name::child(path, key), key_at, &property.value, report);
         if table.contains_key(key) {
-            let finding = Finding::new("a second value for the same key: remove one");
-            report.add(&item.key_at, &item.path, finding);
+            let message = "a second value for the same key: remove one";
+            report.key_error(&item.location, message);
         } else {
             table.insert(key.to_owned(), item);
         }

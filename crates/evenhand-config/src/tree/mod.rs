@@ -1,54 +1,29 @@
-//! What a file says before anything of it has been judged: names and values that know their places.
-//!
-//! TOML, Django's dictionary in JSON and variables of the environment all come out as this tree, so
-//! every check is written once. An [`Item`] carries its path as the reader of the message knows it,
-//! which in a Django dictionary is Django's.
-//!
-//! | room | holds |
-//! | --- | --- |
-//! | `toml`, `json` | texts to trees |
-//! | `django`, `options` | Django's names to ours, and what of it has no meaning here |
-//! | `variables` | variables of the environment, laid over a tree |
+//! A file as a tree of names and values with their locations, before any of it is checked. TOML, Django's
+//! dictionary and environment variables all become this tree. Knows keys and problems, but no rules among keys.
 
 pub(crate) mod django;
+mod django_options;
 pub(crate) mod json;
-mod options;
 pub(crate) mod toml;
 pub(crate) mod variables;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::Arc;
 
-use self::django::Engine;
+use crate::problem::Location;
 
-/// How a file spells its names.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Our own: `check_interval`.
+pub(crate) enum Format {
+    /// TOML with the keys of this crate.
     Toml,
-    /// Django's: `CHECK_INTERVAL`, and durations may be numbers of seconds.
+    /// JSON with Django's keys: names are in capitals, and durations may be numbers of seconds.
     Django,
 }
 
-/// Where something stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    /// In the text, at these bytes.
-    Text(Range<usize>),
-    /// In this variable of the environment.
-    Variable(Arc<str>),
-}
-
-/// A value, and where it comes from. There is no `Debug`: it may be secret.
+/// A value with its location. Has no `Debug`, because the value may be secret.
 #[derive(Clone)]
 pub(crate) struct Item {
-    /// The path of its key, or of its place in an array.
-    pub(crate) path: String,
-    /// Where its key stands; for an item of an array, the item itself.
-    pub(crate) key_at: Place,
-    /// Where it stands itself.
-    pub(crate) at: Place,
+    pub(crate) location: Location,
     pub(crate) data: Data,
 }
 
@@ -56,9 +31,9 @@ pub(crate) struct Item {
 #[derive(Clone)]
 pub(crate) enum Data {
     Text(String),
-    /// What a variable says: a text that may stand for any other kind of value.
+    /// The value of an environment variable, a text that may represent any other kind of value.
     Loose(String),
-    /// Saturated: what no `i128` holds is out of every range.
+    /// Saturated at the limits of `i128`.
     Integer(i128),
     Float(f64),
     Bool(bool),
@@ -68,49 +43,54 @@ pub(crate) enum Data {
     Table(Table),
 }
 
-/// A document whose names are ours.
+/// A document with the keys of this crate.
 pub(crate) struct Document {
     pub(crate) root: Item,
-    /// What Django's dictionary says of each database; empty where the keys tell.
+    /// What Django's dictionary says of each database besides its keys; empty for TOML.
     pub(crate) notes: BTreeMap<String, Note>,
 }
 
-/// What Django's dictionary says of a database beside its keys.
+/// What a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// One server.
+    Peer,
+    /// A list of peers.
+    Balanced,
+    /// Another product than MySQL, which is left out.
+    Foreign,
+    /// Neither a peer nor balanced, or both, which is reported.
+    Unclear,
+}
+
+/// What Django's dictionary says of a database besides its keys.
 pub(crate) struct Note {
-    pub(crate) engine: Engine,
-    /// Keys that were probably meant by others, which have been reported.
+    /// The role according to its `ENGINE`.
+    pub(crate) role: Role,
+    /// Keys that were probably meant by unknown ones, which have been reported.
     pub(crate) guesses: Vec<&'static str>,
 }
 
 /// Values by key.
 pub(crate) type Table = BTreeMap<String, Item>;
 
-// === impl Dialect ===
+// === impl Format ===
 
-impl Dialect {
-    /// A key of ours as this dialect spells it.
+impl Format {
+    /// A key as the file spells it.
     pub(crate) fn spell(self, key: &str) -> String {
         match self {
-            Dialect::Toml => key.to_owned(),
-            Dialect::Django => key.to_uppercase(),
+            Format::Toml => key.to_owned(),
+            Format::Django => key.to_uppercase(),
         }
     }
 
-    /// What it calls a table.
+    /// The word for a table.
     pub(crate) fn table(self) -> &'static str {
         match self {
-            Dialect::Toml => "a table",
-            Dialect::Django => "an object",
+            Format::Toml => "a table",
+            Format::Django => "an object",
         }
-    }
-}
-
-// === impl Place ===
-
-impl Place {
-    /// The beginning of the text: where a document stands that has nothing in it.
-    pub(crate) fn start() -> Self {
-        Place::Text(0..0)
     }
 }
 
@@ -124,8 +104,8 @@ impl Item {
         }
     }
 
-    /// What kind of value it is, with its article.
-    pub(crate) fn kind(&self, dialect: Dialect) -> &'static str {
+    /// The type of the value, with its article.
+    pub(crate) fn type_name(&self, format: Format) -> &'static str {
         match &self.data {
             Data::Text(_) | Data::Loose(_) => "a string",
             Data::Integer(_) => "an integer",
@@ -134,7 +114,7 @@ impl Item {
             Data::Null => "null",
             Data::Datetime => "a datetime",
             Data::Array(_) => "an array",
-            Data::Table(_) => dialect.table(),
+            Data::Table(_) => format.table(),
         }
     }
 }

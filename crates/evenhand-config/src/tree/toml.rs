@@ -1,26 +1,22 @@
-//! TOML to a tree.
+//! Reads TOML.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Data, Item, Place, Table};
-use crate::read::name;
-use crate::read::report::Report;
+use super::{Data, Item, Table};
+use crate::problem::{Location, Place, Report, name};
 
-/// The document; none if the text is not TOML, which has been reported.
+/// The document. `None` if the text is not TOML, which is reported.
 pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Item> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    // What the parser lost would be reported as missing, so a broken document is looked at no
-    // further.
+    // The parser may have lost keys, which further checks would report as missing.
     if !errors.is_empty() {
         let errors = errors.iter().map(|error| (error.span(), error.message()));
         report.syntax("TOML", errors.collect());
         return None;
     }
     Some(Item {
-        path: String::new(),
-        key_at: Place::start(),
-        at: Place::start(),
+        location: Location::document(),
         data: Data::Table(table(document.get_ref(), "")),
     })
 }
@@ -34,7 +30,7 @@ fn table(entries: &DeTable<'_>, path: &str) -> Table {
     entries.iter().map(entry).collect()
 }
 
-fn item(path: String, key_at: Place, value: &Spanned<DeValue<'_>>) -> Item {
+fn item(path: String, key: Place, value: &Spanned<DeValue<'_>>) -> Item {
     let data = match value.get_ref() {
         DeValue::String(text) => Data::Text(text.to_string()),
         DeValue::Integer(integer) => Data::Integer(
@@ -52,10 +48,9 @@ fn item(path: String, key_at: Place, value: &Spanned<DeValue<'_>>) -> Item {
         }
         DeValue::Table(entries) => Data::Table(table(entries, &path)),
     };
+    let value = Place::Text(value.span());
     Item {
-        path,
-        key_at,
-        at: Place::Text(value.span()),
+        location: Location { path, key, value },
         data,
     }
 }

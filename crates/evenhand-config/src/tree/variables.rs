@@ -1,42 +1,37 @@
-//! Variables of the environment, laid over a tree.
+//! Environment variables that override keys.
 //!
-//! `EVENHAND__DATABASES__<ALIAS>__<KEY>` overrides a key of a database that the file names, and
-//! `EVENHAND__DEFAULTS__<KEY>` one of the defaults. In an alias every letter that is not alphanumeric
-//! counts as an underscore, and case does not count.
+//! `EVENHAND__DATABASES__<ALIAS>__<KEY>` overrides a key of a database in the file, and
+//! `EVENHAND__DEFAULTS__<KEY>` one of the defaults. In an alias, every character that is not alphanumeric
+//! is written as an underscore. Case does not matter.
 
-use std::sync::Arc;
-
-use super::{Data, Item, Place, Table};
+use super::{Data, Item, Table};
 use crate::keys;
-use crate::problem::Finding;
-use crate::read::name;
-use crate::read::report::Report;
+use crate::problem::{Finding, Location, Place, Report, name};
 use crate::sources::Sources;
 use crate::suggest::nearest;
 
 const PREFIX: &str = "EVENHAND__";
-const BETWEEN: &str = "__";
+const SEPARATOR: &str = "__";
 
-/// Lays what the variables say over a document whose names are ours.
+/// Overrides keys of a document with environment variables.
 pub(crate) fn overlay(root: &mut Item, sources: &Sources, report: &mut Report<'_>) {
     for (variable, value) in sources.all() {
         let folded = fold(variable);
         let Some(rest) = folded.strip_prefix(PREFIX) else {
             continue;
         };
-        // A value that slipped into the name, where it would be seen.
+        // A value was probably pasted into the name, so the name is not shown.
         if name::is_an_address(variable) {
-            let finding = Finding::new("an address is no name of a variable");
-            report.add(&Place::Variable(Arc::from("EVENHAND__***")), "", finding);
-            continue;
-        }
-        if let Err(finding) = one(root, variable, rest, value) {
-            report.add(&Place::Variable(Arc::from(variable)), "", finding);
+            let message = "an address is not a name of a variable";
+            report.error(&Place::variable("EVENHAND__***"), "", message);
+        } else if let Err(finding) = apply(root, variable, rest, value) {
+            report.error(&Place::variable(variable), "", finding);
         }
     }
 }
 
-fn one(root: &mut Item, variable: &str, rest: &str, value: Option<&str>) -> Result<(), Finding> {
+/// Applies one variable. `rest` is its name without the prefix, in capitals.
+fn apply(root: &mut Item, variable: &str, rest: &str, value: Option<&str>) -> Result<(), Finding> {
     let value = value.ok_or_else(|| Finding::new("its value is not UTF-8"))?;
     let Data::Table(document) = &mut root.data else {
         return Ok(());
@@ -46,9 +41,7 @@ fn one(root: &mut Item, variable: &str, rest: &str, value: Option<&str>) -> Resu
         let defaults = document
             .entry("defaults".to_owned())
             .or_insert_with(|| Item {
-                path,
-                key_at: Place::Variable(Arc::from(variable)),
-                at: Place::Variable(Arc::from(variable)),
+                location: Location::variable(path, variable),
                 data: Data::Table(Table::new()),
             });
         (defaults, key)
@@ -66,29 +59,29 @@ fn one(root: &mut Item, variable: &str, rest: &str, value: Option<&str>) -> Resu
 }
 
 fn defaults_path(document: &Table) -> String {
-    // Where the file has Django's names, so have the paths.
+    // In Django's dictionary, paths are in capitals too.
     let django = document
         .get("databases")
-        .is_some_and(|databases| databases.path != "databases");
+        .is_some_and(|databases| databases.location.path != "databases");
     if django { "DEFAULTS" } else { "defaults" }.to_owned()
 }
 
-/// The database that a variable means, and the key. An alias may have double underscores itself, so
-/// every way to part the two is tried.
+/// The database that a variable means, and the key. An alias may contain the separator, so every way to
+/// split the two is tried.
 fn database<'t, 'r>(
     databases: &'t mut Table,
     rest: &'r str,
 ) -> Result<(&'t mut Item, &'r str), Finding> {
-    let parts = |(at, _): (usize, &str)| (&rest[..at], &rest[at + BETWEEN.len()..]);
-    let ways: Vec<(&str, &str)> = rest.match_indices(BETWEEN).map(parts).collect();
+    let split = |(at, _): (usize, &str)| (&rest[..at], &rest[at + SEPARATOR.len()..]);
+    let splits: Vec<(&str, &str)> = rest.match_indices(SEPARATOR).map(split).collect();
     let mut found: Vec<(&String, &str)> = Vec::new();
-    for (alias, key) in &ways {
+    for (alias, key) in &splits {
         let matching = databases.keys().filter(|known| fold(known) == *alias);
         found.extend(matching.map(|known| (known, *key)));
     }
-    // Of several ways those that make a key of the rest.
-    if found.iter().any(|(_, key)| known(key)) {
-        found.retain(|(_, key)| known(key));
+    // Splits that leave a known key take precedence.
+    if found.iter().any(|(_, key)| is_key(key)) {
+        found.retain(|(_, key)| is_key(key));
     }
     match &found[..] {
         [(alias, key)] => {
@@ -99,16 +92,16 @@ fn database<'t, 'r>(
         }
         [] => {
             let aliases = || databases.keys().map(String::as_str);
-            let alias = ways.last().map_or(rest, |(alias, _)| alias);
+            let alias = splits.last().map_or(rest, |(alias, _)| alias);
             let message = format!(
                 "no database `{}`; known: {}",
                 name::shown(alias),
                 name::list(aliases())
             );
-            let finding = Finding::new(message).was(name::shown(alias));
+            let finding = Finding::new(message).found_only(name::shown(alias));
             Err(finding
-                .allowed(name::list(aliases()))
-                .near(nearest(alias, aliases())))
+                .expected_only(name::list(aliases()))
+                .suggest(nearest(alias, aliases())))
         }
         several => {
             let aliases = name::list(several.iter().map(|(alias, _)| alias.as_str()));
@@ -117,20 +110,20 @@ fn database<'t, 'r>(
     }
 }
 
-/// A key, and the part of it that is meant where it may be a table.
+/// A key, and the key within it if it is a table.
 fn parts(key: &str) -> (&str, Option<&str>) {
-    match key.split_once(BETWEEN) {
+    match key.split_once(SEPARATOR) {
         Some(("probe", part @ ("query" | "expect"))) => ("probe", Some(part)),
         _ => (key, None),
     }
 }
 
 /// Whether the end of a variable's name is a key.
-fn known(key: &str) -> bool {
+fn is_key(key: &str) -> bool {
     keys::find(parts(&key.to_lowercase()).0).is_some()
 }
 
-/// Sets one key of a table, or of the table that a probe may be.
+/// Sets a key of a table, or of the probe in it.
 fn set(item: &mut Item, key: &str, variable: &str, value: &str) -> Result<(), Finding> {
     let folded = key.to_lowercase();
     let (key, part) = parts(&folded);
@@ -139,24 +132,21 @@ fn set(item: &mut Item, key: &str, variable: &str, value: &str) -> Result<(), Fi
         let message = format!("unknown key `{}`", name::shown(key));
         let guess = nearest(key, known.clone()).map(str::to_uppercase);
         let allowed = known.collect::<Vec<&str>>().join(", ");
-        let finding = Finding::new(message).was(name::shown(key)).allowed(allowed);
-        return Err(finding.near(guess.as_deref()));
+        let finding = Finding::new(message).found_only(name::shown(key));
+        return Err(finding.expected_only(allowed).suggest(guess.as_deref()));
     }
-    let path = name::child(&item.path, key);
+    let path = name::child(&item.location.path, key);
     let Data::Table(table) = &mut item.data else {
         return Ok(());
     };
-    let place = Place::Variable(Arc::from(variable));
     let leaf = |path: String| Item {
-        path,
-        key_at: place.clone(),
-        at: place.clone(),
+        location: Location::variable(path, variable),
         data: Data::Loose(value.to_owned()),
     };
-    // A variable that gives the password takes the place of every other way to.
+    // A password from a variable replaces every password key of the file.
     if key.starts_with("password") {
-        let of_the_file = |_: &String, item: &mut Item| matches!(item.key_at, Place::Variable(_));
-        table.retain(|name, item| !name.starts_with("password") || of_the_file(name, item));
+        let of_variable = |item: &Item| matches!(item.location.key, Place::Variable(_));
+        table.retain(|name, item| !name.starts_with("password") || of_variable(item));
     }
     let Some(part) = part else {
         table.insert(key.to_owned(), leaf(path));
@@ -165,15 +155,15 @@ fn set(item: &mut Item, key: &str, variable: &str, value: &str) -> Result<(), Fi
     let probe = table
         .entry(key.to_owned())
         .or_insert_with(|| leaf(path.clone()));
-    let own = leaf(format!("{path}.{part}"));
+    let item = leaf(format!("{path}.{part}"));
     match &mut probe.data {
-        Data::Table(probe) => drop(probe.insert(part.to_owned(), own)),
-        _ => probe.data = Data::Table([(part.to_owned(), own)].into()),
+        Data::Table(probe) => drop(probe.insert(part.to_owned(), item)),
+        _ => probe.data = Data::Table([(part.to_owned(), item)].into()),
     }
     Ok(())
 }
 
-/// A name as a variable spells it.
+/// A name as it is written in a variable.
 fn fold(name: &str) -> String {
     let fold = |letter: char| {
         if letter.is_alphanumeric() {

@@ -46,9 +46,9 @@ impl PoolOptions {
             pick => pick
             first_recheck => first_recheck
             check_interval => max_recheck_interval
-            keep => min_up
+            min_up => min_up
             all_down => all_down
-            attempt_timeout => connect_timeout
+            connect_timeout => connect_timeout
             checkout_timeout => checkout_timeout
             hedge_after => hedge_after
             try_timeout => try_timeout
@@ -69,7 +69,7 @@ fn active_checks(check: HealthCheck, settings: &Settings) -> HealthCheck {
     let (interval, fall) =
         active.unwrap_or((DEFAULT_HEALTH_CHECK_INTERVAL, evenhand::DEFAULT_FALL));
     let fall = settings.fall.unwrap_or(fall);
-    match settings.check_up_every {
+    match settings.health_check_interval {
         Some(Some(interval)) => check.active(interval, fall),
         Some(None) => check.passive(),
         None if active.is_some() => check.active(interval, fall),
@@ -218,7 +218,7 @@ mod tests {
             pick = "least_in_flight"
             first_recheck = "250ms"
             check_interval = "7s"
-            keep = "50%"
+            min_up = "50%"
             all_down = "last_resort"
             connect_timeout = "1s"
             checkout_timeout = "2s"
@@ -233,7 +233,7 @@ mod tests {
             probe = { query = "SELECT 1", expect = "1" }
             probe_timeout = "500ms"
             synced = true
-            check_up_every = "6s"
+            health_check_interval = "6s"
             fall = 4
             rise = 5
             end_on_lost_peer = false
@@ -293,12 +293,12 @@ mod tests {
             pool.options().get_health_check().get_active()
         };
         let own = || HealthCheck::new().active(Duration::from_secs(2), 7);
-        assert_eq!(checks("check_up_every = 'none'", own()), None);
+        assert_eq!(checks("health_check_interval = 'none'", own()), None);
         assert_eq!(checks("", HealthCheck::new().passive()), None);
         let expected = Some((Duration::from_secs(2), 4));
         assert_eq!(checks("fall = 4", own()), expected);
         let expected = Some((Duration::from_secs(3), 7));
-        assert_eq!(checks("check_up_every = '3s'", own()), expected);
+        assert_eq!(checks("health_check_interval = '3s'", own()), expected);
     }
 
     #[test]

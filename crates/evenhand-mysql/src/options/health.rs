@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenhand_config::Probe as ProbeKind;
+use evenhand_config::ProbeKind;
 
 /// Default interval of [active checks](HealthCheck::active): 5 s.
 pub const DEFAULT_HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(5);

@@ -21,9 +21,7 @@ mod judging;
 
 use std::time::Duration;
 
-pub use evenhand_config::{
-    AllDown as AllDownKind, Keep as MinUp, Pick as PickKind, Probe as ProbeKind,
-};
+pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
 
 use crate::classify::Classifier;
 use health::HealthCheck;

@@ -177,7 +177,7 @@ async fn config_file_sets_up_tls() {
              [databases.d]\npeers = ['db0']",
             servers[0].port()
         );
-        let config = Config::parse_with(&text, "evenhand.toml", &sources);
+        let config = sources.parse(&text, "evenhand.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         let pool = PoolOptions::new()
             .open_config(config.balanced("d").unwrap())

@@ -1,0 +1,108 @@
+//! The values of settings that offer a choice.
+//!
+//! These enums are exhaustive: a pool must act on each variant, so a new one should fail to compile there.
+
+/// An enum whose variants are words in the file.
+macro_rules! words {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// The words for it in a file.
+            pub(crate) const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The variant that a word stands for.
+            pub(crate) fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Which of the peers that are up gets an attempt.
+    pub enum PickKind {
+        /// A random one, each with equal probability.
+        Uniform = "uniform",
+        /// A random one, in proportion to its weight.
+        Weighted = "weighted",
+        /// Of two random ones, the one with fewer attempts in flight.
+        LeastInFlight = "least_in_flight",
+    }
+}
+
+words! {
+    /// What a checkout does while no peer is up.
+    pub enum AllDownKind {
+        /// It waits for a peer to recover, until it times out.
+        Wait = "wait",
+        /// It fails at once.
+        Fail = "fail",
+        /// It makes one attempt on the peer whose recheck is due first.
+        LastResort = "last_resort",
+    }
+}
+
+/// The number of peers that stay up: failures do not eject a peer if fewer would be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinUp {
+    /// A number of peers.
+    Peers(usize),
+    /// A share of all peers in percent, 0 to 100; the number of peers is rounded up.
+    Percent(u8),
+}
+
+/// What a peer must do to pass a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// Log in, then answer a ping.
+    Ping,
+    /// Log in.
+    Ready,
+    /// Log in, and not be read-only.
+    Writable,
+    /// Return the expected first value for a query.
+    Query {
+        /// The statement; not empty.
+        sql: String,
+        /// The expected first value of the first row, as text.
+        expect: String,
+    },
+}
+
+impl ProbeKind {
+    /// The words for it in a file.
+    pub(crate) const WORDS: &'static [&'static str] = &["ping", "ready", "writable"];
+
+    /// The variant that a word stands for.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "ping" => Some(ProbeKind::Ping),
+            "ready" => Some(ProbeKind::Ready),
+            "writable" => Some(ProbeKind::Writable),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probe_words_are_all_variants() {
+        assert!(
+            ProbeKind::WORDS
+                .iter()
+                .all(|word| ProbeKind::from_word(word).is_some())
+        );
+    }
+}
