@@ -83,7 +83,7 @@ impl Stage {
         Ok(Self {
             kind: format!("{} {kind}", peers.len()),
             names: peers.iter().map(|(name, _)| name.clone()).collect(),
-            pool: Pool::with_options(peers.iter().map(|(name, url)| (&**name, &**url)), options())?,
+            pool: options().open(peers.iter().map(|(name, url)| (&**name, &**url)))?,
             ports,
             check_interval: CHECK_INTERVAL,
             servers: kept,
@@ -95,7 +95,7 @@ impl Stage {
         let database =
             choose(&config, alias).map_err(|problem| format!("{}: {problem}", file.display()))?;
         Ok(Self {
-            pool: Pool::from_config_with(database, options())?,
+            pool: options().open_config(database)?,
             kind: format!(
                 "{} peers of `{}` in {}",
                 database.peers.len(),
@@ -147,10 +147,10 @@ impl Stage {
 }
 
 fn options() -> PoolOptions {
-    PoolOptions::default()
-        .attempt_timeout(ATTEMPT_TIMEOUT)
+    PoolOptions::new()
+        .connect_timeout(ATTEMPT_TIMEOUT)
         .try_timeout(TRY_TIMEOUT)
-        .check_interval(CHECK_INTERVAL)
+        .max_recheck_interval(CHECK_INTERVAL)
 }
 
 /// The balanced database to use: the named one, else `default`, else the only one.

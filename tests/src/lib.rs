@@ -28,10 +28,10 @@ pub struct Readme;
 
 /// A second for whatever takes long, so that a test is done soon.
 pub fn quick() -> PoolOptions {
-    PoolOptions::default()
-        .attempt_timeout(Duration::from_secs(1))
+    PoolOptions::new()
+        .connect_timeout(Duration::from_secs(1))
         .try_timeout(Duration::from_secs(1))
-        .check_interval(Duration::from_secs(1))
+        .max_recheck_interval(Duration::from_secs(1))
 }
 
 /// Real servers, started side by side.
@@ -50,13 +50,13 @@ pub fn pool(servers: &[MariaDb], options: PoolOptions) -> Pool {
         .enumerate()
         .map(|(i, server)| (format!("db{i}"), server.url()));
     let peers: Vec<(String, String)> = named.collect();
-    Pool::with_options(
-        peers
-            .iter()
-            .map(|(name, url)| (name.as_str(), url.as_str())),
-        options,
-    )
-    .expect("the testkit's urls are valid")
+    options
+        .open(
+            peers
+                .iter()
+                .map(|(name, url)| (name.as_str(), url.as_str())),
+        )
+        .expect("the testkit's urls are valid")
 }
 
 /// Waits until `condition` holds.

@@ -74,7 +74,7 @@ impl Scene {
     pub fn open(name: &'static str, peers: &[(&str, String)], work: Work) -> Self {
         let tasks_before = Handle::current().metrics().num_alive_tasks();
         let urls = peers.iter().map(|(name, url)| (*name, url.as_str()));
-        let pool = Pool::with_options(urls, options()).unwrap();
+        let pool = options().open(urls).unwrap();
         Self {
             name,
             names: peers.iter().map(|(name, _)| (*name).to_owned()).collect(),

@@ -1,4 +1,4 @@
-//! What can go wrong, and on which peer.
+//! The crate's errors: what failed, and on which peer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,59 +9,56 @@ use evenhand::PeersError;
 use crate::url::UrlError;
 use crate::usage::{PeerUsage, Usage};
 
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// An error of a [`Pool`](crate::Pool).
 ///
-/// Converts into [`mysql_async::Error`] (as its `Other`), so that `?` works in functions that were
-/// written for `mysql_async::Pool`.
+/// Converts into [`mysql_async::Error::Other`], so that `?` works in functions that were written for
+/// `mysql_async::Pool`. [`Error::find`] finds it there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A pool needs at least one peer.
+    /// The list of peers was empty.
     #[error("a pool needs at least one peer")]
     NoPeers,
-    /// Two peers have the same name, or there are too many.
+    /// Two peers have the same name, or no peer has this name.
     #[error(transparent)]
     Peers(#[from] PeersError),
-    /// A peer's URL or options are not valid.
-    #[error("peer `{peer}`: its connection options are not valid: {source}")]
+    /// A peer's URL or options are invalid.
+    #[error("invalid connection options for peer `{peer}`: {cause}")]
     #[non_exhaustive]
     Options {
-        /// The peer's name.
+        /// The peer's name, or its place in the list, such as `number 2`, if it has none.
         peer: Arc<str>,
-        /// What `mysql_async` says of them.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What is wrong. It is shown by `Display`, and so is no [source](std::error::Error::source).
+        cause: AnyError,
     },
-    /// A URL for a whole pool is not valid.
-    #[error("the pool's url is not valid: {0}")]
+    /// The URL of a whole pool is invalid.
+    #[error(transparent)]
     Url(#[from] UrlError),
-    /// All connections that may be out at a time were in use until the checkout's time was up. No
-    /// peer is to blame, and none was blamed: the callers want more than the pool's limits allow.
+    /// All connections that the limits allow were in use until the checkout's time limit. No peer is
+    /// blamed.
     #[error("no free connection after {waited:.1?}: {usage}")]
     #[non_exhaustive]
     Full {
         /// How long the checkout took.
         waited: Duration,
-        /// What was in use then, by peer and in all, and the limits.
+        /// The connections in use at that moment, for each peer and in total, and the limits.
         usage: Usage,
-        /// Every peer that was tried; `None` where the limit in all let it try none.
-        source: Option<Box<evenhand::Error<AttemptError>>>,
+        /// The peers that were tried; `None` if no permit of
+        /// [`max_connections`](crate::PoolOptions::max_connections) came free, so that none was.
+        tried: Option<Box<evenhand::Error<AttemptError>>>,
     },
-    /// No connection was to be had. The source names every peer that was tried.
-    #[error("no connection after {waited:.1?}: {source}")]
-    #[non_exhaustive]
-    Checkout {
-        /// How long the checkout took.
-        waited: Duration,
-        /// Every peer tried, each with its own cause, and when the next is due.
-        source: evenhand::Error<AttemptError>,
-    },
-    /// Idempotent work, or a transaction, was not done.
+    /// No peer gave a connection.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
+    /// Idempotent work or a transaction was not completed.
     #[error(transparent)]
     Work(#[from] WorkError),
-    /// The peer was found lost while an operation on a connection to it was waiting: two checks in
-    /// a row got no answer at all. Whether a statement was executed is unknown. See
+    /// Two consecutive checks found the peer silent while an operation waited for it. Whether the
+    /// statement was executed is unknown. See
     /// [`PoolOptions::end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer).
-    #[error("peer `{peer}` was found lost when it had been waited for {waited:.1?}")]
+    #[error("peer `{peer}` was found lost after {waited:.1?} of waiting for it")]
     #[non_exhaustive]
     PeerLost {
         /// The peer's name.
@@ -69,32 +66,31 @@ pub enum Error {
         /// How long the operation had waited.
         waited: Duration,
     },
-    /// A `COMMIT` was sent, and its answer did not come: **it may have happened or not**. It was
-    /// not sent again, nor was any of the transaction's work done again.
-    #[error("peer `{peer}`: no answer to COMMIT, whether it happened is unknown: {source}")]
+    /// A `COMMIT` was sent and its answer did not arrive: **it may or may not have been committed**.
+    /// Neither the `COMMIT` nor any of the transaction's work was repeated.
+    #[error("peer `{peer}` did not answer COMMIT: whether it was committed is unknown")]
     #[non_exhaustive]
     OutcomeUnknown {
         /// The peer's name.
         peer: Arc<str>,
         /// What happened instead: an error of the driver, [`Error::PeerLost`] in one, or
         /// [`AttemptError::OutOfTime`].
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: AnyError,
     },
-    /// There is no database of this alias.
-    #[error("no database `{alias}`; there are: {}", known.join(", "))]
+    /// No database has this alias.
+    #[error("no database `{alias}`; known: {}", known.join(", "))]
     #[non_exhaustive]
     UnknownDatabase {
         /// The alias that was asked for.
         alias: String,
-        /// Those that there are.
+        /// The known aliases.
         known: Vec<String>,
     },
     /// The pool was disconnected.
     #[error("the pool was disconnected")]
     Disconnected,
-    /// Connections to these peers did not end within the time limit of
-    /// [`Pool::disconnect`](crate::Pool::disconnect). They were left to close when they are
-    /// returned.
+    /// Connections to these peers were still in use at the time limit of
+    /// [`Pool::disconnect`](crate::Pool::disconnect). They are closed when they are returned.
     #[error("connections to {} were not returned or closed within {limit:?}", peers.join(", "))]
     #[non_exhaustive]
     StillOpen {
@@ -106,8 +102,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The first of these errors in `error` and its sources, also within an error of the driver,
-    /// where most of them come.
+    /// The first error of this type in `error` and its sources. Looks into
+    /// [`mysql_async::Error::Other`], too.
     ///
     /// ```
     /// use evenhand_mysql::{Error, mysql_async};
@@ -129,10 +125,7 @@ impl Error {
         None
     }
 
-    pub(crate) fn outcome_unknown(
-        peer: Arc<str>,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn outcome_unknown(peer: Arc<str>, source: impl Into<AnyError>) -> Self {
         let source = source.into();
         Self::OutcomeUnknown { peer, source }
     }
@@ -149,67 +142,99 @@ impl From<Error> for mysql_async::Error {
 #[non_exhaustive]
 pub enum AttemptError {
     /// Connecting, logging in or setting up the connection failed.
-    #[error("{0}")]
-    Connect(#[source] mysql_async::Error),
-    /// The peer gave no connection in time.
+    #[error(transparent)]
+    Connect(mysql_async::Error),
+    /// The peer gave no connection within the
+    /// [connect timeout](crate::PoolOptions::connect_timeout).
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
-    /// The peer gave no connection in time, though it answered others meanwhile.
-    #[error("no connection within {0:?}, though it answered others meanwhile")]
+    /// The peer gave no connection in time, although it answered others meanwhile.
+    #[error("no connection within {0:?}, although the peer answered others meanwhile")]
     Slow(Duration),
     /// All of this pool's connections to the peer were in use, or waiting for their login, until
-    /// the checkout's time was up.
+    /// the checkout's time limit.
     #[error("no free connection: {0}")]
     NoFreeConnection(PeerUsage),
-    /// As before, but another peer had a connection to spare.
+    /// As [`NoFreeConnection`](Self::NoFreeConnection), but another peer had a free connection.
     #[error("no free connection: {0}")]
     Busy(PeerUsage),
-    /// The caller's time was up while the attempt was under way.
-    #[error("the caller's time was up")]
+    /// The caller's time limit passed during the attempt.
+    #[error("the caller's time limit passed")]
     OutOfTime,
     /// The peer was ejected while the attempt waited for it.
-    #[error("it was ejected meanwhile")]
+    #[error("the peer was ejected meanwhile")]
     Ejected,
-    /// The pool was disconnected meanwhile.
+    /// The pool was disconnected during the attempt.
     #[error("the pool was disconnected")]
     Disconnected,
-    /// The same work was tried on it before.
-    #[error("it was tried before")]
+    /// The same work already failed on this peer.
+    #[error("the same work already failed on it")]
     Avoided,
-    /// A try of idempotent work took too long.
+    /// A try of idempotent work took longer than the
+    /// [try timeout](crate::PoolOptions::try_timeout).
     #[error("the work took longer than {0:?}")]
     TryTimedOut(Duration),
     /// A try of idempotent work or of a transaction lost its connection. The source is the work's
     /// own error.
-    #[error("the connection was lost: {0}")]
-    ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The server undid a try of a transaction, and asked for it to be started again: a deadlock, or
-    /// a lock that was waited for too long. The source is the work's own error.
-    #[error("the transaction was rolled back: {0}")]
-    RolledBack(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the connection was lost")]
+    ConnectionLost(#[source] AnyError),
+    /// The server rolled back a try of a transaction and asked for a restart: a deadlock, or a lock
+    /// wait timeout. The source is the work's own error.
+    #[error("the transaction was rolled back")]
+    RolledBack(#[source] AnyError),
 }
 
-/// Idempotent work, or a transaction, was not done. Names every peer that was tried.
+/// No peer gave a connection. `Display` shows every peer that was tried with the reason; the source is
+/// the decisive error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CheckoutError {
+    /// How long the checkout took.
+    pub waited: Duration,
+    /// Every peer that was tried, each with its own cause, and when the next probe is due.
+    pub tried: evenhand::Error<AttemptError>,
+}
+
+impl fmt::Display for CheckoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection after {:.1?}: {}", self.waited, self.tried)
+    }
+}
+
+impl std::error::Error for CheckoutError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.tried.source()
+    }
+}
+
+/// Idempotent work or a transaction was not completed. `Display` shows every peer that was tried; the
+/// source is the cause of the last try.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WorkError {
-    /// How long all its tries took.
+    /// How long all tries took together.
     pub waited: Duration,
-    /// The tries that had a connection, in order.
+    /// The tries that had a connection, in order. Never empty.
     pub tries: Vec<FailedTry>,
-    /// Why there was no connection for another try; `None` if the time was up
-    /// or no more tries were allowed.
+    /// Why there was no connection for another try; `None` if the time was up or no more tries were
+    /// allowed.
     pub checkout: Option<Box<Error>>,
 }
 
-/// A try of idempotent work, or of a transaction, that failed.
+/// A failed try of idempotent work or of a transaction.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedTry {
     /// The peer's name.
     pub peer: Arc<str>,
-    /// What came of it.
+    /// Why it failed.
     pub cause: AttemptError,
+}
+
+impl FailedTry {
+    pub(crate) fn new(peer: Arc<str>, cause: AttemptError) -> Self {
+        Self { peer, cause }
+    }
 }
 
 impl WorkError {
@@ -224,23 +249,19 @@ impl WorkError {
 
 impl fmt::Display for WorkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the work was not done after {:.1?}", self.waited)?;
+        write!(f, "the work was not completed after {:.1?}", self.waited)?;
         for (i, FailedTry { peer, cause }) in self.tries.iter().enumerate() {
             write!(f, "{} {peer}: {cause}", if i == 0 { ":" } else { ";" })?;
         }
         match &self.checkout {
-            Some(error) if self.tries.is_empty() => write!(f, ": {error}"),
             Some(error) => write!(f, "; then {error}"),
-            None => f.write_str("; then the time was up"),
+            None => f.write_str("; no further try was allowed"),
         }
     }
 }
 
 impl std::error::Error for WorkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match (&self.checkout, self.tries.last()) {
-            (Some(error), _) => Some(&**error),
-            (None, last) => last.map(|failed| &failed.cause as _),
-        }
+        self.tries.last().map(|failed| &failed.cause as _)
     }
 }

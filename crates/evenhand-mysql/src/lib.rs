@@ -1,162 +1,138 @@
-//! A near drop-in for `mysql_async::Pool` over several equal peers, so that a service outlives the
-//! loss, pause, drain or restart of any of them.
+//! A near drop-in for [`mysql_async::Pool`] over several equal MySQL, MariaDB, Galera, ProxySQL or
+//! MaxScale peers. A service keeps working when one of its peers is lost, paused, drained or
+//! restarted.
 //!
-//! | room | holds |
-//! | --- | --- |
-//! | `pool` | [`Pool`]: checkouts and idempotent work over the peers |
-//! | `open` | pools from a URL with several hosts, or from options alone |
-//! | `rerun` | [`Pool::transaction`]: a transaction that is run again where nothing of it has happened |
-//! | `queryable`, `judge` | the driver's [`Queryable`] on the guard; what each outcome says |
-//! | `lost`, `jitter` | whether a peer is silent, so that what waits for it ends; times that stray |
-//! | `conn`, `returning` | [`PeerConn`]: a checked-out connection and the guard around it; its way back |
-//! | `transaction` | [`Transaction`]: on a connection of its own or a borrowed one |
-//! | `one_off` | statements on the pool itself: `"SELECT ..".first(&pool)` |
-//! | `peers`, `usage` | [`PeersHandle`]: what operators do; [`Usage`]: what is in use, of how much |
-//! | `databases`, `router` | [`Databases`]: several pools by alias; which one a request goes to |
-//! | `report`, `inspect` | [`Report`]: what every peer is, and whether it is online; how one is asked |
-//! | `options` | [`PoolOptions`]: how long things may take, and how many there may be; every default in one table |
-//! | `error`, `url` | [`Error`], [`AttemptError`]; [`UrlError`] and what it judges |
-//! | `classify` | what an error says of its peer, by phase, code and message: [`Classifier`] |
-//! | `admission`, `limit` | who may have one of so many, first come first served; time limits |
-//! | `endpoint`, `driver`, `tame` | one peer's connections; the driver's pool of them, and its options as this crate needs them |
-//! | `connector`, `idempotent` | one attempt at a checkout; one try of idempotent work |
-//! | `balancer`, `spread` | the balancer, as the options ask for it; how checkouts are spread |
-//! | `configured` | pools of a config file's databases |
-//! | `watch`, `probe` | how peers are watched; [`Probe`]: what one must do to be in |
-//! | `check`, `prober` | whether a peer is ready for work; the probe |
-//! | `background`, `keep`, `purge` | beside the checkouts: `pool_min` is kept open; an ejected peer's idle connections are closed |
+//! ```no_run
+//! use std::time::Duration;
+//! use evenhand_mysql::mysql_async::{self, TxOpts, prelude::*};
+//! use evenhand_mysql::{HealthCheck, PoolOptions};
 //!
-//! # What is promised
+//! # async fn run() -> mysql_async::Result<()> {
+//! let pool = PoolOptions::new()
+//!     .connect_timeout(Duration::from_millis(500))
+//!     .health_check(HealthCheck::new().active(Duration::from_secs(1), 2))
+//!     .open_url("mysql://app:secret@10.0.0.1,10.0.0.2:3307/shop")?;
+//!
+//! // A connection to a random peer that is up. It stays on that peer.
+//! let mut conn = pool.get_conn().await?;
+//! conn.query_drop("INSERT INTO visits VALUES (NOW())").await?;
+//!
+//! // Idempotent work moves to another peer if its connection fails.
+//! let orders: Option<u64> = pool
+//!     .run_idempotent(async |mut conn| conn.query_first("SELECT COUNT(*) FROM orders").await)
+//!     .await?;
+//!
+//! // A transaction is run again only if it is certain that nothing of it was committed.
+//! pool.transaction(TxOpts::default(), async |mut tx| {
+//!     tx.query_drop("UPDATE stock SET left_over = left_over - 1 WHERE id = 7").await
+//! })
+//! .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Guarantees
 //!
 //! - Every checkout ends by its deadline, whatever the peer does: refuse, accept and stay silent,
-//!   stop half-way through the handshake, freeze.
-//! - A connection whose last operation was dropped or broke the protocol is not used again.
+//!   stop in the middle of the handshake, freeze.
+//! - A connection whose last operation was cancelled or broke the protocol is not used again.
 //! - A connection, and so a transaction, stays on its peer.
-//! - No statement is run twice, unless the caller marked the work idempotent with
-//!   [`Pool::run_idempotent`]; a transaction of [`Pool::transaction`] happens once or not at all.
-//! - A statement that waits on a lost peer ends once two checks in a row were met by silence
+//! - No statement is run twice unless the caller marked the work idempotent with
+//!   [`Pool::run_idempotent`]. A transaction of [`Pool::transaction`] is committed once or not at
+//!   all.
+//! - A statement that waits for a lost peer ends after two consecutive checks got no answer
 //!   ([`PoolOptions::end_on_lost_peer`]).
-//! - Places are given first come, first served. A full pool is its callers' own doing: it blames no
-//!   peer, and its error says what is in use, of how much ([`Error::Full`]).
-//! - An idle connection that the server closed costs nobody anything.
+//! - Permits for connections are given in FIFO order. A full pool blames no peer; its error shows
+//!   how many connections are in use ([`Error::Full`]).
+//! - An idle connection that the server closed costs no caller anything.
 //!
 //! # Coming from `mysql_async`
 //!
 //! `mysql_async::Pool::new(url)` becomes [`Pool::from_url`]`(url)?`, with several hosts in the URL,
-//! or [`Pool::new`] with a name for each peer; `mysql_async::Transaction` in a signature becomes
-//! [`Transaction`], and `mysql_async::Conn` [`PeerConn`]. [`Pool::get_conn`],
-//! [`Pool::start_transaction`], [`Pool::disconnect`], [`Queryable`] and `"..".first(&pool)` are as
-//! they were. What differs:
+//! or [`Pool::new`] with one item for each peer. In signatures [`Transaction`] replaces
+//! `mysql_async::Transaction`, and [`PeerConn`] replaces `mysql_async::Conn`. [`Pool::get_conn`],
+//! [`Pool::start_transaction`], [`Pool::disconnect`], [`Queryable`] and `"..".first(&pool)` work as
+//! before. The differences:
 //!
-//! - `pool_max` holds for each peer, and connections that are out count, not idle ones;
-//!   [`PoolOptions::max_connections`] limits all together.
-//! - `pool_min` connections to each peer that is up are opened ahead, once the pool is used. The
-//!   driver's default is 10; `pool_min=0` turns it off.
-//! - Idle connections beyond that are kept for a minute, and none lives much longer than half an
-//!   hour: see [`PoolOptions::idle_timeout`] and [`PoolOptions::max_lifetime`].
+//! - `pool_max` is a limit for each peer, and counts connections in use, not idle ones.
+//!   [`PoolOptions::max_connections`] limits all peers together.
+//! - `pool_min` connections to each peer that is up are opened ahead of use, once the pool has been
+//!   used. The driver's default is 10; `pool_min=0` turns this off.
+//! - Idle connections above `pool_min` are closed after a minute, and no connection lives much longer
+//!   than half an hour: see [`PoolOptions::idle_timeout`] and [`PoolOptions::max_lifetime`].
 //!
 //! # How peers are judged
 //!
-//! Errors are judged by a table, by phase, code and message; a [`Classifier`] adds rows of your own
-//! or overrides it. A peer that was ejected comes back when it passes its [`Probe`]. Peers that are
-//! up are checked by it, too, unless traffic has just proved them. [`PoolOptions`] sets all of this,
-//! and tells every default.
+//! A table judges each error by phase, code and message. A [`Classifier`] adds rows or overrides
+//! them. An ejected peer comes back when it passes its [`HealthCheck`]. Peers that are up are checked
+//! too, unless traffic has just shown that they work.
 //!
 //! # What it does not do
 //!
-//! Statements are not routed: every peer must be able to serve every statement. A connection that
-//! fails in the middle of your own work gives you its error; only idempotent work is done again.
-//! [`Pool::transaction`] does a transaction again where it is certain that nothing of it has
-//! happened. A `COMMIT` whose answer is lost is never sent again: it gives
-//! [`Error::OutcomeUnknown`], also where it was sent as text (`COMMIT` alone, not prepared, and not
-//! `COMMIT WORK`).
+//! Statements are not routed: every peer must be able to serve every statement. When a connection
+//! fails in the middle of your own work, you get its error; only idempotent work is repeated.
+//! A `COMMIT` whose answer is lost is never sent again. It fails with [`Error::OutcomeUnknown`], also
+//! if it was sent as text (`COMMIT` alone, not prepared, and not `COMMIT WORK`).
 //!
-//! A statement goes through the guard where it is called on a [`PeerConn`] or a [`Transaction`]
-//! (`conn.query(..)`, `conn.exec(..)`). Through the driver's other way, `"..".first(..)`, the driver
-//! takes its own connection and the guard does not see the error. It notices on the connection's
-//! return that it was lost, cut short or cannot be reset, and has the peer checked then; an error
-//! that leaves the connection whole is not judged. On `&pool` that return is the driver's own and
-//! has no time limit, though no place is held meanwhile, and `LOAD DATA LOCAL` does not work.
+//! The guard sees a statement that is called on a [`PeerConn`] or a [`Transaction`]
+//! (`conn.query(..)`, `conn.exec(..)`). With `"..".first(&mut conn)` the driver uses its own
+//! connection, so the guard does not see the error. When such a connection is returned broken, cut
+//! short, or cannot be reset, its peer is checked; an error that leaves the connection usable is not
+//! judged. With `"..".first(&pool)` the driver returns the connection itself, without a time limit,
+//! but no permit is held meanwhile, and `LOAD DATA LOCAL` does not work.
 //!
-//! A connection that is never returned outlives its time, and stays where it is when a peer comes
-//! back: load spreads again as connections are returned.
-//!
-//! [`Queryable`]: mysql_async::prelude::Queryable
+//! A connection that is never returned outlives its lifetime and stays on its peer. Load spreads
+//! again after a recovery as connections are returned.
 //!
 //! # Features
 //!
-//! TLS is passed through to the driver: `rustls-ring`, `rustls-aws-lc` or `native-tls`; none by
-//! default.
+//! TLS is passed through to the driver by one of `rustls-ring`, `rustls-aws-lc` or `native-tls`.
+//! Default: none. The driver's rustls and native-tls stacks exclude each other.
+//!
+//! [`Queryable`]: mysql_async::prelude::Queryable
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
-mod admission;
-mod background;
-mod balancer;
-mod check;
 mod classify;
-mod configured;
 mod conn;
-mod connector;
 mod databases;
-#[cfg(test)]
-mod defaults;
-mod driver;
-mod endpoint;
 mod error;
-mod idempotent;
-mod inspect;
-mod jitter;
-mod judge;
-mod keep;
-mod limit;
-mod lost;
-mod one_off;
-mod open;
 mod options;
-mod peers;
+mod peer;
 mod pool;
-mod probe;
-mod prober;
-mod purge;
-mod queryable;
 mod report;
-mod rerun;
-mod returning;
-mod router;
-mod spread;
-mod tame;
-mod transaction;
+mod time;
 mod url;
 mod usage;
-mod watch;
 
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[derive(Debug)]
 pub struct Readme;
 
 pub use classify::{Case, Classifier, Judgement, Phase};
 pub use conn::PeerConn;
+pub use conn::transaction::Transaction;
+pub use databases::router::Router;
 pub use databases::{Change, Databases};
-pub use error::{AttemptError, Error};
+pub use error::{AttemptError, CheckoutError, Error, FailedTry, WorkError};
+pub use options::health::{DEFAULT_HEALTH_CHECK_INTERVAL, HealthCheck};
 pub use options::{
-    DEFAULT_ATTEMPT_TIMEOUT, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_LIFETIME,
-    DEFAULT_TRANSACTION_ATTEMPTS, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, PoolOptions,
+    AllDownKind, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
+    DEFAULT_MAX_LIFETIME, DEFAULT_TRANSACTION_ATTEMPTS, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT,
+    MinUp, PickKind, PoolOptions, ProbeKind,
 };
-pub use peers::PeersHandle;
+pub use peer::into_peer::IntoPeer;
 pub use pool::Pool;
-pub use probe::Probe;
+pub use pool::peers::PeersHandle;
 pub use report::{GaleraFacts, PeerFacts, PeerFault, PeerReport, Report};
-pub use router::Router;
-pub use spread::DEFAULT_FIRST_RECHECK;
-pub use transaction::Transaction;
 pub use url::UrlError;
 pub use usage::{PeerUsage, Usage};
-pub use watch::DEFAULT_CHECK_UP_EVERY;
 
 pub use evenhand;
-pub use evenhand::{Event, EventKind, Events, State, Status};
+pub use evenhand::{
+    DEFAULT_FIRST_RECHECK, DEFAULT_MAX_RECHECK_INTERVAL, Event, EventKind, Events, State, Status,
+};
 pub use evenhand_config;
-pub use evenhand_config::{AllDownKind, MinUp, PickKind};
 pub use mysql_async;

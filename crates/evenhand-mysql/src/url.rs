@@ -1,47 +1,47 @@
 //! One URL for several peers: `mysql://user:password@h1:3306,h2:3307,[::1]:3308/db?..`.
 //!
-//! The driver takes `h1,h2` for the name of one host. So the list is taken apart here, into one URL
-//! for each host, with everything else kept to the letter.
+//! The driver takes `h1,h2` for the name of one host. So the list is split here into one URL for each
+//! host; everything else is kept as it is.
 
 use evenhand_config::{HostPort, HostPortError};
 
 const SCHEME: &str = "mysql";
 
-/// What is wrong with a URL for several peers. Never shows what stands before the `@`.
+/// Why the URL of a pool is invalid. Never shows what precedes the `@`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
     /// It does not begin with `mysql://`.
-    #[error("it does not begin with `mysql://`")]
+    #[error("invalid pool URL: it does not begin with `mysql://`")]
     Scheme,
-    /// There is an `@` behind the hosts. A `/`, `?` or `#` in a user or password ends the hosts
+    /// An `@` follows the hosts. A `/`, `?` or `#` in a user name or password ends the list of hosts
     /// early.
     #[error(
-        "an `@` behind the hosts: write `/`, `?`, `#` and `@` in a user or password as `%2F`, \
-         `%3F`, `%23` and `%40`"
+        "invalid pool URL: an `@` follows the hosts; write `/`, `?`, `#` and `@` in a user name or \
+         password as `%2F`, `%3F`, `%23` and `%40`"
     )]
     Reserved,
     /// A host has no name.
-    #[error("host {0} of the list has no name")]
+    #[error("invalid pool URL: host {0} of the list has no name")]
     EmptyHost(
-        /// Which one, counted from 1.
+        /// Its position in the list, from 1.
         usize,
     ),
-    /// A host is no name and no address.
-    #[error("`{0}` is not a host")]
+    /// A host is neither a name nor an address.
+    #[error("invalid pool URL: `{0}` is not a host")]
     BadHost(
-        /// As it stands in the URL.
+        /// The host, as given.
         String,
     ),
-    /// What stands behind a host's colon is not a port. It is not shown: where the `@` and the
-    /// host are missing, it is the password.
-    #[error("what stands behind the host `{0}` is not a port: expected 1 to 65535")]
+    /// What follows a host's colon is not a port. It is not shown: if the `@` and the host are missing,
+    /// it is the password.
+    #[error("invalid pool URL: the port of host `{0}` is not a number from 1 to 65535")]
     BadPort(
-        /// The host, as it stands in the URL.
+        /// The host, as given.
         String,
     ),
-    /// A host stands twice, with the same port.
-    #[error("the host `{0}` stands twice")]
+    /// Two hosts are the same, with the same port.
+    #[error("invalid pool URL: the host `{0}` is listed twice")]
     DuplicateHost(
         /// The host and its port.
         String,
@@ -76,14 +76,15 @@ pub(crate) fn split(url: &str) -> Result<Vec<(String, String)>, UrlError> {
     Ok(peers)
 }
 
-/// `host:port` in one spelling.
+/// `host:port` in canonical spelling.
 fn name(text: &str, number: usize) -> Result<String, UrlError> {
-    match text.parse::<HostPort>() {
-        Ok(host) => Ok(host.to_string()),
-        Err(HostPortError::BadHost(host)) => Err(UrlError::BadHost(host)),
-        Err(HostPortError::BadPort(host)) => Err(UrlError::BadPort(host)),
-        Err(_) => Err(UrlError::EmptyHost(number)),
-    }
+    text.parse()
+        .map(|host: HostPort| host.to_string())
+        .map_err(|error| match error {
+            HostPortError::BadHost(host) => UrlError::BadHost(host),
+            HostPortError::BadPort(host) => UrlError::BadPort(host),
+            _ => UrlError::EmptyHost(number),
+        })
 }
 
 #[cfg(test)]
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn each_host_gets_a_url_of_its_own_with_the_rest_to_the_letter() {
+    fn each_host_gets_its_own_url() {
         let url = "mysql://a%2Cb:s3,c%40ret@h1:3306,H2,[::1]:3308,[2001:0DB8::1]/db%20x?pool_max=3";
         assert_eq!(
             urls(url),
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_password() {
+    fn errors_do_not_show_the_password() {
         refused("h1,h2", UrlError::Scheme);
         refused("postgres://u:s3cret@h", UrlError::Scheme);
         refused("mysql://u:s3cret@", UrlError::EmptyHost(1));

@@ -1,24 +1,23 @@
-//! How many connections there are, of how many there may be.
+//! How many connections are in use, and how many there may be.
 
 use std::fmt;
 use std::sync::Arc;
 
 use evenhand::State;
 
-/// How much of a pool is in use at one moment; see [`Pool::usage`](crate::Pool::usage).
+/// How much of a pool is in use at one moment, from [`Pool::usage`](crate::Pool::usage).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Connections that are out: in use, about to be opened, or being cleaned up after use.
+    /// Connections in use, about to be opened, or being cleaned up after use.
     pub in_use: usize,
-    /// How many may be out in all; `None`: only the peers' own limits count.
+    /// The limit over all peers; `None` if only the peers' own limits apply.
     pub limit: Option<usize>,
-    /// Checkouts that count against `limit` and have no connection yet: they wait for a peer. 0
-    /// without a limit.
+    /// Checkouts that count against `limit` but have no connection yet. 0 without a limit.
     pub checking_out: usize,
-    /// Checkouts that wait for `limit` to let them in. 0 without a limit.
+    /// Checkouts that wait for a permit of `limit`. 0 without a limit.
     pub waiting: usize,
-    /// Each peer, in the order they were added.
+    /// Each peer, in the order in which they were added.
     pub peers: Vec<PeerUsage>,
 }
 
@@ -28,17 +27,17 @@ pub struct Usage {
 pub struct PeerUsage {
     /// The peer's name.
     pub peer: Arc<str>,
-    /// Its state.
+    /// The peer's state.
     pub state: State,
-    /// Connections that are out: in use, about to be opened, or being cleaned up after use.
+    /// Connections in use, about to be opened, or being cleaned up after use.
     pub in_use: usize,
-    /// How many may be out at a time.
+    /// How many connections may be in use at a time.
     pub limit: usize,
-    /// Idle connections, ready to be used.
+    /// Idle connections, ready for use.
     pub idle: usize,
-    /// Connections that were ever opened; those of probes and checks do not count.
+    /// Connections opened so far, without those of probes and checks.
     pub opened: u64,
-    /// Checkouts that wait for one of its connections.
+    /// Checkouts that wait for a connection to this peer.
     pub waiting: usize,
 }
 
@@ -50,15 +49,12 @@ impl fmt::Display for Usage {
         }
         f.write_str(" connections in use")?;
         if self.checking_out > 0 {
-            write!(f, ", {} checkouts under way", self.checking_out)?;
+            write!(f, ", {} checkouts in progress", self.checking_out)?;
         }
         for (i, peer) in self.peers.iter().enumerate() {
             let before = if i == 0 { " (" } else { ", " };
-            write!(
-                f,
-                "{before}{}: {} of {}",
-                peer.peer, peer.in_use, peer.limit
-            )?;
+            let PeerUsage { in_use, limit, .. } = peer;
+            write!(f, "{before}{}: {in_use} of {limit}", peer.peer)?;
         }
         f.write_str(if self.peers.is_empty() { "" } else { ")" })
     }
@@ -66,10 +62,6 @@ impl fmt::Display for Usage {
 
 impl fmt::Display for PeerUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of {} connections to it in use",
-            self.in_use, self.limit
-        )
+        write!(f, "{} of {} connections in use", self.in_use, self.limit)
     }
 }

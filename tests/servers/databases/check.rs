@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenhand_mysql::evenhand_config::Config;
 use evenhand_mysql::mysql_async::prelude::Query;
-use evenhand_mysql::{Databases, PeerFault, Pool, PoolOptions, Probe, State};
+use evenhand_mysql::{Databases, HealthCheck, PeerFault, Pool, PoolOptions, ProbeKind, State};
 use evenhand_testkit::{Blackhole, Galera};
 use evenhand_tests::{servers, states};
 use tokio::time::{Instant, timeout};
@@ -110,9 +110,10 @@ async fn silent_peers_take_no_longer_than_the_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_and_galera_roles_are_reported() {
     let servers = servers(1).await;
-    let options = PoolOptions::default().probe(Probe::Writable);
+    let check = HealthCheck::new().probe(ProbeKind::Writable);
+    let options = PoolOptions::new().health_check(check);
     let url = servers[0].url();
-    let pool = Pool::with_options([("db0", &*url)], options).unwrap();
+    let pool = options.open([("db0", &*url)]).unwrap();
     "SET GLOBAL read_only = 1".ignore(&pool).await.unwrap();
     let reports = pool.check(LIMIT).await;
     assert_eq!(reports[0].facts.as_ref().unwrap().writable, Some(false));

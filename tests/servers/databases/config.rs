@@ -103,7 +103,11 @@ async fn changed_password_is_read_by_a_reload() {
     std::fs::write(&file, text).unwrap();
     std::fs::write(&password, "password\n").unwrap();
     let sources = Sources::none();
-    let load = || sources.load(&file).unwrap_or_else(|error| panic!("{error}"));
+    let load = || {
+        sources
+            .load(&file)
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
     let databases = Databases::open(&load()).unwrap();
     let mut held = databases.get("default").unwrap().get_conn().await.unwrap();
 

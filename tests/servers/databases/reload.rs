@@ -80,7 +80,7 @@ async fn databases_of_one_config_share_nothing() {
 
     // `reports` finds out for itself, and keeps its own time.
     while states(reports)[0] == State::Up {
-        reports.get_conn().await.unwrap();
+        drop(reports.get_conn().await.unwrap());
     }
     servers[0].restart().unwrap();
     let back = || states(orders) == [State::Up, State::Up];
@@ -207,7 +207,7 @@ async fn invalid_reload_changes_nothing() {
         .collect();
     let expected = [("orders".to_owned(), vec!["a".to_owned(), "b".to_owned()])];
     assert_eq!(open, expected);
-    databases.get("orders").unwrap().get_conn().await.unwrap();
+    drop(databases.get("orders").unwrap().get_conn().await.unwrap());
 }
 
 /// An operator's ejection outlives the arrival of another peer.

@@ -1,7 +1,6 @@
 //! Callers that find a good peer busy go to the other one, and that one is of no use: they must
 //! come back, as there is time until their deadline.
 
-use evenhand_mysql::Pool;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_testkit::Blackhole;
 use evenhand_tests::scene::options;
@@ -15,7 +14,7 @@ const CALLERS: usize = 10;
 /// Callers ask at once for the good peer's only connection, and for the other peer's. Each error.
 async fn ask(other: &str, good: &str) -> Vec<String> {
     let good = format!("{good}?pool_min=0&pool_max=1");
-    let pool = Pool::with_options([("other", other), ("good", &good)], options()).unwrap();
+    let pool = options().open([("other", other), ("good", &good)]).unwrap();
     let mut asking = JoinSet::new();
     for _ in 0..CALLERS {
         let pool = pool.clone();

@@ -139,7 +139,7 @@ async fn checkouts_stay_within_the_limit() {
             .is_err()
     );
     drop(first);
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::State;
 use evenhand_testkit::Galera;
 use evenhand_tests::accounting::{self, Accounting, Fate};
@@ -28,7 +27,7 @@ async fn acknowledged_writes_exist_exactly_once() {
     let urls = cluster.urls();
     let peers = ["node0", "node1", "node2"].into_iter().zip(urls.iter());
     let peers = peers.map(|(name, url)| (name, url.as_str()));
-    let pool = Pool::with_options(peers, options()).unwrap();
+    let pool = options().open(peers).unwrap();
     let books = Accounting::open(&pool);
     writes(&books).await;
     let mut steps = vec![begun.elapsed()];

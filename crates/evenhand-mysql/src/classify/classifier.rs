@@ -1,4 +1,4 @@
-//! [`Classifier`]: the table, and what its user says before it is asked.
+//! [`Classifier`]: a user's own judgements, which come before the table's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,45 +6,44 @@ use std::sync::Arc;
 use super::judgement::{Judgement, Phase};
 use super::sign::Seen;
 
-/// A judge of the user's own.
-type Ask = dyn Fn(Phase, &mysql_async::Error) -> Option<Judgement> + Send + Sync;
+/// A user's function.
+type Judge = dyn Fn(Phase, &mysql_async::Error) -> Option<Judgement> + Send + Sync;
 
-/// Which of a server's errors a judgement is for: made from a code alone, or with
-/// [`code`](Self::code) and narrowed down.
+/// Selects server errors: by code, and optionally by message and phase.
 ///
 /// ```
 /// use evenhand_mysql::{Case, Phase};
 ///
-/// // 1105 is a code for many things.
-/// let case = Case::code(1105).saying("tablet is not serving").during(Phase::Query);
+/// // 1105 is the code of many errors.
+/// let case = Case::code(1105).message_contains("tablet is not serving").in_phase(Phase::Query);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Case {
     code: u16,
     phase: Option<Phase>,
-    needle: Option<String>,
+    text: Option<String>,
 }
 
 impl Case {
-    /// Errors of this code, in every phase, whatever they say.
+    /// Errors with this code, in any phase and with any message.
     pub const fn code(code: u16) -> Self {
         Self {
             code,
             phase: None,
-            needle: None,
+            text: None,
         }
     }
 
-    /// Only those that came in `phase`. Without it a case holds in a `COMMIT` as well.
-    pub const fn during(mut self, phase: Phase) -> Self {
+    /// Only those in `phase`. Otherwise a case applies in a `COMMIT` as well.
+    pub const fn in_phase(mut self, phase: Phase) -> Self {
         self.phase = Some(phase);
         self
     }
 
-    /// Only those whose message has `text` in it, in upper and lower case as it stands.
-    pub fn saying(mut self, text: impl Into<String>) -> Self {
-        self.needle = Some(text.into());
+    /// Only those whose message contains `text`; case matters.
+    pub fn message_contains(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
         self
     }
 
@@ -52,10 +51,10 @@ impl Case {
         let Seen::Server { code, message } = Seen::error(error) else {
             return false;
         };
-        let says = |needle: &String| message.contains(needle.as_str());
+        let contains = |text: &String| message.contains(text.as_str());
         code == self.code
             && self.phase.is_none_or(|own| own == phase)
-            && self.needle.as_ref().is_none_or(says)
+            && self.text.as_ref().is_none_or(contains)
     }
 }
 
@@ -67,15 +66,15 @@ impl From<u16> for Case {
 
 #[derive(Clone)]
 enum Rule {
-    On(Case, Judgement),
-    Ask(Arc<Ask>),
+    Case(Case, Judgement),
+    Custom(Arc<Judge>),
 }
 
-/// What errors say of their peer: this crate's own table of MySQL's errors, and before it whatever
-/// is added here. Given to a pool by [`PoolOptions::classifier`](crate::PoolOptions::classifier).
+/// How errors are judged: by the judgements added here, and otherwise by this crate's table of MySQL's
+/// errors. Given to a pool by [`PoolOptions::classifier`](crate::PoolOptions::classifier).
 ///
-/// What was added last is asked first; what nothing added has an answer for, the table judges. A
-/// time limit that runs out is no error of the driver, and is not asked for.
+/// The latest addition is asked first. A timeout is no error of the driver, so it is always judged by the
+/// table.
 ///
 /// ```
 /// use std::time::Duration;
@@ -83,22 +82,22 @@ enum Rule {
 /// use evenhand_mysql::evenhand::Verdict;
 ///
 /// let classifier = Classifier::default()
-///     // The disk of that peer is full: out with it, for some minutes.
+///     // The peer's disk is full: eject it for some minutes.
 ///     .on(
 ///         1021,
 ///         Verdict::down()
 ///             .recover_in(Duration::from_secs(300))
 ///             .because("disk full"),
 ///     )
-///     // A proxy that says in words what it has no code for.
+///     // A proxy that has no code for this error.
 ///     .on(
-///         Case::code(1105).saying("not serving").during(Phase::Query),
+///         Case::code(1105).message_contains("not serving").in_phase(Phase::Query),
 ///         Verdict::degraded().safe().because("proxy without a backend"),
 ///     );
-/// let options = PoolOptions::default().classifier(classifier);
+/// let options = PoolOptions::new().classifier(classifier);
 /// ```
 ///
-/// Two are equal if one is a clone of the other, or if nothing was added to either.
+/// Two are equal if one is a clone of the other, or if both have no additions.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Classifier {
@@ -106,33 +105,33 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Judges a server's errors of this code, or of this [`Case`], so. A
-    /// [`Verdict`](evenhand::Verdict) alone does for a [`Judgement`].
+    /// Adds a judgement of the server errors with this code, or of this [`Case`]. A
+    /// [`Verdict`](evenhand::Verdict) converts into a [`Judgement`].
     pub fn on(self, case: impl Into<Case>, judgement: impl Into<Judgement>) -> Self {
-        self.with(Rule::On(case.into(), judgement.into()))
+        self.with(Rule::Case(case.into(), judgement.into()))
     }
 
-    /// Asks `judge` of every error of the driver: `None` leaves it to what was added before, and in
-    /// the end to the table. It runs on the caller's task: keep it short.
+    /// Adds a function that is asked about every error of the driver. `None` leaves the error to earlier
+    /// additions, and finally to the table. It runs on the caller's task: keep it short.
     ///
     /// ```
     /// use evenhand_mysql::mysql_async::{DriverError, Error};
     /// use evenhand_mysql::{Classifier, Phase};
     /// use evenhand_mysql::evenhand::Verdict;
     ///
-    /// // Here a peer without TLS is one that was set up wrongly, and no caller's mistake.
-    /// let classifier = Classifier::default().ask(|phase, error| match (phase, error) {
+    /// // A peer without TLS is misconfigured, not the caller.
+    /// let classifier = Classifier::default().custom(|phase, error| match (phase, error) {
     ///     (Phase::Connect, Error::Driver(DriverError::NoClientSslFlagFromServer)) => {
     ///         Some(Verdict::down().safe().because("no TLS").into())
     ///     }
     ///     _ => None,
     /// });
     /// ```
-    pub fn ask(
+    pub fn custom(
         self,
         judge: impl Fn(Phase, &mysql_async::Error) -> Option<Judgement> + Send + Sync + 'static,
     ) -> Self {
-        self.with(Rule::Ask(Arc::new(judge)))
+        self.with(Rule::Custom(Arc::new(judge)))
     }
 
     fn with(mut self, rule: Rule) -> Self {
@@ -140,11 +139,11 @@ impl Classifier {
         self
     }
 
-    /// What was added to say of it, if anything.
+    /// The judgement of the latest addition that has one.
     pub(super) fn judge(&self, phase: Phase, error: &mysql_async::Error) -> Option<Judgement> {
         self.rules.iter().rev().find_map(|rule| match rule {
-            Rule::On(case, judgement) => case.fits(phase, error).then_some(*judgement),
-            Rule::Ask(judge) => judge(phase, error),
+            Rule::Case(case, judgement) => case.fits(phase, error).then_some(*judgement),
+            Rule::Custom(judge) => judge(phase, error),
         })
     }
 }
@@ -168,84 +167,10 @@ impl fmt::Debug for Classifier {
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::On(case, judgement) => f.debug_tuple("On").field(case).field(judgement).finish(),
-            Self::Ask(_) => f.write_str("Ask(..)"),
+            Self::Case(case, judgement) => {
+                f.debug_tuple("Case").field(case).field(judgement).finish()
+            }
+            Self::Custom(_) => f.write_str("Custom(..)"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use evenhand::PeerVerdict::{Degraded, Down, Healthy, Suspect};
-    use evenhand::Verdict;
-    use mysql_async::{DriverError, Error};
-
-    use super::super::Rules;
-    use super::super::tests::server;
-    use super::*;
-
-    fn judged(classifier: Classifier, phase: Phase, error: &Error) -> Verdict {
-        let rules = Rules {
-            classifier,
-            writable: false,
-        };
-        rules.error(phase, error).verdict
-    }
-
-    #[test]
-    fn a_code_of_ones_own_goes_before_the_table() {
-        let own = Verdict::down().safe().because("mine");
-        let classifier = Classifier::default().on(1213, own);
-        for phase in Phase::ALL {
-            assert_eq!(judged(classifier.clone(), phase, &server(1213, "")), own);
-        }
-        let other = judged(classifier, Phase::Query, &server(1205, ""));
-        assert_eq!(other.peer, Healthy, "the rest is the table's");
-    }
-
-    #[test]
-    fn a_case_can_be_narrowed_to_a_phase_and_a_text() {
-        let own = Verdict::down();
-        let case = Case::code(1105).saying("not serving").during(Phase::Query);
-        let classifier = Classifier::default().on(case, own);
-        let says = |phase, text| judged(classifier.clone(), phase, &server(1105, text));
-        assert_eq!(says(Phase::Query, "tablet is not serving"), own);
-        assert_eq!(says(Phase::Query, "tablet is tired").peer, Healthy);
-        assert_eq!(says(Phase::Commit, "tablet is not serving").peer, Healthy);
-    }
-
-    #[test]
-    fn what_was_added_last_is_asked_first() {
-        let classifier = Classifier::default()
-            .on(1213, Verdict::down())
-            .ask(|phase, error| match error {
-                Error::Server(error) if error.code == 1213 && phase == Phase::Query => {
-                    Some(Verdict::degraded().into())
-                }
-                _ => None,
-            })
-            .on(Case::code(1213).saying("me"), Verdict::suspect());
-        let says = |phase, text| judged(classifier.clone(), phase, &server(1213, text)).peer;
-        assert_eq!(says(Phase::Query, "me"), Suspect);
-        assert_eq!(says(Phase::Query, "you"), Degraded);
-        assert_eq!(says(Phase::Commit, "you"), Down);
-    }
-
-    #[test]
-    fn a_judge_sees_errors_that_are_no_servers() {
-        let classifier = Classifier::default().ask(|_, error| match error {
-            Error::Driver(DriverError::MixedParams) => Some(Verdict::down().into()),
-            _ => None,
-        });
-        let error = Error::Driver(DriverError::MixedParams);
-        assert_eq!(judged(classifier, Phase::Query, &error).peer, Down);
-    }
-
-    #[test]
-    fn two_are_equal_if_one_is_a_clone_of_the_other() {
-        let one = Classifier::default().on(1213, Verdict::down());
-        assert_eq!(one, one.clone());
-        assert_ne!(one, Classifier::default());
-        assert_eq!(Classifier::default(), Classifier::default());
     }
 }

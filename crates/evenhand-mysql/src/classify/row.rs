@@ -1,4 +1,4 @@
-//! One row of the table: a case, and what it says.
+//! One row of the table: an error, and how it is judged.
 
 use std::time::Duration;
 
@@ -7,39 +7,51 @@ use evenhand::{Retry, Verdict};
 use super::judgement::{Judgement, Phase};
 use super::sign::{Seen, Sign};
 
-/// A peer that is merely full is asked again soon.
+/// A peer that is only full is probed again soon.
 pub(crate) const SHORT: Duration = Duration::from_secs(1);
-/// A peer that needs an operator is left alone for longer.
+/// A peer that needs an operator is probed rarely.
 pub(crate) const LONG: Duration = Duration::from_secs(300);
 
-/// What a row is about.
+/// The message of a Galera node that refuses work; its code is that of an unknown command.
+pub(crate) const WSREP: &str = "WSREP has not yet prepared";
+/// Errors while packets are read or written.
+pub(crate) const WIRE: &[u16] = &[1152, 1154, 1155, 1158, 1159, 1160, 1161, 1184];
+pub(crate) const SHUTDOWN: &[u16] = &[1053, 1077, 1078, 1079, 1080];
+
+pub(crate) const HEALTHY: Verdict = Verdict::healthy();
+pub(crate) const NEUTRAL: Verdict = Verdict::neutral();
+pub(crate) const DEGRADED: Verdict = Verdict::degraded();
+pub(crate) const DOWN: Verdict = Verdict::down();
+pub(crate) const SUSPECT: Verdict = Verdict::suspect();
+
+/// The errors that a row is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum On {
-    /// A server's errors of these codes.
+    /// Server errors with these codes.
     Codes(&'static [u16]),
-    /// A server's errors of these codes whose text has this in it.
-    Saying(&'static [u16], &'static str),
-    /// Any server's error.
+    /// Server errors with these codes whose message contains this text.
+    Containing(&'static [u16], &'static str),
+    /// Any server error.
     AnyCode,
-    /// These signs.
+    /// Failures with these signs.
     Signs(&'static [Sign]),
-    /// No error at all: it is seen elsewhere, and handled as the row says.
-    Elsewhere,
+    /// No error: the case is noticed elsewhere, and handled as the row says.
+    NoError,
 }
 
 /// One row. The first that fits an error judges it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// Names the row, for tests and documents.
+    /// The name of the row.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests and documents"))]
     pub(crate) id: &'static str,
     pub(crate) phases: &'static [Phase],
     pub(crate) on: On,
-    /// Its verdict's reason is the case in words.
+    /// Its verdict's reason describes the error.
     pub(crate) judgement: Judgement,
-    /// In pools that were declared writable.
+    /// The judgement in pools that are declared writable.
     pub(crate) writable: Option<Judgement>,
-    /// What else is to be known.
+    /// A note for the document.
     pub(crate) note: &'static str,
 }
 
@@ -48,7 +60,7 @@ impl Row {
         phases: &'static [Phase],
         id: &'static str,
         on: On,
-        case: &'static str,
+        reason: &'static str,
         verdict: Verdict,
         discard: bool,
     ) -> Self {
@@ -57,7 +69,7 @@ impl Row {
             phases,
             on,
             judgement: Judgement {
-                verdict: verdict.because(case),
+                verdict: verdict.because(reason),
                 discard,
                 check_now: false,
             },
@@ -66,34 +78,41 @@ impl Row {
         }
     }
 
-    /// Before the connection is there.
+    /// Before there is a connection.
     pub(crate) const fn connect(
         id: &'static str,
         on: On,
-        case: &'static str,
+        reason: &'static str,
         verdict: Verdict,
     ) -> Self {
-        Self::new(&[Phase::Connect], id, on, case, verdict, true)
+        Self::new(&[Phase::Connect], id, on, reason, verdict, true)
     }
 
-    /// In a statement, `COMMIT` included; the connection goes on.
+    /// In a statement, `COMMIT` included; the connection is kept.
     pub(crate) const fn query(
         id: &'static str,
         on: On,
-        case: &'static str,
+        reason: &'static str,
         verdict: Verdict,
     ) -> Self {
-        Self::new(&[Phase::Query, Phase::Commit], id, on, case, verdict, false)
+        Self::new(
+            &[Phase::Query, Phase::Commit],
+            id,
+            on,
+            reason,
+            verdict,
+            false,
+        )
     }
 
     /// In a `COMMIT`; the connection is discarded.
     pub(crate) const fn commit(
         id: &'static str,
         on: On,
-        case: &'static str,
+        reason: &'static str,
         verdict: Verdict,
     ) -> Self {
-        Self::new(&[Phase::Commit], id, on, case, verdict, true)
+        Self::new(&[Phase::Commit], id, on, reason, verdict, true)
     }
 
     pub(crate) const fn discard(mut self) -> Self {
@@ -106,7 +125,7 @@ impl Row {
         self
     }
 
-    /// What it says in pools that were declared writable.
+    /// Sets the verdict in pools that are declared writable.
     pub(crate) const fn in_writable_pools(mut self, verdict: Verdict) -> Self {
         let Some(reason) = self.judgement.verdict.reason else {
             return self;
@@ -127,7 +146,7 @@ impl Row {
         self.phases.contains(&phase)
             && match (&self.on, seen) {
                 (On::Codes(codes), Seen::Server { code, .. }) => codes.contains(code),
-                (On::Saying(codes, needle), Seen::Server { code, message }) => {
+                (On::Containing(codes, needle), Seen::Server { code, message }) => {
                     codes.contains(code) && message.contains(needle)
                 }
                 (On::AnyCode, Seen::Server { .. }) => true,
@@ -136,8 +155,8 @@ impl Row {
             }
     }
 
-    /// What the row says. In a `COMMIT` nothing is tried again, whatever the row says of
-    /// statements: the work before it went with its connection.
+    /// The row's judgement. In a `COMMIT` nothing is retried: the work before it was lost with its
+    /// connection.
     pub(crate) fn judge(&self, phase: Phase, writable: bool) -> Judgement {
         let mut judgement = match self.writable {
             Some(judgement) if writable => judgement,

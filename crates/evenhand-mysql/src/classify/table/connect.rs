@@ -1,8 +1,9 @@
 //! Before the connection is there: nothing was executed.
 
-use super::{DEGRADED, DOWN, HEALTHY, NEUTRAL, SHUTDOWN, SUSPECT, WIRE, WSREP};
-use crate::classify::row::On::{AnyCode, Codes, Elsewhere, Saying, Signs};
-use crate::classify::row::{LONG, Row, SHORT};
+use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
+use crate::classify::row::{
+    DEGRADED, DOWN, HEALTHY, LONG, NEUTRAL, Row, SHORT, SHUTDOWN, SUSPECT, WIRE, WSREP,
+};
 use crate::classify::sign::Sign;
 
 pub(super) static ROWS: &[Row] = &[
@@ -55,7 +56,7 @@ pub(super) static ROWS: &[Row] = &[
         "busy",
         Signs(&[Sign::Busy]),
         "all of this client's connections to it were in use, and another peer had one to spare",
-        NEUTRAL.again(),
+        NEUTRAL.busy(),
     ),
     Row::connect(
         "moved-on",
@@ -162,7 +163,7 @@ pub(super) static ROWS: &[Row] = &[
     .note("One other peer is asked. If it refuses, too, the first error is returned."),
     Row::connect(
         "connect-galera",
-        Saying(&[1047], WSREP),
+        Containing(&[1047], WSREP),
         "Galera node not ready",
         DOWN.safe(),
     ),
@@ -188,7 +189,7 @@ pub(super) static ROWS: &[Row] = &[
     // At checkout.
     Row::connect(
         "idle-dead",
-        Elsewhere,
+        NoError,
         "an idle connection was found dead",
         NEUTRAL.safe(),
     )

@@ -1,8 +1,7 @@
 //! In a statement, and in a `COMMIT`.
 
-use super::{DEGRADED, DOWN, HEALTHY, NEUTRAL, SHUTDOWN, WIRE, WSREP};
-use crate::classify::row::On::{AnyCode, Codes, Elsewhere, Saying, Signs};
-use crate::classify::row::Row;
+use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
+use crate::classify::row::{DEGRADED, DOWN, HEALTHY, NEUTRAL, Row, SHUTDOWN, WIRE, WSREP};
 use crate::classify::sign::Sign;
 
 pub(super) static ROWS: &[Row] = &[
@@ -58,7 +57,7 @@ pub(super) static ROWS: &[Row] = &[
     .discard(),
     Row::query(
         "own-deadline",
-        Elsewhere,
+        NoError,
         "the caller dropped the statement",
         NEUTRAL,
     )
@@ -76,7 +75,7 @@ pub(super) static ROWS: &[Row] = &[
     .note("MySQL 8 only. Where the packet comes out of turn the driver reports `protocol`."),
     Row::query(
         "galera",
-        Saying(&[1047], WSREP),
+        Containing(&[1047], WSREP),
         "Galera node not ready",
         DOWN.safe(),
     )
@@ -149,7 +148,7 @@ pub(super) static ROWS: &[Row] = &[
     .note("1213 is normal in Galera, even at COMMIT. The caller starts it again."),
     Row::query(
         "read-only-option",
-        Saying(&[1290], "read-only"),
+        Containing(&[1290], "read-only"),
         "the peer is read-only",
         HEALTHY.safe(),
     )

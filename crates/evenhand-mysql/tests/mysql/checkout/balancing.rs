@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::State;
-use evenhand_mysql::{AllDownKind, Error, EventKind, MinUp, PickKind, Pool, PoolOptions};
+use evenhand_mysql::{
+    AllDownKind, Error, EventKind, HealthCheck, MinUp, PickKind, Pool, PoolOptions,
+};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::{Instant, timeout};
 
@@ -12,7 +14,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nothing but what a test does itself happens.
 fn still() -> PoolOptions {
-    quick().check_up_every(None)
+    quick().health_check(HealthCheck::new().passive())
 }
 
 /// How many of so many checkouts went to the first peer, all held to the end.
@@ -54,14 +56,14 @@ async fn least_in_flight_counts_held_connections() {
 #[tokio::test]
 async fn min_up_keeps_the_least_bad_peer() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still().keep(MinUp::Percent(50)));
+    let pool = pool(&fakes, still().min_up(MinUp::Percent(50)));
     fakes.iter().for_each(is_shutting_down);
     let error = pool.get_conn().await.unwrap_err();
     assert!(matches!(error, Error::Checkout { .. }), "{error}");
     assert_eq!(up(&pool), 1, "one of two stays");
     let last = states(&pool).iter().position(|s| *s == State::Up).unwrap();
     fakes[last].clear_fault();
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 #[tokio::test]
@@ -76,7 +78,7 @@ async fn all_down_waits_fails_or_uses_last_resort() {
             .all_down(all_down)
             .checkout_timeout(HOUR)
             .first_recheck(HOUR)
-            .check_interval(HOUR);
+            .max_recheck_interval(HOUR);
         let pool = pool(&fakes, options);
         fakes.iter().for_each(is_shutting_down);
         // Where it waits, it does so for good.
@@ -101,12 +103,12 @@ async fn first_recheck_delay_is_configurable() {
         let fakes: [_; 2] = fakes().await;
         let pool = pool(
             &fakes,
-            still().first_recheck(first).check_interval(interval),
+            still().first_recheck(first).max_recheck_interval(interval),
         );
         let mut events = pool.subscribe();
         is_shutting_down(&fakes[0]);
         while up(&pool) == 2 {
-            pool.get_conn().await.unwrap();
+            drop(pool.get_conn().await.unwrap());
         }
         let ejected = events.try_next().unwrap().unwrap();
         let EventKind::Ejected { probe_in, .. } = ejected.kind else {
@@ -122,7 +124,7 @@ async fn first_recheck_delay_is_configurable() {
 async fn hedged_checkout_skips_a_slow_peer() {
     let fakes: [_; 2] = fakes().await;
     let options = still()
-        .attempt_timeout(100 * LIMIT)
+        .connect_timeout(100 * LIMIT)
         .checkout_timeout(100 * LIMIT);
     let pool = pool(&fakes, options.hedge_after(LIMIT / 10));
     fakes[0].set_fault(Fault::Silent);
@@ -145,7 +147,7 @@ async fn hedged_checkout_ends_at_its_deadline() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(
         &fakes,
-        still().attempt_timeout(100 * LIMIT).hedge_after(LIMIT / 10),
+        still().connect_timeout(100 * LIMIT).hedge_after(LIMIT / 10),
     );
     fakes.iter().for_each(|fake| fake.set_fault(Fault::Silent));
     let start = Instant::now();

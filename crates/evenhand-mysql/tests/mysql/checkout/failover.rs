@@ -49,7 +49,10 @@ async fn failing_peer_costs_no_checkout() {
 async fn silent_peers_end_at_the_deadline_and_are_named() {
     let fakes: [_; 2] = fakes().await;
     // No probe is due, or under way, when the time is up.
-    let pool = pool(&fakes, quick().check_interval(Duration::from_secs(60)));
+    let pool = pool(
+        &fakes,
+        quick().max_recheck_interval(Duration::from_secs(60)),
+    );
     fakes.iter().for_each(|fake| fake.set_fault(Fault::Silent));
     let start = Instant::now();
     let error = soon(pool.get_conn()).await.unwrap_err();
@@ -86,13 +89,10 @@ async fn wrong_password_ejects_no_peer() {
     let denied = || Fault::ErrAtLogin(err(1045, "Access denied for user 'root'"));
     fakes.iter().for_each(|fake| fake.set_fault(denied()));
     let error = pool.get_conn().await.unwrap_err();
-    let Error::Checkout {
-        source: evenhand::Error::Agreed { .. },
-        ..
-    } = &error
-    else {
+    let Error::Checkout(checkout) = &error else {
         unreachable!("{error:?}")
     };
+    assert!(matches!(checkout.tried, evenhand::Error::Agreed { .. }));
     assert!(error.to_string().contains("Access denied"), "{error}");
     assert_eq!(up(&pool), 3);
 }
@@ -103,7 +103,7 @@ async fn ejected_peer_sees_only_its_probes() {
     let pool = pool(&fakes, quick());
     fakes[0].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
     while up(&pool) == 2 {
-        pool.get_conn().await.unwrap();
+        drop(pool.get_conn().await.unwrap());
     }
     let mut events = pool.subscribe();
     let before = fakes[0].accepted();
@@ -152,7 +152,7 @@ async fn ejection_closes_idle_connections_only() {
 #[tokio::test]
 async fn ejection_ends_a_pending_login() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, quick().attempt_timeout(HOUR).checkout_timeout(HOUR));
+    let pool = pool(&fakes, quick().connect_timeout(HOUR).checkout_timeout(HOUR));
     pool.peers().eject("b", HOUR).unwrap();
     fakes[0].freeze();
     let asking = tokio::spawn({
@@ -183,7 +183,7 @@ async fn full_peer_passes_the_checkout_on() {
     );
     assert_eq!(up(&pool), 2, "this client's own shortage blames nobody");
     held.pop();
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn passwords_stay_hidden() {
         .await
         .unwrap();
     let url = format!("mysql://app:hunter2@127.0.0.1:{}/test", fake.port());
-    let pool = Pool::with_options([("a", url.as_str())], quick()).unwrap();
+    let pool = quick().open([("a", url.as_str())]).unwrap();
     let conn = pool.get_conn().await.unwrap();
     let mut shown = format!("{pool:?} {conn:?}");
     fake.set_fault(Fault::ErrAtLogin(err(1045, "Access denied")));
@@ -272,8 +272,8 @@ async fn passwords_stay_hidden() {
         .into_iter()
         .collect();
     let error = held.into_iter().find_map(Result::err).unwrap();
-    assert!(matches!(&error, Error::Checkout { source, .. }
-        if matches!(source.cause(), Some(AttemptError::Connect(_)))));
+    assert!(matches!(&error, Error::Checkout(checkout)
+        if matches!(checkout.tried.cause(), Some(AttemptError::Connect(_)))));
     shown.push_str(&format!("{error} {error:?}"));
     assert!(!shown.contains("hunter2"), "{shown}");
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::common::{LIMIT, fakes, quick, up};
+use evenhand_mysql::PoolOptions;
 use evenhand_mysql::mysql_async::{self, prelude::Queryable};
-use evenhand_mysql::{Pool, PoolOptions};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -37,12 +37,12 @@ async fn herd_does_not_eject_a_healthy_peer() {
     let port = narrow_gate(fake.addr()).await;
     // A login may take less than a herd's hundred would together. What follows it is not the matter.
     let options: PoolOptions = quick()
-        .attempt_timeout(2 * LIMIT)
+        .connect_timeout(2 * LIMIT)
         .try_timeout(20 * LIMIT)
         .checkout_timeout(20 * LIMIT)
         .work_timeout(Duration::from_secs(60));
     let url = format!("mysql://root@127.0.0.1:{port}/test");
-    let pool = Pool::with_options([("a", url.as_str())], options).unwrap();
+    let pool = options.open([("a", url.as_str())]).unwrap();
     let mut events = pool.subscribe();
     for hold in [Duration::from_millis(5), LIMIT / 2] {
         let hold = format!("SELECT SLEEP({})", hold.as_secs_f64());

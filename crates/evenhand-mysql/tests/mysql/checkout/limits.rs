@@ -26,7 +26,7 @@ async fn full(pool: &Pool) -> (Duration, evenhand_mysql::Usage, String) {
 #[tokio::test]
 async fn max_connections_spans_all_peers() {
     let fakes: [_; 3] = fakes().await;
-    let pool = pool(&fakes, quick().max_connections(Some(4)));
+    let pool = pool(&fakes, quick().max_connections(4));
     let mut held = Vec::new();
     for _ in 0..4 {
         held.push(pool.get_conn().await.unwrap());
@@ -121,17 +121,14 @@ async fn full_peer_reports_its_counts() {
     );
     assert_eq!(up(&pool), 2);
     drop(held);
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 #[tokio::test]
 async fn checkouts_are_counted_apart_from_connections() {
     let [fake] = fakes::<1>().await;
     fake.kill();
-    let pool = pool(
-        std::slice::from_ref(&fake),
-        quick().max_connections(Some(2)),
-    );
+    let pool = pool(std::slice::from_ref(&fake), quick().max_connections(2));
     let waiting = [(); 3].map(|()| {
         let pool = pool.clone();
         tokio::spawn(async move { pool.get_conn().await.unwrap_err() })
@@ -152,7 +149,7 @@ async fn waiters_are_served_in_order() {
     let fakes = std::slice::from_ref(&fake);
     let long = quick().checkout_timeout(Duration::from_secs(3600));
     for pool in [
-        pool(fakes, long.clone().max_connections(Some(1))),
+        pool(fakes, long.clone().max_connections(1)),
         pool_with("pool_min=0&pool_max=1", fakes, long),
     ] {
         let held = pool.get_conn().await.unwrap();
@@ -181,10 +178,7 @@ async fn waiters_are_served_in_order() {
 #[tokio::test]
 async fn dropped_checkout_returns_its_permit() {
     let [fake] = fakes::<1>().await;
-    let pool = pool(
-        std::slice::from_ref(&fake),
-        quick().max_connections(Some(1)),
-    );
+    let pool = pool(std::slice::from_ref(&fake), quick().max_connections(1));
     for polls in 0..12 {
         let mut left = polls;
         let mut checkout = Box::pin(pool.get_conn());
@@ -213,16 +207,13 @@ async fn dropped_checkout_returns_its_permit() {
     drop(held);
     until("the place is passed on", || pool.usage().waiting == 2).await;
     drop(first);
-    second.await.unwrap();
+    drop(second.await.unwrap());
 }
 
 #[tokio::test]
 async fn disconnect_wakes_waiters() {
     let [fake] = fakes::<1>().await;
-    let pool = pool(
-        std::slice::from_ref(&fake),
-        quick().max_connections(Some(1)),
-    );
+    let pool = pool(std::slice::from_ref(&fake), quick().max_connections(1));
     let held = pool.get_conn().await.unwrap();
     let waiting = pool.clone();
     let waiting = tokio::spawn(async move { waiting.get_conn().await });

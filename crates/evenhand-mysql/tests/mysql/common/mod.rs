@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
 
 pub(crate) fn quick() -> PoolOptions {
-    PoolOptions::default()
-        .attempt_timeout(LIMIT)
+    PoolOptions::new()
+        .connect_timeout(LIMIT)
         .try_timeout(LIMIT)
         .checkout_timeout(3 * LIMIT)
         .work_timeout(6 * LIMIT)
-        .check_interval(LIMIT)
+        .max_recheck_interval(LIMIT)
 }
 
 pub(crate) async fn fakes<const N: usize>() -> [FakeMySql; N] {
@@ -41,11 +41,9 @@ pub(crate) fn pool_with(parameters: &str, fakes: &[FakeMySql], options: PoolOpti
         .iter()
         .map(|fake| format!("{}?{parameters}", fake.url()))
         .collect();
-    Pool::with_options(
-        names.into_iter().zip(urls.iter().map(String::as_str)),
-        options,
-    )
-    .unwrap()
+    options
+        .open(names.into_iter().zip(urls.iter().map(String::as_str)))
+        .unwrap()
 }
 
 pub(crate) fn states(pool: &Pool) -> Vec<State> {

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use evenhand_mysql::evenhand::{self, EventKind, Events, State};
 use evenhand_mysql::mysql_async::{self, Conn, Opts, prelude::Queryable};
-use evenhand_mysql::{Error, PeerConn, Pool, PoolOptions};
+use evenhand_mysql::{Error, HealthCheck, PeerConn, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb, MariaDbBuilder};
 
 use crate::common::{self, soon, until};
 
 /// Nothing but what a test does itself happens: no checks of peers that are up.
 pub(crate) fn still() -> PoolOptions {
-    common::quick().check_up_every(None)
+    common::quick().health_check(HealthCheck::new().passive())
 }
 
 /// Real servers take their time on a busy machine.
 pub(crate) fn patient() -> PoolOptions {
     still()
-        .attempt_timeout(Duration::from_secs(3))
+        .connect_timeout(Duration::from_secs(3))
         .try_timeout(Duration::from_secs(5))
         .checkout_timeout(Duration::from_secs(15))
         .work_timeout(Duration::from_secs(30))
@@ -37,7 +37,9 @@ pub(crate) fn pool_of(urls: &[String], options: PoolOptions) -> Pool {
         format!("{url}{and}pool_min=0")
     });
     let urls: Vec<String> = urls.collect();
-    Pool::with_options(names.zip(urls.iter().map(String::as_str)), options).unwrap()
+    options
+        .open(names.zip(urls.iter().map(String::as_str)))
+        .unwrap()
 }
 
 pub(crate) fn urls(servers: &[MariaDb]) -> Vec<String> {
@@ -94,10 +96,10 @@ pub(crate) fn code(error: &mysql_async::Error) -> Option<u16> {
 
 /// The server's code that ended a checkout, whatever else was tried.
 pub(crate) fn checkout_code(error: &Error) -> Option<u16> {
-    let Error::Checkout { source, .. } = error else {
+    let Error::Checkout(checkout) = error else {
         return None;
     };
-    match source.cause()? {
+    match checkout.tried.cause()? {
         evenhand_mysql::AttemptError::Connect(error) => code(error),
         _ => None,
     }
@@ -105,10 +107,10 @@ pub(crate) fn checkout_code(error: &Error) -> Option<u16> {
 
 /// Both peers refused, and nobody was blamed.
 pub(crate) fn agreed(error: &Error) -> bool {
-    let Error::Checkout { source, .. } = error else {
+    let Error::Checkout(checkout) = error else {
         return false;
     };
-    matches!(source, evenhand::Error::Agreed { tried, .. } if tried.len() == 2)
+    matches!(&checkout.tried, evenhand::Error::Agreed { tried, .. } if tried.len() == 2)
 }
 
 /// The first ejection so far: its peer, why, and when the probe is due.

@@ -13,8 +13,8 @@ async fn added_rows_apply_to_logins_and_statements() {
     let fakes: [_; 2] = fakes().await;
     let full_disk = Verdict::down().because("disk full");
     let classifier = Classifier::default()
-        .on(Case::code(1021).during(Phase::Query), full_disk)
-        .ask(|phase, error| match error {
+        .on(Case::code(1021).in_phase(Phase::Query), full_disk)
+        .custom(|phase, error| match error {
             Error::Server(error) if error.code == 1045 && phase == Phase::Connect => {
                 Some(Verdict::neutral().into())
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenhand_mysql::HealthCheck;
 use evenhand_mysql::evenhand::{EventKind, State};
 use evenhand_testkit::Fault;
 use tokio::task::JoinSet;
@@ -118,7 +119,7 @@ async fn refusing_or_silent_peer_is_ejected() {
         fakes[0].set_fault(fault.clone());
         for _ in 0..100 {
             if up(&pool) == 2 {
-                pool.get_conn().await.unwrap();
+                drop(pool.get_conn().await.unwrap());
             }
         }
         let (peer, reason, _) = ejection(&mut events).unwrap();
@@ -202,7 +203,7 @@ async fn local_shortage_ejects_no_peer() {
     pool.get_conn().await.unwrap_err();
     assert_eq!(up(&pool), 1);
     drop(held);
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 /// Rows: login-refused (the double)
@@ -224,7 +225,7 @@ async fn refused_login_tries_exactly_one_other_peer() {
     fakes[2].clear_fault();
     for _ in 0..100 {
         if up(&pool) == 3 {
-            pool.get_conn().await.unwrap();
+            drop(pool.get_conn().await.unwrap());
         }
     }
     assert_eq!(states(&pool)[0], State::Ejected);
@@ -237,7 +238,8 @@ async fn refused_login_tries_exactly_one_other_peer() {
 async fn full_peer_keeps_its_idle_connections() {
     for (code, left) in [(1040, 2), (1226, 2), (1053, 0)] {
         let fakes: [_; 1] = fakes().await;
-        let options = still().check_up_every(Duration::from_millis(20)).fall(1);
+        let often = HealthCheck::new().active(Duration::from_millis(20), 1);
+        let options = still().health_check(often);
         let pool = pool(&fakes, options);
         let used = [
             pool.get_conn().await.unwrap(),

@@ -7,14 +7,14 @@ use crate::common::{GUARD, LIMIT, err, fakes, pool, quick, soon, states, until, 
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::mysql_async::{self, DriverError, TxOpts};
-use evenhand_mysql::{Error, EventKind, Events, Pool, PoolOptions};
+use evenhand_mysql::{Error, EventKind, Events, HealthCheck, Pool, PoolOptions};
 use evenhand_testkit::{Fault, FaultProxy, MariaDb};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Checked often.
 fn watched() -> PoolOptions {
-    quick().check_up_every(Duration::from_millis(100))
+    quick().health_check(HealthCheck::new().active(Duration::from_millis(100), 3))
 }
 
 async fn server() -> MariaDb {
@@ -26,7 +26,9 @@ async fn server() -> MariaDb {
 }
 
 fn pool_over(url: &str, options: PoolOptions) -> Pool {
-    Pool::with_options([("db0", &*format!("{url}?pool_min=0"))], options).unwrap()
+    options
+        .open([("db0", &*format!("{url}?pool_min=0"))])
+        .unwrap()
 }
 
 /// Sends it, and lets the server begin.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::{EventKind, Events, State};
 use evenhand_mysql::mysql_async::prelude::Queryable;
-use evenhand_mysql::{Pool, PoolOptions, Probe};
+use evenhand_mysql::{HealthCheck, Pool, PoolOptions, ProbeKind};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::Instant;
 
@@ -17,7 +17,18 @@ const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
 const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
 
 fn often() -> PoolOptions {
-    quick().check_up_every(EVERY).fall(1)
+    quick().health_check(checks_often())
+}
+
+fn checks_often() -> HealthCheck {
+    HealthCheck::new().active(EVERY, 1)
+}
+
+fn query(sql: &str, expect: &str) -> ProbeKind {
+    ProbeKind::Query {
+        sql: sql.into(),
+        expect: expect.into(),
+    }
 }
 
 fn set_read_only(fake: &FakeMySql, read_only: &str, super_read_only: &str) {
@@ -59,14 +70,16 @@ async fn start(pool: &Pool) {
 
 #[tokio::test]
 async fn each_probe_sends_its_statements() {
-    let query = Probe::query("SELECT in_service FROM health", "1");
+    let query = query("SELECT in_service FROM health", "1");
+    let with = |check: HealthCheck| quick().health_check(check);
+    let probe = |kind| checks_often().probe(kind);
     let cases = [
-        (often().probe(Probe::Ping), vec![]),
+        (with(probe(ProbeKind::Ping)), vec![]),
         (often(), vec!["DO 1"]),
         (often().writable(true), vec!["DO 1", READ_ONLY]),
-        (often().writable(true).probe(Probe::Ready), vec!["DO 1"]),
+        (with(probe(ProbeKind::Ready)).writable(true), vec!["DO 1"]),
         (
-            often().probe(query).synced(true),
+            with(probe(query).synced(true)),
             vec!["SELECT in_service FROM health", STATE],
         ),
     ];
@@ -92,7 +105,10 @@ async fn galera_refusal_fails_all_probes_but_ping() {
     let [fake] = fakes::<1>().await;
     let fakes = [fake];
     fakes[0].set_fault(Fault::NotPrimary);
-    let ping = pool(&fakes, often().probe(Probe::Ping));
+    let ping = pool(
+        &fakes,
+        quick().health_check(checks_often().probe(ProbeKind::Ping)),
+    );
     start(&ping).await;
     checks(&fakes[0], 3).await;
     assert_eq!(up(&ping), 1);
@@ -126,7 +142,10 @@ async fn custom_query_must_return_the_expected_value() {
     let sql = "SELECT in_service FROM health";
     let other = "the probe's query gave another value";
     let refused = "the probe's statement was refused";
-    let pool = pool(&fakes, often().probe(Probe::query(sql, "yes")));
+    let pool = pool(
+        &fakes,
+        quick().health_check(checks_often().probe(query(sql, "yes"))),
+    );
     let mut events = pool.subscribe();
     fakes[0].answer(sql, ["in_service"], [["yes"]]);
     start(&pool).await;
@@ -154,7 +173,7 @@ async fn donor_is_ejected_only_when_configured() {
     checks(&fakes[0], 3).await;
     assert_eq!(up(&usual), 2);
 
-    let synced = pool(&fakes, often().synced(true));
+    let synced = pool(&fakes, quick().health_check(checks_often().synced(true)));
     let mut events = synced.subscribe();
     start(&synced).await;
     assert_eq!(ejected(&mut events).await, "Galera node not synced");
@@ -175,7 +194,7 @@ async fn donor_is_ejected_only_when_configured() {
 async fn busy_donor_is_ejected_too() {
     let fakes: [_; 1] = fakes().await;
     set_state(&fakes[0], "2");
-    let pool = pool(&fakes, often().synced(true));
+    let pool = pool(&fakes, quick().health_check(checks_often().synced(true)));
     let busy = async {
         while up(&pool) == 1 {
             let mut conn = pool.get_conn().await.unwrap();
@@ -189,7 +208,10 @@ async fn busy_donor_is_ejected_too() {
 async fn lost_idle_peer_is_found_by_checks() {
     for (fall, needs) in [(1, 1), (3, 3)] {
         let fakes: [_; 2] = fakes().await;
-        let pool = pool(&fakes, often().fall(fall));
+        let pool = pool(
+            &fakes,
+            quick().health_check(HealthCheck::new().active(EVERY, fall)),
+        );
         start(&pool).await;
         checks(&fakes[0], 2).await;
         checks(&fakes[1], 2).await;
@@ -205,7 +227,10 @@ async fn lost_idle_peer_is_found_by_checks() {
 async fn unchecked_idle_peer_is_left_alone() {
     let fakes: [_; 2] = fakes().await;
     let checked = pool(&fakes[..1], often());
-    let unchecked = pool(&fakes[1..], quick().check_up_every(None));
+    let unchecked = pool(
+        &fakes[1..],
+        quick().health_check(HealthCheck::new().passive()),
+    );
     start(&checked).await;
     start(&unchecked).await;
     fakes[1].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
@@ -234,7 +259,10 @@ async fn inconclusive_checks_eject_no_peer() {
 async fn working_connection_replaces_checks() {
     let fakes: [_; 1] = fakes().await;
     let every = LIMIT;
-    let pool = pool(&fakes, often().check_up_every(every));
+    let pool = pool(
+        &fakes,
+        quick().health_check(HealthCheck::new().active(every, 1)),
+    );
     let mut held = pool.get_conn().await.unwrap();
     // A machine that stalls leaves no proof for a while; then what it saw does not count.
     let without_a_gap = async {
@@ -258,7 +286,7 @@ async fn working_connection_replaces_checks() {
 #[tokio::test]
 async fn rise_probes_bring_a_peer_back() {
     let fakes: [_; 1] = fakes().await;
-    let pool = pool(&fakes, often().rise(3));
+    let pool = pool(&fakes, quick().health_check(checks_often().rise(3)));
     start(&pool).await;
     fakes[0].set_fault(Fault::ErrAtLogin(err(1053, "Server shutdown in progress")));
     until("it is out", || up(&pool) == 0).await;
@@ -272,7 +300,8 @@ async fn rise_probes_bring_a_peer_back() {
 async fn probe_timeout_is_separate() {
     let fakes: [_; 1] = fakes().await;
     // Slower than a probe may be, and no slower than a caller's attempt.
-    let options = often().attempt_timeout(10 * LIMIT).probe_timeout(LIMIT / 3);
+    let check = checks_often().timeout(LIMIT / 3);
+    let options = quick().connect_timeout(10 * LIMIT).health_check(check);
     let pool = pool(&fakes, options);
     let mut events = pool.subscribe();
     start(&pool).await;

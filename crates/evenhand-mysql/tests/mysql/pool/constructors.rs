@@ -30,7 +30,7 @@ async fn one_url_names_several_peers() {
         "mysql://root@{},{}/test?pool_min=1&pool_max=3",
         hosts[0], hosts[1]
     );
-    let pool = Pool::from_url_with(&url, quick()).unwrap();
+    let pool = quick().open_url(&url).unwrap();
     assert_eq!(names(&pool), hosts);
     assert_eq!(pool.usage().peers[1].limit, 3, "parameters hold for each");
     reaches_all(&pool, &fakes).await;
@@ -49,15 +49,15 @@ async fn one_url_names_several_peers() {
 async fn unnamed_peers_are_named_by_address() {
     let fakes: [_; 2] = fakes().await;
     let urls = fakes.each_ref().map(FakeMySql::url);
-    let pool = Pool::from_opts(urls.each_ref().map(|url| &**url)).unwrap();
+    let pool = Pool::new(urls.each_ref().map(|url| &**url)).unwrap();
     reaches_all(&pool, &fakes).await;
 
     let built = |host: &str| Opts::from(OptsBuilder::default().ip_or_hostname(host));
-    let pool = Pool::from_opts([built("h"), built("::1")]).unwrap();
+    let pool = Pool::new([built("h"), built("::1")]).unwrap();
     assert_eq!(names(&pool), ["h:3306", "[::1]:3306"]);
-    let twice = Pool::from_opts([built("h"), built("h")]).unwrap_err();
+    let twice = Pool::new([built("h"), built("h")]).unwrap_err();
     assert!(matches!(twice, Error::Peers(_)), "{twice}");
-    let bad = Pool::from_opts(["mysql://h", "nonsense"]).unwrap_err();
+    let bad = Pool::new(["mysql://h", "nonsense"]).unwrap_err();
     assert!(bad.to_string().contains("number 2"), "{bad}");
 }
 
@@ -76,8 +76,8 @@ async fn ipv6_address_in_a_url_is_reached() {
     });
     let url = format!("mysql://root@[::1]:{port}/test");
     for pool in [
-        Pool::from_url_with(&url, quick()).unwrap(),
-        Pool::with_options([("a", &*url)], quick()).unwrap(),
+        quick().open_url(&url).unwrap(),
+        quick().open([("a", &*url)]).unwrap(),
     ] {
         let mut conn = pool.get_conn().await.unwrap();
         assert_eq!(conn.query_first("SELECT 1").await.unwrap(), Some(1));
@@ -120,7 +120,7 @@ async fn after_connect_hook_runs_on_each_connection() {
     let url = format!("{}?pool_min=0&pool_max=4", fake.url());
     let opts = OptsBuilder::from_opts(Opts::from_url(&url).unwrap())
         .after_connect(|conn| Box::pin(async move { conn.query_drop("SET @mine = 7").await }));
-    let pool = Pool::from_opts_with([opts], quick()).unwrap();
+    let pool = quick().open([opts]).unwrap();
     let mut conn = pool.get_conn().await.unwrap();
     assert_eq!(conn.query_first("SELECT @mine").await.unwrap(), Some(7));
     assert_eq!(pool.usage().peers[0].opened, 1);

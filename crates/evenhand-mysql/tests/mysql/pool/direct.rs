@@ -69,7 +69,7 @@ async fn permits_last_until_the_result_ends() {
     let pool = pool_with(
         "pool_min=0&pool_max=1",
         std::slice::from_ref(&fake),
-        quick().max_connections(Some(1)),
+        quick().max_connections(1),
     );
     let result = "SELECT 1".run(&pool).await.unwrap();
     assert_eq!((pool.usage().in_use, pool.statuses()[0].in_flight), (1, 1));
@@ -77,7 +77,7 @@ async fn permits_last_until_the_result_ends() {
     assert!(matches!(error, Error::Full { .. }), "{error}");
     drop(result);
     assert_eq!(pool.usage().in_use, 0);
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 #[tokio::test]

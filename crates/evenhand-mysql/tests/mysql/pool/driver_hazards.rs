@@ -29,7 +29,7 @@ async fn pools() -> (MariaDb, mysql_async::Pool, Pool) {
     let server = server().await;
     let url = format!("{}?pool_min=1&pool_max=1", server.url());
     let theirs = mysql_async::Pool::from_url(&url).unwrap();
-    let ours = Pool::from_url_with(&url, quick()).unwrap();
+    let ours = quick().open_url(&url).unwrap();
     (server, theirs, ours)
 }
 

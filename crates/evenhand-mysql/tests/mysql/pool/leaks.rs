@@ -91,7 +91,7 @@ async fn disturbed_pool_leaks_nothing() {
     ] {
         let fakes: [_; 2] = fakes().await;
         let options = quick()
-            .max_connections(Some(8))
+            .max_connections(8)
             .checkout_timeout(Duration::from_secs(10));
         let pool = pool_with(parameters, &fakes, options);
         let mut tasks = JoinSet::new();

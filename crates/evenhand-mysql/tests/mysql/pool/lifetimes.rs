@@ -95,9 +95,9 @@ async fn max_lifetime_spares_connections_in_use() {
 async fn connections_spread_after_a_recovery() {
     let fakes: [_; 2] = fakes().await;
     let idle = Duration::from_secs(2);
-    let options = PoolOptions::default()
-        .check_interval(Duration::from_millis(300))
-        .idle_timeout(Some(idle));
+    let options = PoolOptions::new()
+        .max_recheck_interval(Duration::from_millis(300))
+        .idle_timeout(idle);
     let pool = pool_with("pool_min=0&pool_max=500", &fakes, options);
     let mut work = JoinSet::new();
     for _ in 0..100 {
@@ -142,7 +142,7 @@ async fn mariadb(wait_timeout: Option<u32>) -> MariaDb {
 
 fn over(server: &MariaDb) -> Pool {
     let url = format!("{}?pool_min=0&pool_max=20", server.url());
-    Pool::with_options([("db0", &*url)], PoolOptions::default()).unwrap()
+    PoolOptions::new().open([("db0", &*url)]).unwrap()
 }
 
 /// How many connections the server has beside the one that asks.
@@ -157,7 +157,7 @@ async fn connections_closed_by_the_server_cost_nothing() {
     // The driver asks the server for its limit, and would not try older ones. Told another, it has
     // to find out.
     let url = format!("{}?pool_min=0&pool_max=20&conn_ttl=3600", server.url());
-    let pool = Pool::with_options([("db0", &*url)], PoolOptions::default()).unwrap();
+    let pool = PoolOptions::new().open([("db0", &*url)]).unwrap();
     let mut events = pool.subscribe();
     let mut asking = pool.get_conn().await.unwrap();
     drop(hold(&pool, 10).await);

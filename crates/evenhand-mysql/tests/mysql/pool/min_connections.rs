@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{err, fakes, pool_with, quick, soon, until, up};
-use evenhand_mysql::Pool;
+use evenhand_mysql::{HealthCheck, Pool};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::Instant;
 
@@ -75,7 +75,7 @@ async fn ejected_peer_gets_none_until_restored() {
 #[tokio::test]
 async fn failed_open_ejects_no_peer_and_backs_off() {
     let fakes: [_; 2] = fakes().await;
-    let options = quick().check_up_every(None);
+    let options = quick().health_check(HealthCheck::new().passive());
     let pool = pool_with("pool_min=1&pool_max=4", &fakes, options);
     drop(pool.get_conn().await.unwrap());
     until("one is idle at each", || {

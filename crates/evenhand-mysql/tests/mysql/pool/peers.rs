@@ -62,7 +62,7 @@ async fn peer_is_ejected_and_restored_manually() {
     let pool = pool(&fakes, quick());
     let peers = pool.peers();
     peers.eject("a", Duration::from_secs(3600)).unwrap();
-    assert_eq!(peers.up(), 1);
+    assert_eq!(peers.up_count(), 1);
     for _ in 0..10 {
         assert_eq!(pool.get_conn().await.unwrap().peer(), "b");
     }
@@ -139,6 +139,6 @@ async fn usage_counts_connections() {
     until("its probe has logged in", || fake.logins() == 3).await;
     until("it is back", || up(&pool) == 1).await;
     assert_eq!(pool.peers().usage()[0].opened, 2);
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
     assert_eq!(pool.peers().usage()[0].opened, 3);
 }

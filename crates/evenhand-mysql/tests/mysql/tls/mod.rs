@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::common::{quick, up};
-use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::EventKind;
 use evenhand_mysql::evenhand_config::{Config, Sources};
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
+use evenhand_mysql::{HealthCheck, Pool};
 use evenhand_testkit::MariaDb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -42,7 +42,10 @@ async fn refusal<'u>(urls: impl IntoIterator<Item = &'u str>, tls: SslOpts) -> S
         let opts = OptsBuilder::from_opts(Opts::from_url(url).unwrap());
         (name, opts.ssl_opts(tls.clone()))
     });
-    let pool = Pool::with_options(peers, quick().check_up_every(None)).unwrap();
+    let pool = quick()
+        .health_check(HealthCheck::new().passive())
+        .open(peers)
+        .unwrap();
     let mut events = pool.subscribe();
     let Err(error) = pool.get_conn().await else {
         return "none".to_owned();
@@ -176,7 +179,9 @@ async fn config_file_sets_up_tls() {
         );
         let config = sources.parse(&text, "evenhand.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
-        let pool = Pool::from_config(config.balanced("d").unwrap()).unwrap();
+        let pool = PoolOptions::new()
+            .open_config(config.balanced("d").unwrap())
+            .unwrap();
         let report = pool.check(Duration::from_secs(10)).await.remove(0);
         let encrypted = report
             .facts

@@ -29,7 +29,7 @@ async fn stage() -> (MariaDb, FaultProxy, Pool) {
 
 fn over(proxy: &FaultProxy) -> Pool {
     let url = format!("{}?pool_min=0", proxy.url());
-    Pool::with_options([("db0", &*url)], quick()).unwrap()
+    quick().open([("db0", &*url)]).unwrap()
 }
 
 async fn rows(server: &MariaDb) -> usize {

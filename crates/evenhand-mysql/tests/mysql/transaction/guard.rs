@@ -29,7 +29,7 @@ async fn commits_and_rolls_back_on_a_server() {
         "pool_min=1&pool_max=2&reset_connection=false",
     ] {
         let url = format!("{}?{parameters}", server.url());
-        let pool = Pool::with_options([("db0", &*url)], quick()).unwrap();
+        let pool = quick().open([("db0", &*url)]).unwrap();
         "CREATE OR REPLACE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB"
             .ignore(&pool)
             .await

@@ -45,14 +45,14 @@ async fn count(transaction: &mut Transaction<'_>, id: u32) -> mysql_async::Resul
 
 fn slow_but_sure() -> evenhand_mysql::PoolOptions {
     quick()
-        .attempt_timeout(Duration::from_secs(2))
+        .connect_timeout(Duration::from_secs(2))
         .work_timeout(Duration::from_secs(20))
 }
 
 #[tokio::test]
 async fn deadlocked_pair_commits_once_each() {
     let server = server().await;
-    let pool = Pool::with_options([("db0", &*server.url())], slow_but_sure()).unwrap();
+    let pool = slow_but_sure().open([("db0", &*server.url())]).unwrap();
     counters(&pool).await;
     let (tries, both) = (Arc::<AtomicUsize>::default(), Arc::new(Barrier::new(2)));
     let two = [[1, 2], [2, 1]].map(|[first, second]| {
@@ -81,7 +81,7 @@ async fn deadlocked_pair_commits_once_each() {
 #[tokio::test]
 async fn lock_wait_timeout_is_retried() {
     let server = server().await;
-    let pool = Pool::with_options([("db0", &*server.url())], slow_but_sure()).unwrap();
+    let pool = slow_but_sure().open([("db0", &*server.url())]).unwrap();
     counters(&pool).await;
     let mut holder = pool.start_transaction(TxOpts::default()).await.unwrap();
     count(&mut holder, 1).await.unwrap();
@@ -187,7 +187,7 @@ async fn unseen_rollback_is_recognised() {
 async fn dropped_transaction_leaks_nothing() {
     let server = server().await;
     let url = format!("{}?pool_min=0&pool_max=2", server.url());
-    let pool = Pool::with_options([("db0", &*url)], slow_but_sure()).unwrap();
+    let pool = slow_but_sure().open([("db0", &*url)]).unwrap();
     counters(&pool).await;
     for inside_a_statement in [true, false] {
         let work = pool.transaction(TxOpts::default(), async |mut tx| {

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
 
+use evenhand_mysql::Error;
 use evenhand_mysql::mysql_async::{self, DriverError, Opts, OptsBuilder, prelude::Queryable};
-use evenhand_mysql::{Error, Pool};
 use evenhand_testkit::MariaDb;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,18 +18,18 @@ use crate::common::{until, up};
 
 /// How many peers a checkout tried.
 fn tried(error: &Error) -> usize {
-    let Error::Checkout { source, .. } = error else {
+    let Error::Checkout(checkout) = error else {
         panic!("{error}")
     };
-    source.tried().len()
+    checkout.tried.tried().len()
 }
 
 /// The driver's error that ended a checkout.
 fn cause(error: &Error) -> &mysql_async::Error {
-    let Error::Checkout { source, .. } = error else {
+    let Error::Checkout(checkout) = error else {
         panic!("{error}")
     };
-    match source.cause() {
+    match checkout.tried.cause() {
         Some(evenhand_mysql::AttemptError::Connect(error)) => error,
         other => panic!("{other:?}"),
     }
@@ -43,7 +43,7 @@ async fn slow_login_on_a_responsive_server() {
     let servers = servers(2, MariaDb::builder()).await;
     let urls = add_app(&servers).await;
     let mut operator = root(&servers[0].url()).await;
-    let options = || patient().attempt_timeout(Duration::from_secs(1));
+    let options = || patient().connect_timeout(Duration::from_secs(1));
     // The first login only, and then all of them, those of the checks included.
     let slow = "SET GLOBAL init_connect = 'SET @slow = IF(GET_LOCK(\"once\", 0), SLEEP(30), 0)'";
     let all_slow = "SET GLOBAL init_connect = 'SET @slow = SLEEP(30)'";
@@ -68,7 +68,7 @@ async fn slow_login_on_a_responsive_server() {
         if well {
             // The check found it so.
             drop(held);
-            conn_to(&pool, "a").await;
+            drop(conn_to(&pool, "a").await);
             assert_eq!(events.try_next().unwrap(), None);
         } else {
             let (peer, reason, _) = ejection(&mut events).unwrap();
@@ -147,7 +147,7 @@ async fn without_descriptors(urls: &[String]) {
     assert!(held.len() <= 1);
     assert_eq!(events.try_next().unwrap(), None);
     drop(files);
-    pool.get_conn().await.unwrap();
+    drop(pool.get_conn().await.unwrap());
 }
 
 /// Rows: no-free-slot, out-of-time, disconnected (MariaDB)
@@ -183,7 +183,7 @@ async fn missing_time_or_permit_ejects_no_peer() {
 
     // Less time than one attempt may take.
     let options = patient()
-        .attempt_timeout(LIMIT)
+        .connect_timeout(LIMIT)
         .checkout_timeout(LIMIT / 20);
     let pool = pool_of(&[url], options);
     let mut events = pool.subscribe();
@@ -219,7 +219,7 @@ async fn unanswered_checkouts_move_on() {
     let first = servers[0].url();
     let pool = pool_of(
         &[first, other],
-        patient().attempt_timeout(Duration::from_secs(60)),
+        patient().connect_timeout(Duration::from_secs(60)),
     );
     servers[0].freeze().unwrap();
     let mut checkouts = JoinSet::new();
@@ -251,7 +251,7 @@ async fn init_statement_wanting_a_file_is_callers_error() {
         let opts = Opts::from_url(&server.url()).unwrap();
         peers.push((name, OptsBuilder::from_opts(opts).init(vec![init])));
     }
-    let pool = Pool::with_options(peers, patient()).unwrap();
+    let pool = patient().open(peers).unwrap();
     let mut events = pool.subscribe();
     for _ in 0..6 {
         let error = pool.get_conn().await.unwrap_err();

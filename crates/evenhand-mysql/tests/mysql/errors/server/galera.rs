@@ -1,7 +1,7 @@
 //! Errors that only a cluster makes, from Galera.
 
+use evenhand_mysql::PeerConn;
 use evenhand_mysql::mysql_async::{self, Opts, OptsBuilder, TxOpts, prelude::Queryable};
-use evenhand_mysql::{PeerConn, Pool};
 use evenhand_testkit::Galera;
 
 use crate::common::setup::{
@@ -75,9 +75,9 @@ async fn refusing_node_is_ejected_until_ready() {
         let opts = Opts::from_url(&cluster[node].url()).unwrap();
         OptsBuilder::from_opts(opts).init(vec![READ])
     };
-    once_is_enough(Pool::with_options([("a", peer(0))], patient()).unwrap()).await;
+    once_is_enough(patient().open([("a", peer(0))]).unwrap()).await;
     let peers = ["a", "b", "c"].into_iter().zip([peer(0), peer(1), peer(2)]);
-    let pool = Pool::with_options(peers, patient()).unwrap();
+    let pool = patient().open(peers).unwrap();
     assert_eq!(a_goes_out(&pool).await.0, NOT_READY);
     cluster[0].reject_queries(false).unwrap();
     until("it is back", || up(&pool) == 3).await;

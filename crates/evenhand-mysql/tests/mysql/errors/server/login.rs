@@ -45,7 +45,7 @@ async fn stopped_server_is_ejected() {
 #[tokio::test]
 async fn frozen_server_is_ejected() {
     let servers = servers(2, MariaDb::builder()).await;
-    let options = patient().attempt_timeout(Duration::from_millis(500));
+    let options = patient().connect_timeout(Duration::from_millis(500));
     let pool = pool_of(&urls(&servers), options);
     servers[0].freeze().unwrap();
     let (_, reason, _) = until_a_is_out(&pool).await;
@@ -174,7 +174,7 @@ async fn login_refused_by_one_or_both_servers() {
         for operator in &mut operators {
             operator.query_drop(mend).await.unwrap();
         }
-        pool.get_conn().await.unwrap();
+        drop(pool.get_conn().await.unwrap());
     }
 }
 
@@ -205,7 +205,7 @@ async fn failed_session_setup_is_callers_error() {
         OptsBuilder::from_opts(opts).init(vec!["SET no_such_thing = 1"])
     };
     let peers = [("a", peer(&servers[0])), ("b", peer(&servers[1]))];
-    let pool = Pool::with_options(peers, patient()).unwrap();
+    let pool = patient().open(peers).unwrap();
     let error = pool.get_conn().await.unwrap_err();
     assert_eq!(checkout_code(&error), Some(1193), "{error}");
     assert_eq!(up(&pool), 2);

@@ -38,7 +38,7 @@ async fn proxy_without_a_working_backend_is_ejected() {
     proxy.ready(0).unwrap();
     until("it is back", || up(&pool) == 2).await;
 
-    let options = patient().attempt_timeout(Duration::from_millis(500));
+    let options = patient().connect_timeout(Duration::from_millis(500));
     let pool = pool_of(&urls, options.clone());
     servers[0].freeze().unwrap();
     assert_eq!(a_goes_out(&pool).await.0, "no connection in time");

@@ -1,0 +1,68 @@
+//! Judges errors by a pool's classifier, then by the table.
+
+use std::sync::Arc;
+
+use evenhand::{Classify, Verdict};
+
+use super::classifier::Classifier;
+use super::judgement::{Judgement, Phase};
+use super::row::{Row, SHORT};
+use super::sign::Seen;
+use super::table::rows;
+use crate::error::AttemptError;
+
+/// The rules of one pool: its classifier, and whether its peers must be writable.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) classifier: Classifier,
+    pub(crate) writable: bool,
+}
+
+impl Rules {
+    /// Judges an attempt to get a connection.
+    pub(crate) fn attempt(&self, error: &AttemptError) -> Verdict {
+        match error {
+            AttemptError::Connect(error) => self.error(Phase::Connect, error).verdict,
+            other => self.look_up(Phase::Connect, &Seen::attempt(other)).verdict,
+        }
+    }
+
+    /// Judges an error of the driver.
+    pub(crate) fn error(&self, phase: Phase, error: &mysql_async::Error) -> Judgement {
+        self.classifier
+            .judge(phase, error)
+            .unwrap_or_else(|| self.look_up(phase, &Seen::error(error)))
+    }
+
+    fn look_up(&self, phase: Phase, seen: &Seen<'_>) -> Judgement {
+        match row(phase, seen) {
+            Some(row) => row.judge(phase, self.writable),
+            // A test shows that every error has a row.
+            None => Verdict::neutral().into(),
+        }
+    }
+}
+
+/// Whether a peer that was ejected for this reason is alive and only full.
+pub(crate) fn is_merely_full(reason: Option<&'static str>) -> bool {
+    let mut verdicts = rows().map(|row| row.judgement.verdict);
+    verdicts.any(|verdict| verdict.recover_in == Some(SHORT) && verdict.reason == reason)
+}
+
+/// The first row that fits.
+pub(super) fn row(phase: Phase, seen: &Seen<'_>) -> Option<&'static Row> {
+    rows().find(|row| row.fits(phase, seen))
+}
+
+/// Judges the outcomes of checkouts.
+#[derive(Clone, Debug)]
+pub(crate) struct ByPhase(pub(crate) Arc<Rules>);
+
+impl<T> Classify<T, AttemptError> for ByPhase {
+    fn classify(&self, outcome: Result<&T, &AttemptError>) -> Verdict {
+        match outcome {
+            Ok(_) => Verdict::healthy(),
+            Err(error) => self.0.attempt(error),
+        }
+    }
+}

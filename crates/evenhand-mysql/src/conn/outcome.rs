@@ -1,0 +1,181 @@
+//! What the outcome of an operation on a connection means: for the peer (reported to the balancer), for
+//! the connection (noted in its guard), and for work that may be repeated ([`ConnFlags`]). An operation
+//! that waits for a lost peer is ended here.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use evenhand::Ticket;
+use mysql_async::Error;
+use mysql_async::prelude::AsQuery;
+use tokio::time::Instant;
+
+use crate::classify::Phase;
+use crate::error;
+use crate::peer::Endpoint;
+
+/// The server rolled back a statement or the transaction and asks for a restart: lock wait timeout,
+/// deadlock, and the same of XA and of group replication.
+const RESTART: [u16; 4] = [1205, 1213, 1614, 3101];
+
+/// Whether the server asks for the transaction to be restarted.
+pub(crate) fn asks_for_restart(error: &Error) -> bool {
+    matches!(error, Error::Server(error) if RESTART.contains(&error.code))
+}
+
+/// What was observed on a connection.
+#[derive(Debug, Default)]
+pub(crate) struct ConnFlags {
+    lost: AtomicBool,
+    commit_sent: AtomicBool,
+    restart: AtomicBool,
+}
+
+impl ConnFlags {
+    /// The connection failed, not just a statement on it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Marks the connection as lost; returns whether it was already.
+    pub(crate) fn set_lost(&self) -> bool {
+        self.lost.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn commit_was_sent(&self) -> bool {
+        self.commit_sent.load(Ordering::Acquire)
+    }
+
+    /// The server answered the latest statement with one of [`RESTART`].
+    pub(crate) fn asks_for_restart(&self) -> bool {
+        self.restart.load(Ordering::Acquire)
+    }
+}
+
+/// [`ConnFlags`] that are allocated when the first one is set or read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LazyConnFlags(OnceLock<Arc<ConnFlags>>);
+
+impl LazyConnFlags {
+    pub(crate) fn get(&self) -> &Arc<ConnFlags> {
+        self.0.get_or_init(Arc::default)
+    }
+
+    /// Forgets what concerned the previous statement only.
+    fn begin_statement(&self) {
+        if let Some(flags) = self.0.get() {
+            flags.restart.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// The phase of a statement that is sent as text. Only a plain `COMMIT` is recognised.
+pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
+    let query = query.as_query();
+    let plain = query.trim_ascii();
+    let plain = plain.strip_suffix(b";").unwrap_or(plain).trim_ascii_end();
+    match plain.eq_ignore_ascii_case(b"COMMIT") {
+        true => Phase::Commit,
+        false => Phase::Query,
+    }
+}
+
+/// Observes one operation.
+pub(crate) struct OutcomeObserver<'a> {
+    pub(crate) ticket: &'a Ticket<Arc<Endpoint>>,
+    pub(crate) flags: &'a LazyConnFlags,
+    pub(crate) discard: &'a mut bool,
+    pub(crate) judged: &'a mut bool,
+}
+
+impl OutcomeObserver<'_> {
+    /// Waits for the operation, or until its peer is found lost.
+    pub(crate) async fn observe<T>(
+        self,
+        phase: Phase,
+        operation: impl Future<Output = mysql_async::Result<T>>,
+    ) -> mysql_async::Result<T> {
+        // It stays so if the operation is dropped before it ends.
+        *self.judged = false;
+        self.flags.begin_statement();
+        if phase == Phase::Commit {
+            self.flags.get().commit_sent.store(true, Ordering::Release);
+        }
+        let endpoint: &Arc<Endpoint> = self.ticket.peer();
+        let outcome = if endpoint.end_on_lost_peer {
+            let began = Instant::now();
+            tokio::select! {
+                biased;
+                outcome = operation => outcome,
+                () = endpoint.silence.lost() => return Err(self.peer_lost(phase, began)),
+            }
+        } else {
+            operation.await
+        };
+        match outcome {
+            Ok(value) => {
+                endpoint.note_heard();
+                Ok(value)
+            }
+            Err(error) => Err(self.failed(phase, error)),
+        }
+    }
+
+    fn failed(self, phase: Phase, error: Error) -> Error {
+        let peer = self.ticket.peer();
+        let judgement = peer.check.rules.error(phase, &error);
+        *self.judged = true;
+        *self.discard |= judgement.discard;
+        if judgement.goes_elsewhere() {
+            self.flags.get().set_lost();
+        }
+        if asks_for_restart(&error) {
+            self.flags.get().restart.store(true, Ordering::Release);
+        }
+        self.ticket.report(judgement.verdict);
+        if judgement.check_now {
+            peer.check_now(self.ticket);
+        }
+        match (phase, error) {
+            // The server has answered.
+            (_, error @ Error::Server(_)) => error,
+            (Phase::Commit, error) => self.outcome_unknown(error),
+            (_, error) => error,
+        }
+    }
+
+    /// The checks that found the peer lost report it to the balancer. The driver marks the connection as
+    /// broken, since its operation is dropped before it ends.
+    fn peer_lost(self, phase: Phase, began: Instant) -> Error {
+        *self.judged = true;
+        *self.discard = true;
+        let error = Error::from(error::Error::PeerLost {
+            peer: self.ticket.peer().shared_name(),
+            waited: began.elapsed(),
+        });
+        if phase == Phase::Commit {
+            return self.outcome_unknown(error);
+        }
+        self.flags.get().set_lost();
+        error
+    }
+
+    fn outcome_unknown(&self, source: Error) -> Error {
+        error::Error::outcome_unknown(self.ticket.peer().shared_name(), source).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_commit_is_recognised() {
+        for commit in ["COMMIT", "commit", " Commit ; ", "\nCOMMIT;"] {
+            assert_eq!(phase_of(&commit), Phase::Commit, "{commit:?}");
+        }
+        for other in ["", ";", "COMMITS", "ROLLBACK", "DO 1; COMMIT", "COMMIT;;x"] {
+            assert_eq!(phase_of(&other), Phase::Query, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! [`HealthCheck`]: what a peer must do to count as ready for work, and when it is asked.
+
+use std::time::Duration;
+
+use evenhand_config::ProbeKind;
+
+/// Default interval of [active checks](HealthCheck::active): 5 s.
+pub const DEFAULT_HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How a pool's peers are probed: after an ejection, on a schedule while they are up, and at once
+/// when an outcome alone does not tell whether the peer is down.
+///
+/// A probe starts with a login like any caller's, on a connection of its own, and needs no permit of
+/// the pool. Given to a pool by [`PoolOptions::health_check`](crate::PoolOptions::health_check).
+///
+/// ```
+/// use std::time::Duration;
+/// use evenhand_mysql::{HealthCheck, PoolOptions, ProbeKind};
+///
+/// // Every second; two failures in a row eject.
+/// let check = HealthCheck::new()
+///     .probe(ProbeKind::Query {
+///         sql: "SELECT in_service FROM ops.health".into(),
+///         expect: "1".into(),
+///     })
+///     .active(Duration::from_secs(1), 2);
+/// let options = PoolOptions::new().health_check(check);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct HealthCheck {
+    probe: Option<ProbeKind>,
+    timeout: Option<Duration>,
+    synced: bool,
+    /// The interval, and how many consecutive failures eject.
+    active: Option<(Duration, u32)>,
+    rise: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            probe: None,
+            timeout: None,
+            synced: false,
+            active: Some((DEFAULT_HEALTH_CHECK_INTERVAL, evenhand::DEFAULT_FALL)),
+            rise: 1,
+        }
+    }
+}
+
+impl HealthCheck {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the probe does after its login. Default: [`ProbeKind::Ready`], or
+    /// [`ProbeKind::Writable`] in pools that are declared
+    /// [`writable`](crate::PoolOptions::writable).
+    ///
+    /// - `Ping`: pings. A Galera node that refuses work and a proxy without a backend pass it.
+    /// - `Ready`: runs `DO 1`, which needs no privilege and which those two fail.
+    /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only` and `innodb_read_only` may
+    ///   be on.
+    /// - `Query`: runs a query. The first value of its first row, as text, must be the expected one;
+    ///   any other value, NULL, no row, or an error fails the probe.
+    pub fn probe(mut self, probe: ProbeKind) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
+    /// How long one probe may take, its login included. `None`: as long as
+    /// [`connect_timeout`](crate::PoolOptions::connect_timeout). Default: `None`.
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.timeout = limit.into();
+        self
+    }
+
+    /// Whether Galera nodes must be synced, so that donors and nodes desynced for a backup are ejected.
+    /// Each probe then also reads `wsrep_local_state`; a server that is no Galera node passes.
+    /// Default: `false`, as donors do serve.
+    pub fn synced(mut self, required: bool) -> Self {
+        self.synced = required;
+        self
+    }
+
+    /// Checks each peer that is up once an `interval` (clamped to 1 ms to 1 year, with ±10 % jitter),
+    /// and ejects it after `fall` consecutive failures; 0 is treated as 1. Default:
+    /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] and [`evenhand::DEFAULT_FALL`].
+    ///
+    /// A peer that has answered anything within the interval is not checked, unless the probe asks for
+    /// more than that shows (`Writable`, `Query`, or [`synced`](Self::synced)). A check whose login is
+    /// refused, or that fails because this host lacks a resource, does not count against the peer.
+    pub fn active(mut self, interval: Duration, fall: u32) -> Self {
+        self.active = Some((interval, fall.max(1)));
+        self
+    }
+
+    /// Turns [active](Self::active) checks off: probes only ejected peers, and peers whose outcomes
+    /// raised doubt.
+    pub fn passive(mut self) -> Self {
+        self.active = None;
+        self
+    }
+
+    /// How many consecutive probes an ejected peer must pass to come back; 0 is treated as 1. They are
+    /// one interval of the [active](Self::active) checks apart, or
+    /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] if these are off. Default: 1.
+    pub fn rise(mut self, probes: u32) -> Self {
+        self.rise = probes.max(1);
+        self
+    }
+}
+
+getters! {
+    HealthCheck:
+    get_probe = probe -> Option<ProbeKind>;
+    get_timeout = timeout -> Option<Duration>;
+    get_synced = synced -> bool;
+    get_active = active -> Option<(Duration, u32)>;
+    get_rise = rise -> u32;
+}

@@ -1,0 +1,55 @@
+//! Settings that say how errors and health checks are judged.
+
+use super::PoolOptions;
+use super::health::HealthCheck;
+use crate::classify::Classifier;
+
+impl PoolOptions {
+    /// What errors say about their peer, where they should not be judged by the table. Default: the
+    /// table.
+    pub fn classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = classifier;
+        self
+    }
+
+    /// Whether every peer must accept writes. If so, a peer that refuses a statement because it is
+    /// read-only is ejected, and the default probe is
+    /// [`ProbeKind::Writable`](crate::ProbeKind::Writable). Default: `false`, so that a read-only peer
+    /// is healthy.
+    pub fn writable(mut self, writable: bool) -> Self {
+        self.writable = writable;
+        self
+    }
+
+    /// How peers are probed and checked. Default: [`HealthCheck::default`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use evenhand_mysql::{HealthCheck, PoolOptions};
+    ///
+    /// let often = HealthCheck::new().active(Duration::from_secs(1), 2);
+    /// let options = PoolOptions::new().health_check(often);
+    /// ```
+    pub fn health_check(mut self, check: HealthCheck) -> Self {
+        self.health_check = check;
+        self
+    }
+
+    /// Whether an operation that waits for a connection's peer ends when the peer is lost, with
+    /// [`Error::PeerLost`](crate::Error::PeerLost). A peer is lost when two consecutive checks, and
+    /// nothing else meanwhile, got any answer from it, not even a refusal. Otherwise the operation
+    /// waits until the kernel gives up the connection, which may take 15 minutes. Default: `true`.
+    ///
+    /// With the default intervals this is about 12 s after the peer was last heard. A slow statement on
+    /// a peer that answers its checks is never ended, nor is one on a peer that is full, refuses
+    /// logins, is draining, or was ejected manually. A draining peer is not checked. With
+    /// [`HealthCheck::passive`] a peer is checked only if an outcome raises doubt.
+    ///
+    /// Rows that are read one by one (`query_iter`, `exec_iter`, streams, and
+    /// `"SELECT ..".fetch(&mut conn)`) come from the driver, so waiting for them is not ended. Wait for
+    /// [`PeerConn::peer_lost`](crate::PeerConn::peer_lost) beside them if that matters.
+    pub fn end_on_lost_peer(mut self, end: bool) -> Self {
+        self.end_on_lost_peer = end;
+        self
+    }
+}

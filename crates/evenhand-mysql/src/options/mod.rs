@@ -1,0 +1,208 @@
+//! The settings of a pool, their defaults, and how to read them.
+//!
+//! Knows the classifier and the config's enums, nothing that opens a connection.
+
+/// Declares getters of the settings of the same name.
+macro_rules! getters {
+    ($options:ty: $($getter:ident = $setting:ident -> $type:ty;)*) => { impl $options {$(
+        #[doc = concat!("The value of [`", stringify!($setting), "`](Self::", stringify!($setting), ").")]
+        pub fn $getter(&self) -> $type {
+            self.$setting.clone()
+        }
+    )*} };
+}
+
+pub(crate) mod health;
+
+mod balancing;
+#[cfg(test)]
+mod defaults;
+mod judging;
+
+use std::time::Duration;
+
+pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
+
+use crate::classify::Classifier;
+use health::HealthCheck;
+
+/// Default of [`PoolOptions::connect_timeout`]: 2 s.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Default of [`PoolOptions::checkout_timeout`]: 10 s.
+pub const DEFAULT_CHECKOUT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default of [`PoolOptions::try_timeout`]: 5 s.
+pub const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Default of [`PoolOptions::work_timeout`]: 30 s.
+pub const DEFAULT_WORK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Default of [`PoolOptions::transaction_attempts`]: 5.
+pub const DEFAULT_TRANSACTION_ATTEMPTS: u32 = 5;
+/// Default of [`PoolOptions::max_lifetime`]: 30 min.
+///
+/// Logins stay rare, and a change behind a name or a proxy takes effect within the hour.
+pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Default of [`PoolOptions::idle_timeout`]: 1 min.
+///
+/// Proxies, load balancers and firewalls drop silent connections after one to some minutes. A login
+/// costs milliseconds.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Settings of a [`Pool`](crate::Pool), and the ways to open one with them: [`open`](Self::open),
+/// [`open_url`](Self::open_url), [`open_config`](Self::open_config) and
+/// [`open_databases`](Self::open_databases).
+///
+/// Each setting has a setter, and a getter whose name begins with `get_`.
+///
+/// ```
+/// use std::time::Duration;
+/// use evenhand_mysql::PoolOptions;
+///
+/// let options = PoolOptions::new()
+///     .connect_timeout(Duration::from_millis(500))
+///     .checkout_timeout(Duration::from_secs(3));
+/// assert_eq!(options.get_connect_timeout(), Duration::from_millis(500));
+/// ```
+#[doc = include_str!("defaults.md")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct PoolOptions {
+    connect_timeout: Duration,
+    checkout_timeout: Duration,
+    try_timeout: Duration,
+    work_timeout: Duration,
+    transaction_attempts: u32,
+    max_connections: Option<usize>,
+    max_lifetime: Option<Duration>,
+    idle_timeout: Option<Duration>,
+    pick: PickKind,
+    first_recheck: Duration,
+    max_recheck_interval: Duration,
+    min_up: MinUp,
+    all_down: AllDownKind,
+    hedge_after: Option<Duration>,
+    classifier: Classifier,
+    writable: bool,
+    health_check: HealthCheck,
+    end_on_lost_peer: bool,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            checkout_timeout: DEFAULT_CHECKOUT_TIMEOUT,
+            try_timeout: DEFAULT_TRY_TIMEOUT,
+            work_timeout: DEFAULT_WORK_TIMEOUT,
+            transaction_attempts: DEFAULT_TRANSACTION_ATTEMPTS,
+            max_connections: None,
+            max_lifetime: Some(DEFAULT_MAX_LIFETIME),
+            idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
+            pick: PickKind::Uniform,
+            first_recheck: evenhand::DEFAULT_FIRST_RECHECK,
+            max_recheck_interval: evenhand::DEFAULT_MAX_RECHECK_INTERVAL,
+            min_up: MinUp::Peers(0),
+            all_down: AllDownKind::Wait,
+            hedge_after: None,
+            classifier: Classifier::default(),
+            writable: false,
+            health_check: HealthCheck::default(),
+            end_on_lost_peer: true,
+        }
+    }
+}
+
+/// Limits in time and number.
+impl PoolOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long one peer may take to give a connection: name resolution, TCP, TLS and login together.
+    /// A peer that takes longer, and answers nothing else meanwhile, is ejected, and another is tried.
+    /// Waiting for a free connection does not count. Default: [`DEFAULT_CONNECT_TIMEOUT`].
+    ///
+    /// It also limits the clean-up of a returned connection, and each probe unless
+    /// [`HealthCheck::timeout`] is set.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long a checkout may take in total, over every peer that it tries and while it waits for a
+    /// peer to recover. Default: [`DEFAULT_CHECKOUT_TIMEOUT`].
+    pub fn checkout_timeout(mut self, limit: Duration) -> Self {
+        self.checkout_timeout = limit;
+        self
+    }
+
+    /// How long one try of [idempotent work](crate::Pool::run_idempotent) may take, from the moment at
+    /// which it has a connection. Then it is tried on another peer. Default:
+    /// [`DEFAULT_TRY_TIMEOUT`].
+    pub fn try_timeout(mut self, limit: Duration) -> Self {
+        self.try_timeout = limit;
+        self
+    }
+
+    /// How long [idempotent work](crate::Pool::run_idempotent) or a
+    /// [transaction](crate::Pool::transaction) may take in total. Default: [`DEFAULT_WORK_TIMEOUT`].
+    pub fn work_timeout(mut self, limit: Duration) -> Self {
+        self.work_timeout = limit;
+        self
+    }
+
+    /// How many times a [transaction](crate::Pool::transaction) is run at most; 0 is treated as 1.
+    /// Default: [`DEFAULT_TRANSACTION_ATTEMPTS`].
+    pub fn transaction_attempts(mut self, attempts: u32) -> Self {
+        self.transaction_attempts = attempts.max(1);
+        self
+    }
+
+    /// How many connections to all peers together may be in use at a time. `None`: only each peer's
+    /// own limit applies (`pool_max`, 100 by default). Default: `None`.
+    ///
+    /// A checkout waits for a permit in FIFO order within its time limit, before a peer is picked, and
+    /// holds it until its connection is returned. Idle connections do not count. If no permit comes
+    /// free in time, the error is [`Error::Full`](crate::Error::Full).
+    pub fn max_connections(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.max_connections = limit.into();
+        self
+    }
+
+    /// How long a connection lives, with ±10 % jitter (none below 10 s). `None`: no limit. It is closed
+    /// when it is idle or returned, never while it is in use. A peer's own `abs_conn_ttl` takes
+    /// precedence. Default: [`DEFAULT_MAX_LIFETIME`].
+    pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.max_lifetime = lifetime.into();
+        self
+    }
+
+    /// How long a connection above `pool_min` may be idle before it is closed; the delay may be up to a
+    /// quarter of this time, and at least 1 s. `None`: no limit. A peer's own
+    /// `inactive_connection_ttl` takes precedence. Default: [`DEFAULT_IDLE_TIMEOUT`].
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = timeout.into();
+        self
+    }
+}
+
+getters! {
+    PoolOptions:
+    get_connect_timeout = connect_timeout -> Duration;
+    get_checkout_timeout = checkout_timeout -> Duration;
+    get_try_timeout = try_timeout -> Duration;
+    get_work_timeout = work_timeout -> Duration;
+    get_transaction_attempts = transaction_attempts -> u32;
+    get_max_connections = max_connections -> Option<usize>;
+    get_max_lifetime = max_lifetime -> Option<Duration>;
+    get_idle_timeout = idle_timeout -> Option<Duration>;
+    get_pick = pick -> PickKind;
+    get_first_recheck = first_recheck -> Duration;
+    get_max_recheck_interval = max_recheck_interval -> Duration;
+    get_min_up = min_up -> MinUp;
+    get_all_down = all_down -> AllDownKind;
+    get_hedge_after = hedge_after -> Option<Duration>;
+    get_classifier = classifier -> Classifier;
+    get_writable = writable -> bool;
+    get_health_check = health_check -> HealthCheck;
+    get_end_on_lost_peer = end_on_lost_peer -> bool;
+}

@@ -1,0 +1,171 @@
+//! Whether a peer is ready for work: a login, and what the pool's probe asks.
+//!
+//! A handshake alone does not tell. A Galera node that has lost its quorum still accepts logins,
+//! pings, `SELECT 1` and `SELECT @@x`; a proxy without a backend accepts logins. `DO 1` fails on
+//! both, costs nothing and needs no privilege.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenhand::{PeerVerdict, Verdict};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, IoError, Opts, Row, Value};
+use tokio::time::timeout;
+
+use crate::classify::Rules;
+use crate::error::AttemptError;
+use crate::options::{PoolOptions, ProbeKind};
+
+const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
+                         ('read_only', 'super_read_only', 'innodb_read_only')";
+const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
+/// [`STATE`] of a full member; 2 is a donor, or a node desynced manually.
+const SYNCED: &[u8] = b"4";
+
+/// How a pool's peers are checked, and how the outcome is judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) probe: ProbeKind,
+    /// Galera nodes must be synced.
+    pub(crate) synced: bool,
+    /// The time limit of one check.
+    pub(crate) timeout: Duration,
+}
+
+/// Why a peer is not ready.
+pub(crate) enum Unready {
+    Failed(Error),
+    /// It answered, but not as expected.
+    Unexpected(&'static str),
+}
+
+impl From<Error> for Unready {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What a check found.
+pub(crate) struct Finding {
+    pub(crate) verdict: Verdict,
+    /// The peer gave no answer at all.
+    pub(crate) silent: bool,
+}
+
+impl Check {
+    pub(crate) fn new(options: &PoolOptions) -> Self {
+        let check = options.get_health_check();
+        let writable = options.get_writable();
+        let usual = match writable {
+            true => ProbeKind::Writable,
+            false => ProbeKind::Ready,
+        };
+        Self {
+            rules: Arc::new(Rules {
+                classifier: options.get_classifier(),
+                writable,
+            }),
+            probe: check.get_probe().unwrap_or(usual),
+            synced: check.get_synced(),
+            timeout: check.get_timeout().unwrap_or(options.get_connect_timeout()),
+        }
+    }
+
+    /// Logs in, asks what the probe asks, and disconnects.
+    pub(crate) async fn run(&self, opts: &Opts) -> Finding {
+        let (verdict, silent) = match timeout(self.timeout, self.visit(opts)).await {
+            Ok(Ok(conn)) => {
+                // A courtesy to the server: its outcome means nothing.
+                let _ = timeout(self.timeout, conn.disconnect()).await;
+                (Verdict::healthy(), false)
+            }
+            Ok(Err(Unready::Failed(error))) => {
+                let silent = is_silence(&error);
+                (self.judge(error), silent)
+            }
+            Ok(Err(Unready::Unexpected(reason))) => (Verdict::down().safe().because(reason), false),
+            Err(_) => {
+                let error = AttemptError::TimedOut(self.timeout);
+                (self.rules.attempt(&error), true)
+            }
+        };
+        Finding { verdict, silent }
+    }
+
+    async fn visit(&self, opts: &Opts) -> Result<Conn, Unready> {
+        let mut conn = Conn::new(opts.clone()).await?;
+        self.ask(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// Asks what the probe asks, on a connection that has logged in.
+    pub(crate) async fn ask(&self, conn: &mut Conn) -> Result<(), Unready> {
+        match &self.probe {
+            ProbeKind::Ping => conn.ping().await?,
+            ProbeKind::Ready => conn.query_drop("DO 1").await?,
+            ProbeKind::Writable => {
+                conn.query_drop("DO 1").await?;
+                if is_read_only(conn).await? {
+                    return Err(Unready::Unexpected("the peer is read-only"));
+                }
+            }
+            ProbeKind::Query { sql, expect } => {
+                let row: Option<Row> = conn.query_first(sql.as_str()).await?;
+                if row.as_ref().and_then(|row| bytes(row, 0)) != Some(expect.as_bytes()) {
+                    return Err(Unready::Unexpected("the probe's query gave another value"));
+                }
+            }
+        }
+        if self.synced {
+            let state: Option<Row> = conn.query_first(STATE).await?;
+            // No row: not a Galera node.
+            if state.is_some_and(|row| bytes(&row, 1) != Some(SYNCED)) {
+                return Err(Unready::Unexpected("Galera node not synced"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a peer may fail the check while it serves callers well, so that their traffic does not
+    /// replace it.
+    pub(crate) fn asks_more_than_traffic(&self) -> bool {
+        self.synced || !matches!(self.probe, ProbeKind::Ping | ProbeKind::Ready)
+    }
+
+    fn judge(&self, error: Error) -> Verdict {
+        let verdict = self.rules.attempt(&AttemptError::Connect(error));
+        match verdict.peer {
+            // The server answered with an error. That is enough for `DO 1`, which some proxies do not
+            // know, but not for a probe that asks more.
+            PeerVerdict::Healthy if self.asks_more_than_traffic() => Verdict::down()
+                .safe()
+                .because("the probe's statement was refused"),
+            _ => verdict,
+        }
+    }
+}
+
+/// Whether the server refuses writes.
+pub(crate) async fn is_read_only(conn: &mut Conn) -> mysql_async::Result<bool> {
+    let settings: Vec<Row> = conn.query(READ_ONLY).await?;
+    let is_on = |row: &Row| !matches!(bytes(row, 1), Some(b"OFF" | b"0"));
+    Ok(settings.iter().any(is_on))
+}
+
+/// Whether the system gave up on the peer, or found no route to it, before this crate did.
+fn is_silence(error: &Error) -> bool {
+    use std::io::ErrorKind::{HostUnreachable, TimedOut};
+    match error {
+        Error::Io(IoError::Io(error)) => matches!(error.kind(), TimedOut | HostUnreachable),
+        _ => false,
+    }
+}
+
+/// A value of the text protocol; `None` for NULL.
+fn bytes(row: &Row, column: usize) -> Option<&[u8]> {
+    match row.as_ref(column) {
+        Some(Value::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    }
+}

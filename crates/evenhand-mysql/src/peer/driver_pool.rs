@@ -1,0 +1,125 @@
+//! The driver's pool of one peer's connections. It keeps idle connections, and closes those that are
+//! idle or alive for too long.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use mysql_async::{Conn, Metrics, Opts};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How long the connections of a purged pool may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How often the driver is asked whether a pool is closed.
+const CLOSE_POLL: Duration = Duration::from_millis(50);
+
+pub(crate) struct DriverPool {
+    opts: Opts,
+    pool: Mutex<Counted>,
+    /// Held during the first poll of a checkout, so that no two open the same last connection.
+    first_poll: Mutex<()>,
+}
+
+/// A pool and its metrics.
+struct Counted {
+    pool: mysql_async::Pool,
+    metrics: Arc<Metrics>,
+}
+
+impl Counted {
+    fn new(opts: Opts) -> Self {
+        let pool = mysql_async::Pool::new(opts);
+        let metrics = pool.metrics();
+        Self { pool, metrics }
+    }
+}
+
+impl DriverPool {
+    pub(crate) fn new(opts: Opts) -> Self {
+        Self {
+            pool: Mutex::new(Counted::new(opts.clone())),
+            first_poll: Mutex::new(()),
+            opts,
+        }
+    }
+
+    /// The number of idle connections, as far as the driver has counted.
+    pub(crate) fn idle(&self) -> usize {
+        self.count(|metrics| &metrics.connections_in_pool)
+    }
+
+    /// The number of connections that are open or being opened, without those of purged pools.
+    pub(crate) fn open(&self) -> usize {
+        self.count(|metrics| &metrics.connection_count)
+    }
+
+    /// The number of failures so far that only the driver saw: connections lost or cut short in use,
+    /// or failed during their clean-up.
+    pub(crate) fn failures(&self) -> usize {
+        self.count(|metrics| &metrics.discarded_unestablished_connection)
+            + self.count(|metrics| &metrics.discarded_error_during_cleanup)
+    }
+
+    fn count(&self, of: impl FnOnce(&Metrics) -> &AtomicUsize) -> usize {
+        of(&self.lock().metrics).load(Ordering::Relaxed)
+    }
+
+    /// A checkout from the driver's pool, to be started with [`poll_first`](Self::poll_first).
+    pub(crate) fn get_conn(&self) -> impl Future<Output = mysql_async::Result<Conn>> + use<> {
+        self.lock().pool.get_conn()
+    }
+
+    /// Polls a checkout for the first time if `may_start` allows it. That poll takes an idle connection
+    /// or begins to open one, and no other first poll comes between it and `may_start`. Later polls
+    /// only wait for the peer.
+    pub(crate) async fn poll_first<F: Future>(
+        &self,
+        mut checkout: Pin<&mut F>,
+        may_start: impl Fn() -> bool,
+    ) -> Option<Poll<F::Output>> {
+        poll_fn(|cx| {
+            let _one_at_a_time = self
+                .first_poll
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Poll::Ready(may_start().then(|| checkout.as_mut().poll(cx)))
+        })
+        .await
+    }
+
+    pub(crate) fn pool(&self) -> mysql_async::Pool {
+        self.lock().pool.clone()
+    }
+
+    /// Closes the idle connections. Those in use continue, and are closed when they are returned.
+    ///
+    /// A fresh pool, which connects to nothing until it is asked, replaces the old one. The old one is
+    /// disconnected with a time limit, as it would wait forever for a silent peer.
+    pub(crate) fn purge(&self) {
+        let fresh = Counted::new(self.opts.clone());
+        let old = std::mem::replace(&mut *self.lock(), fresh);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(GOODBYE, close(old.pool)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the driver's pool; resolves when all its connections are closed.
+///
+/// The driver misses the end of the last one if that is abandoned while it is being opened. So it is
+/// asked again and again.
+pub(crate) async fn close(pool: mysql_async::Pool) {
+    while timeout(CLOSE_POLL, pool.clone().disconnect())
+        .await
+        .is_err()
+    {}
+}

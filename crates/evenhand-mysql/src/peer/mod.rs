@@ -1,0 +1,359 @@
+//! One peer: its address, this client's connections to it, and its checks.
+//!
+//! Knows the options and the classifier, not the balancer, the pool or the connection guard.
+
+pub(crate) mod check;
+pub(crate) mod driver_pool;
+pub(crate) mod into_peer;
+pub(crate) mod permits;
+
+mod driver_opts;
+mod silence;
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use evenhand::{PeerVerdict, Ticket, Verdict};
+use mysql_async::{Conn, Opts};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+use crate::error::{AttemptError, Error};
+use crate::options::PoolOptions;
+use crate::time::deadline::timeout_lazy;
+use crate::usage::PeerUsage;
+use check::Check;
+use driver_opts::{count_opened, driver_opts};
+use driver_pool::DriverPool;
+use into_peer::IntoPeer;
+use permits::Permits;
+use silence::SilenceDetector;
+
+/// A check that succeeded is not repeated by [`Endpoint::check_now`] within this time.
+const CHECK_SPACING: Duration = Duration::from_secs(1);
+
+/// How many logins to one peer may be in progress at a time.
+const MAX_LOGINS: usize = 16;
+
+/// A checkout that may not open a connection yet yields this many times, then sleeps this long between
+/// its looks.
+const YIELDS: u32 = 16;
+const SLEEP: Duration = Duration::from_millis(1);
+/// After this many looks, some milliseconds or about a login, a connection that may be on its way back
+/// is no longer waited for.
+const PATIENCE: u32 = YIELDS + 4;
+
+/// A peer as the balancer holds it.
+pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
+
+/// An endpoint and its name, as a peer set is made from.
+pub(crate) type NamedEndpoint = (Arc<str>, Arc<Endpoint>);
+
+pub(crate) struct Endpoint {
+    opts: Opts,
+    /// The connections. Those that are opened there are counted in `opened`.
+    pub(crate) driver: DriverPool,
+    opened: Arc<AtomicU64>,
+    /// Whether connections are reset when they are returned.
+    pub(crate) resets: bool,
+    /// Permits for connections in use.
+    pub(crate) permits: Permits,
+    /// How many connections are kept open while the peer is up.
+    min_connections: usize,
+    /// The time limit of one login, and of one clean-up.
+    pub(crate) connect_timeout: Duration,
+    pub(crate) check: Check,
+    pub(crate) silence: SilenceDetector,
+    /// Whether operations that wait for the peer end when it is lost.
+    pub(crate) end_on_lost_peer: bool,
+    checking: AtomicBool,
+    checked: Mutex<Option<Instant>>,
+    /// Permits for logins. Few may be in progress at a time, so that a peer that comes back does not
+    /// get so many at once that all of them time out.
+    pub(crate) logins: Permits,
+    /// Whether a task watches for connections that only the driver sees fail; see `pool::direct`.
+    pub(crate) watched: AtomicBool,
+    /// When the peer last answered anything, in milliseconds since `start`.
+    heard: AtomicU64,
+    /// When a statement on the pool itself last ended, in milliseconds since `start`.
+    direct_ended: AtomicU64,
+    start: Instant,
+}
+
+impl Endpoint {
+    pub(crate) fn new(opts: Opts, options: &PoolOptions) -> Self {
+        let pool_opts = opts.pool_opts();
+        let (constraints, resets) = (pool_opts.constraints(), pool_opts.reset_connection());
+        let opts = driver_opts(opts, options);
+        let opened = Arc::<AtomicU64>::default();
+        Self {
+            driver: DriverPool::new(count_opened(&opts, opened.clone())),
+            opts,
+            opened,
+            resets,
+            permits: Permits::new(constraints.max()),
+            min_connections: constraints.min(),
+            connect_timeout: options.get_connect_timeout(),
+            check: Check::new(options),
+            silence: SilenceDetector::default(),
+            end_on_lost_peer: options.get_end_on_lost_peer(),
+            checking: AtomicBool::new(false),
+            checked: Mutex::new(None),
+            logins: Permits::new(MAX_LOGINS),
+            watched: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+            direct_ended: AtomicU64::new(0),
+            start: Instant::now(),
+        }
+    }
+
+    /// The endpoints of a list of peers, each with its name.
+    pub(crate) fn all(
+        peers: impl IntoIterator<Item = impl IntoPeer>,
+        options: &PoolOptions,
+    ) -> Result<Vec<NamedEndpoint>, Error> {
+        let peers = peers.into_iter().enumerate();
+        peers
+            .map(|(index, peer)| {
+                let (name, opts) = peer.into_peer();
+                let cause = match opts {
+                    // The driver would look it up as one name.
+                    Ok(opts) if opts.ip_or_hostname().contains(',') => {
+                        "several hosts for one peer: name each, or use `Pool::from_url`".into()
+                    }
+                    Ok(opts) => {
+                        let name = name.unwrap_or_else(|| address(&opts));
+                        return Ok((name, Arc::new(Self::new(opts, options))));
+                    }
+                    Err(cause) => cause,
+                };
+                let peer = name.unwrap_or_else(|| format!("number {}", index + 1).into());
+                Err(Error::Options { peer, cause })
+            })
+            .collect()
+    }
+
+    /// How the peer is connected to, outside of its pool.
+    pub(crate) fn opts(&self) -> &Opts {
+        &self.opts
+    }
+
+    /// Whether a checkout would get a connection without waiting for another one to be returned.
+    pub(crate) fn has_room(&self) -> bool {
+        self.permits.free() > 0 && (self.has_idle() || self.logins.free() > 0)
+    }
+
+    /// Whether there is an idle connection, as far as the driver has counted.
+    pub(crate) fn has_idle(&self) -> bool {
+        self.driver.idle() > 0
+    }
+
+    /// How many connections are missing from those to be kept open.
+    pub(crate) fn missing(&self) -> usize {
+        self.min_connections.saturating_sub(self.driver.open())
+    }
+
+    pub(crate) fn usage(&self, peer: &Peer) -> PeerUsage {
+        PeerUsage {
+            peer: peer.shared_name(),
+            state: peer.state(),
+            in_use: self.permits.held(),
+            limit: self.permits.limit(),
+            idle: self.driver.idle(),
+            opened: self.opened.load(Ordering::Relaxed),
+            waiting: self.permits.waiting() + self.logins.waiting(),
+        }
+    }
+
+    /// An idle or new connection, within the connect timeout and by the deadline.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
+        let limit = self.connect_timeout;
+        let end = |began| deadline.min(began + limit);
+        match timeout_lazy(end, pin!(self.checkout())).await {
+            Ok(Ok(conn)) => {
+                self.note_heard();
+                Ok(conn)
+            }
+            Ok(Err(error)) => Err(AttemptError::Connect(error)),
+            // The caller's deadline came first, which says nothing about the peer.
+            Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
+            Err(cut) if self.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
+            Err(_) => Err(AttemptError::TimedOut(limit)),
+        }
+    }
+
+    /// A connection from the driver's pool, as soon as one is idle or one more may be opened.
+    ///
+    /// A caller with a permit may have a connection. But the driver takes returned connections back in
+    /// a task of its own, and until that has run, each further caller would open another. So while more
+    /// connections are open than are in use, the caller waits a moment for the one that may be on its
+    /// way. No more are ever opened than may be in use; if returned ones do not arrive because the peer
+    /// is silent, the attempt's timeout ends the wait.
+    async fn checkout(&self) -> mysql_async::Result<Conn> {
+        let mut looks: u32 = 0;
+        loop {
+            let mut checkout = pin!(self.driver.get_conn());
+            let may_start = || {
+                if self.has_idle() {
+                    return true;
+                }
+                let open = self.driver.open();
+                // One of the permits held is the caller's, who has no connection yet.
+                let one_may_come = open >= self.permits.held() && looks < PATIENCE;
+                open < self.permits.limit() && !one_may_come
+            };
+            match self.driver.poll_first(checkout.as_mut(), may_start).await {
+                Some(Poll::Ready(conn)) => return conn,
+                Some(Poll::Pending) => return checkout.await,
+                None if looks < YIELDS => tokio::task::yield_now().await,
+                // Boxed, as it is rarely needed and would make every checkout larger.
+                None => Box::pin(sleep(SLEEP)).await,
+            }
+            looks += 1;
+        }
+    }
+
+    /// Records that the peer has answered something.
+    pub(crate) fn note_heard(&self) {
+        self.heard.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Records that the connection of a statement on the pool itself is on its way back.
+    pub(crate) fn note_direct_ended(&self) {
+        self.direct_ended.store(self.now(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn had_direct_within(&self, time: Duration) -> bool {
+        let last = Duration::from_millis(self.direct_ended.load(Ordering::Relaxed));
+        self.start.elapsed() < last.saturating_add(time)
+    }
+
+    /// Milliseconds since `start`.
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    fn was_heard_since(&self, moment: Instant) -> bool {
+        let since = moment.saturating_duration_since(self.start).as_millis() as u64;
+        self.heard.load(Ordering::Relaxed) > since
+    }
+
+    pub(crate) fn was_heard_within(&self, time: Duration) -> bool {
+        Instant::now()
+            .checked_sub(time)
+            .is_some_and(|since| self.was_heard_since(since))
+    }
+
+    /// Checks the peer now, in the background, and reports the verdict to the ticket. Called after an
+    /// outcome that may be a slow statement as well as a dead peer.
+    ///
+    /// One check runs at a time, and one that has just succeeded is not repeated.
+    pub(crate) fn check_now(self: &Arc<Self>, ticket: &Ticket<Arc<Self>>) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if ticket.is_stale() || self.was_just_checked() {
+            return;
+        }
+        let Some(turn) = CheckTurn::take(self.clone()) else {
+            return;
+        };
+        let ticket = ticket.clone();
+        runtime.spawn(async move {
+            let verdict = turn.0.run_check().await;
+            if verdict.peer == PeerVerdict::Healthy {
+                turn.0.note_checked();
+            }
+            ticket.report(verdict);
+        });
+    }
+
+    /// Checks the peer, and records whether it is silent.
+    pub(crate) async fn run_check(&self) -> Verdict {
+        let began = Instant::now();
+        let found = self.check.run(&self.opts).await;
+        let heard_since = |moment| self.was_heard_since(moment);
+        self.silence.record(began, found.silent, heard_since);
+        found.verdict
+    }
+
+    fn was_just_checked(&self) -> bool {
+        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.is_some_and(|checked| checked.elapsed() < CHECK_SPACING)
+    }
+
+    fn note_checked(&self) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+/// Where a peer is: the path of its socket, or `host:port`.
+fn address(opts: &Opts) -> Arc<str> {
+    let (host, port) = (opts.ip_or_hostname(), opts.tcp_port());
+    match opts.socket() {
+        Some(path) => path.into(),
+        // An IPv6 address without brackets.
+        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}").into(),
+        None => format!("{host}:{port}").into(),
+    }
+}
+
+/// The right to check, returned on drop, so that a check that is cancelled blocks no other.
+struct CheckTurn(Arc<Endpoint>);
+
+impl CheckTurn {
+    fn take(endpoint: Arc<Endpoint>) -> Option<Self> {
+        let taken = endpoint.checking.swap(true, Ordering::AcqRel);
+        (!taken).then_some(Self(endpoint))
+    }
+}
+
+impl Drop for CheckTurn {
+    fn drop(&mut self) {
+        self.0.checking.store(false, Ordering::Release);
+    }
+}
+
+/// Two are equal if their address, login and options are; their connections are not compared.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.opts == other.opts
+    }
+}
+
+/// Shows the address only: the options may hold a password.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("host", &self.opts.ip_or_hostname())
+            .field("port", &self.opts.tcp_port())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::new(Opts::from_url(url).unwrap(), &PoolOptions::default())
+    }
+
+    #[test]
+    fn a_peers_own_limits_apply() {
+        let endpoint = endpoint("mysql://h/d?pool_max=7&pool_min=3");
+        assert_eq!((endpoint.permits.limit(), endpoint.permits.free()), (7, 7));
+        assert_eq!(endpoint.missing(), 3);
+        assert!(endpoint.resets);
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let shown = format!("{:?}", endpoint("mysql://u:hunter2@h/d"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The pool's background task. The first checkout starts it, and it ends with the pool.
+//!
+//! A pool may be made outside a runtime, so nothing starts before it is used. If the runtime ends, a
+//! checkout in another one starts the task again.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// The task. Clones share it, and it is aborted when the last clone is dropped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Background(Arc<Task>);
+
+#[derive(Debug, Default)]
+struct Task {
+    running: Arc<AtomicBool>,
+    stopped: AtomicBool,
+    handle: Mutex<Option<AbortHandle>>,
+}
+
+impl Background {
+    /// Starts `work` unless it runs or was stopped.
+    pub(crate) fn ensure_runs<W>(&self, work: impl FnOnce() -> W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let running = &self.0.running;
+        if running.load(Ordering::Relaxed) || self.0.stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (ended, work) = (Ended(running.clone()), work());
+        let task = runtime.spawn(async move {
+            let _ended = ended;
+            work.await;
+        });
+        *self.handle() = Some(task.abort_handle());
+        // A concurrent `stop` may have found no handle.
+        if self.0.stopped.load(Ordering::Acquire) {
+            task.abort();
+        }
+    }
+
+    /// Ends the work, and lets none start again.
+    pub(crate) fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        if let Some(task) = self.handle().take() {
+            task.abort();
+        }
+    }
+
+    fn handle(&self) -> std::sync::MutexGuard<'_, Option<AbortHandle>> {
+        self.0.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let handle = self.handle.get_mut();
+        if let Some(task) = handle.unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+/// Records on drop that the work has ended, in whatever way.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,153 @@
+//! [`evenhand`]'s balancer over the connector, as the options ask for it.
+//!
+//! A pool's type does not say how it picks or whether it hedges.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
+
+use evenhand::{
+    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Cloned, Eject, Error, Hedge,
+    LeastInFlight, Peers, Probe, Uniform, Weighted,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::checkout::{CheckoutRequest, Connector};
+use super::prober::Prober;
+use crate::classify::ByPhase;
+use crate::conn::PeerConn;
+use crate::error::AttemptError;
+use crate::options::health::DEFAULT_HEALTH_CHECK_INTERVAL;
+use crate::options::{AllDownKind, MinUp, PickKind, PoolOptions};
+use crate::peer::Endpoint;
+use crate::peer::check::Check;
+use crate::time::deadline::timeout_lazy;
+
+pub(crate) enum Balancer {
+    Plain(Shared<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
+    Hedged(Shared<Hedge<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
+}
+
+impl Balancer {
+    pub(crate) fn new(peers: &Peers<Arc<Endpoint>>, options: &PoolOptions) -> Self {
+        let check = Check::new(options);
+        let layer = BalanceLayer::new(peers.clone())
+            .classify(ByPhase(check.rules.clone()))
+            .eject(eject(options))
+            .all_down(all_down(options))
+            .probe(probe(options, &check))
+            .pick(ConfiguredPick(options.get_pick()));
+        let connector = Connector {
+            peers: peers.clone(),
+        };
+        match options.get_hedge_after() {
+            // Asking for a connection twice is harmless: the one that is not wanted is closed.
+            Some(after) => {
+                let layer = layer.replay(Cloned::idempotent());
+                Self::Hedged(Shared::new(layer.hedge_after(after).layer(connector)))
+            }
+            None => Self::Plain(Shared::new(layer.layer(connector))),
+        }
+    }
+
+    /// A connection, by the request's deadline.
+    pub(crate) async fn checkout(
+        &self,
+        request: CheckoutRequest,
+    ) -> Result<PeerConn, Error<AttemptError>> {
+        /// Both kinds of futures can be abandoned, but share no trait for it.
+        macro_rules! by_deadline {
+            ($balance:expr) => {{
+                let deadline = request.deadline;
+                let mut checkout = pin!($balance.call(request));
+                match timeout_lazy(|_| deadline, checkout.as_mut()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(checkout.as_mut().abandon()),
+                }
+            }};
+        }
+        match self {
+            Self::Plain(balance) => by_deadline!(balance),
+            Self::Hedged(hedge) => by_deadline!(hedge),
+        }
+    }
+}
+
+fn probe(options: &PoolOptions, check: &Check) -> Probe<Arc<Endpoint>> {
+    let health = options.get_health_check();
+    let active = health.get_active();
+    let interval = active.map_or(DEFAULT_HEALTH_CHECK_INTERVAL, |(interval, _)| interval);
+    let prober = Prober {
+        heard_within: active.map(|(interval, _)| interval),
+    };
+    // The prober has its own time limit, and its verdict says more than that it passed.
+    let probe = Probe::new(prober, 2 * check.timeout).rise(health.get_rise(), interval);
+    match active {
+        Some((interval, fall)) => probe.active_checks(
+            ActiveChecks::every(interval)
+                .fall(fall)
+                .under_traffic(check.asks_more_than_traffic()),
+        ),
+        None => probe,
+    }
+}
+
+fn eject(options: &PoolOptions) -> Eject {
+    let longest = options.get_max_recheck_interval();
+    let first = options.get_first_recheck().min(longest);
+    let eject = Eject::on_first().recheck_growing(first, longest);
+    match options.get_min_up() {
+        MinUp::Peers(peers) => eject.min_up(peers),
+        MinUp::Percent(percent) => eject.min_up_share(f64::from(percent) / 100.0),
+    }
+}
+
+fn all_down(options: &PoolOptions) -> AllDown {
+    match options.get_all_down() {
+        // The caller's own deadline ends the wait.
+        AllDownKind::Wait => AllDown::WaitUpTo(Duration::MAX),
+        AllDownKind::Fail => AllDown::Fail,
+        AllDownKind::LastResort => AllDown::LastResort,
+    }
+}
+
+/// A balancer that many tasks call through a shared reference.
+pub(crate) struct Shared<S> {
+    /// Reused, as a used clone costs less to call than a new one. It may hold on to a removed peer,
+    /// whose connections are closed by then, until it is called again.
+    used: Mutex<S>,
+    /// Cloned by a task that finds `used` locked. No task waits for another.
+    template: S,
+}
+
+impl<S: Service<CheckoutRequest> + Clone> Shared<S> {
+    fn new(template: S) -> Self {
+        Self {
+            used: Mutex::new(template.clone()),
+            template,
+        }
+    }
+
+    fn call(&self, request: CheckoutRequest) -> S::Future {
+        match self.used.try_lock() {
+            Ok(mut used) => used.call(request),
+            Err(TryLockError::Poisoned(used)) => used.into_inner().call(request),
+            Err(TryLockError::WouldBlock) => self.template.clone().call(request),
+        }
+    }
+}
+
+/// The pick that the options name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfiguredPick(PickKind);
+
+impl evenhand::Pick for ConfiguredPick {
+    fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
+        match self.0 {
+            PickKind::Uniform => Uniform.pick(candidates),
+            PickKind::Weighted => Weighted.pick(candidates),
+            PickKind::LeastInFlight => LeastInFlight.pick(candidates),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Opens pools: from a list of peers, or from one URL with several hosts.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use evenhand::Peers;
+
+use super::Pool;
+use super::background::Background;
+use super::balancer::Balancer;
+use crate::error::Error;
+use crate::options::PoolOptions;
+use crate::peer::Endpoint;
+use crate::peer::into_peer::IntoPeer;
+use crate::peer::permits::Permits;
+use crate::url;
+
+impl PoolOptions {
+    /// Opens a pool over these peers. Connects to nothing yet.
+    ///
+    /// A peer is given by connection options (a URL, an [`OptsBuilder`](mysql_async::OptsBuilder) or an
+    /// [`Opts`](mysql_async::Opts)), or by a name and such options; see [`IntoPeer`]. The driver's pool
+    /// options apply to each peer: at most `pool_max` connections to it are in use at a time (default:
+    /// 100), and once the pool has been used `pool_min` are kept open to each that is up (default: 10).
+    ///
+    /// The pool turns `prefer_socket` off, so that a peer is always the address that was given, and sets
+    /// TCP keepalive to 30 s unless the options set it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPeers`] for an empty list, [`Error::Peers`] if two peers have the same name,
+    /// [`Error::Options`] for invalid connection options.
+    pub fn open(self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<Pool, Error> {
+        let endpoints = Endpoint::all(peers, &self)?;
+        if endpoints.is_empty() {
+            return Err(Error::NoPeers);
+        }
+        let peers = Peers::new(endpoints)?;
+        let balancer = Balancer::new(&peers, &self);
+        let max = self.get_max_connections();
+        Ok(Pool {
+            peers,
+            balancer: Arc::new(balancer),
+            permits: max.map(|limit| Arc::new(Permits::new(limit))),
+            options: self,
+            background: Background::default(),
+        })
+    }
+
+    /// Opens a pool over the hosts of one URL. Connects to nothing yet.
+    ///
+    /// The hosts are a list: `mysql://app:secret@h1,h2:3307,[2001:db8::1]:3308/shop?pool_max=20`.
+    /// Login, database and parameters apply to each of them, and a peer's name is `host:port`. A URL
+    /// with one host, as [`mysql_async::Pool::from_url`] takes it, makes a pool with one peer. Write
+    /// `/`, `?`, `#` and `@` in a user name or password as `%2F`, `%3F`, `%23` and `%40`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`] for an invalid list of hosts, [`Error::Options`] for anything else in the URL that
+    /// the driver does not accept. Neither shows the password.
+    pub fn open_url(self, url: impl AsRef<str>) -> Result<Pool, Error> {
+        let peers = url::split(url.as_ref())?;
+        self.open(peers.iter().map(|(name, url)| (&**name, &**url)))
+    }
+}
+
+impl Pool {
+    /// A pool over these peers with the default options: as [`PoolOptions::open`]. Connects to nothing
+    /// yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolOptions::open`].
+    pub fn new(peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<Self, Error> {
+        PoolOptions::new().open(peers)
+    }
+
+    /// A pool over the hosts of one URL with the default options: as [`PoolOptions::open_url`].
+    /// Connects to nothing yet. Also implemented as [`FromStr`] and [`TryFrom<&str>`](TryFrom).
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolOptions::open_url`].
+    ///
+    /// ```
+    /// use evenhand_mysql::Pool;
+    ///
+    /// let pool = Pool::from_url("mysql://app:secret@10.0.0.1,10.0.0.2:3307/shop")?;
+    /// let names: Vec<_> = pool.statuses().into_iter().map(|status| status.peer).collect();
+    /// assert_eq!(names, ["10.0.0.1:3306".into(), "10.0.0.2:3307".into()]);
+    /// # Ok::<(), evenhand_mysql::Error>(())
+    /// ```
+    pub fn from_url(url: impl AsRef<str>) -> Result<Self, Error> {
+        PoolOptions::new().open_url(url)
+    }
+}
+
+/// As [`Pool::from_url`].
+impl FromStr for Pool {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self, Error> {
+        Self::from_url(url)
+    }
+}
+
+/// As [`Pool::from_url`].
+impl TryFrom<&str> for Pool {
+    type Error = Error;
+
+    fn try_from(url: &str) -> Result<Self, Error> {
+        Self::from_url(url)
+    }
+}

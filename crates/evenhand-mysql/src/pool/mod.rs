@@ -1,0 +1,296 @@
+//! The pool. Knows everything below it (peers, connections, reports), not the databases of a config.
+//!
+//! A checkout, from top to bottom:
+//! 1. Permit: one of the pool's, if [`PoolOptions::max_connections`] is set ([`Pool::checkout`]).
+//! 2. Pick: a peer that is up, and another one if that fails (`balancer`).
+//! 3. Permit: one of that peer's, unless another peer has room (`checkout`).
+//! 4. Connection: an idle one, or a login within the connect timeout ([`Endpoint::connect`]).
+//! 5. Guard: [`PeerConn`], which holds the permits until its connection is recycled (`conn`).
+
+pub(crate) mod peers;
+
+mod background;
+mod balancer;
+mod checkout;
+mod constructors;
+mod direct;
+mod idempotent;
+mod min_connections;
+mod prober;
+mod purge_idle;
+mod transaction_retry;
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenhand::{Events, Peers, State, Status};
+use mysql_async::TxOpts;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::conn::PeerConn;
+use crate::conn::transaction::Transaction;
+use crate::error::{AttemptError, CheckoutError, Error};
+use crate::options::PoolOptions;
+use crate::peer::driver_pool::close;
+use crate::peer::permits::{Closed, Permits};
+use crate::peer::{Endpoint, Peer};
+use crate::report::PeerReport;
+use crate::report::inspect::inspect;
+use crate::time::deadline::timeout_lazy;
+use crate::usage::Usage;
+use background::Background;
+use balancer::Balancer;
+use checkout::CheckoutRequest;
+use min_connections::keep_min_connections;
+use peers::PeersHandle;
+use purge_idle::purge_idle;
+
+/// The time limit of [`Pool::disconnect`].
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections to several equal MySQL peers, a near drop-in for [`mysql_async::Pool`].
+///
+/// Each checkout goes to a random peer that is up. A peer that cannot be connected to, or does not
+/// answer in time, is ejected, and the checkout moves to another. Ejected peers are probed in the
+/// background by a login and a statement, and come back when they pass. Clones share one pool.
+///
+/// ```no_run
+/// use evenhand_mysql::Pool;
+/// use evenhand_mysql::mysql_async::{self, prelude::*};
+///
+/// # async fn run() -> mysql_async::Result<()> {
+/// let pool = Pool::new([
+///     ("db0", "mysql://app:secret@10.0.0.1:3306/shop"),
+///     ("db1", "mysql://app:secret@10.0.0.2:3306/shop"),
+/// ])?;
+///
+/// let mut conn = pool.get_conn().await?;
+/// let orders: Option<u64> = conn.query_first("SELECT COUNT(*) FROM orders").await?;
+/// # Ok(()) }
+/// ```
+///
+/// A pool belongs to the tokio runtime in which it is first used, as a [`mysql_async::Pool`] does.
+#[derive(Clone)]
+pub struct Pool {
+    peers: Peers<Arc<Endpoint>>,
+    balancer: Arc<Balancer>,
+    options: PoolOptions,
+    /// Permits for connections to all peers together, if they are limited.
+    permits: Option<Arc<Permits>>,
+    background: Background,
+}
+
+impl Pool {
+    /// A connection to a random peer that is up.
+    ///
+    /// If that peer cannot give one, another is tried. If no peer is left to try, it waits until one
+    /// recovers. An idle connection that its peer has closed is dropped, and the next one used.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Checkout`] if no peer gave a connection within the
+    ///   [checkout timeout](PoolOptions::checkout_timeout).
+    /// - [`Error::Full`] if all connections that the limits allow were in use until then.
+    /// - [`Error::Disconnected`] after [`disconnect`](Self::disconnect).
+    ///
+    /// # Cancel safety
+    ///
+    /// A checkout that is dropped leaves nothing behind.
+    pub async fn get_conn(&self) -> Result<PeerConn, Error> {
+        let began = Instant::now();
+        self.checkout(CheckoutRequest {
+            began,
+            deadline: began + self.options.get_checkout_timeout(),
+            avoid: None,
+        })
+        .await
+    }
+
+    /// A connection, by the request's deadline.
+    async fn checkout(&self, request: CheckoutRequest) -> Result<PeerConn, Error> {
+        self.background.ensure_runs(|| {
+            let (events, peers) = (self.peers.subscribe(), self.peers.clone());
+            let purge = purge_idle(events, peers.clone());
+            let keep = keep_min_connections(peers, self.permits.clone());
+            async {
+                tokio::join!(purge, keep);
+            }
+        });
+        let (began, deadline) = (request.began, request.deadline);
+        // Before the peer is picked, so that no picked peer has to wait for it.
+        let permit = match self.permits.as_ref().map(|permits| permits.acquire()) {
+            None => None,
+            Some(acquire) => match timeout_lazy(|_| deadline, pin!(acquire)).await {
+                Ok(Ok(permit)) => Some(permit),
+                Ok(Err(Closed)) => return Err(Error::Disconnected),
+                Err(_) => return Err(self.full(began, None)),
+            },
+        };
+        match self.balancer.checkout(request).await {
+            Ok(mut conn) => {
+                conn.hold(permit);
+                Ok(conn)
+            }
+            Err(tried) => Err(match tried.cause() {
+                Some(AttemptError::Disconnected) => Error::Disconnected,
+                cause if self.is_full(cause) => self.full(began, Some(tried)),
+                _ => {
+                    let waited = began.elapsed();
+                    CheckoutError { waited, tried }.into()
+                }
+            }),
+        }
+    }
+
+    /// Whether a checkout failed for want of a permit.
+    fn is_full(&self, cause: Option<&AttemptError>) -> bool {
+        match cause {
+            Some(AttemptError::NoFreeConnection(_) | AttemptError::Busy(_)) => true,
+            Some(_) => false,
+            // It ran out of time while it waited for one, and no other peer had one either.
+            None => {
+                let up = |peer: &Peer| peer.state() == State::Up;
+                let mut up = self.peers.iter().filter(up).peekable();
+                up.peek().is_some() && !up.any(|peer| peer.has_room())
+            }
+        }
+    }
+
+    fn full(&self, began: Instant, tried: Option<evenhand::Error<AttemptError>>) -> Error {
+        Error::Full {
+            waited: began.elapsed(),
+            usage: self.usage(),
+            tried: tried.map(Box::new),
+        }
+    }
+
+    /// Starts a transaction on a connection that it owns. A peer whose connection is dead, or that
+    /// refuses to start a transaction, is left for another. From then on the transaction stays on its
+    /// peer.
+    ///
+    /// # Errors
+    ///
+    /// The driver's, and those of [`get_conn`](Self::get_conn) in [`mysql_async::Error::Other`];
+    /// [`Error::Work`] there if no peer could start it within the checkout timeout.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it resolves, nothing is left behind.
+    pub async fn start_transaction(
+        &self,
+        options: TxOpts,
+    ) -> mysql_async::Result<Transaction<'static>> {
+        let deadline = Instant::now() + self.options.get_checkout_timeout();
+        let start = |conn| Transaction::start(conn, options.clone());
+        self.run_until(deadline, start).await
+    }
+
+    /// The pool's settings.
+    pub fn options(&self) -> &PoolOptions {
+        &self.options
+    }
+
+    /// Each peer's state, in the order in which they were added.
+    pub fn statuses(&self) -> Vec<Status> {
+        self.peers.statuses()
+    }
+
+    /// How many connections are in use, and the limits.
+    pub fn usage(&self) -> Usage {
+        let peers = self.peers().usage();
+        let in_use = peers.iter().map(|peer| peer.in_use).sum();
+        let permits = self.permits.as_ref();
+        let held = permits.map_or(0, |permits| permits.held());
+        Usage {
+            in_use,
+            limit: permits.map(|permits| permits.limit()),
+            checking_out: held.saturating_sub(in_use),
+            waiting: permits.map_or(0, |permits| permits.waiting()),
+            peers,
+        }
+    }
+
+    /// A handle for operators: drain, eject, restore, add and remove peers.
+    pub fn peers(&self) -> PeersHandle {
+        PeersHandle {
+            peers: self.peers.clone(),
+            options: self.options.clone(),
+        }
+    }
+
+    /// Asks every peer at once, each for at most `limit`, what it is and whether it is online. Each is
+    /// asked on a connection of its own, outside the pool's limits and whatever its state. The findings
+    /// change no state. Online is a peer that can be reached, accepts this client's login, and passes
+    /// the pool's [health check](crate::HealthCheck).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connections.
+    pub async fn check(&self, limit: Duration) -> Vec<PeerReport> {
+        let mut asked = JoinSet::new();
+        for (nth, peer) in self.peers.iter().enumerate() {
+            asked.spawn(async move { (nth, inspect(&peer, limit).await) });
+        }
+        let mut reports = asked.join_all().await;
+        reports.sort_by_key(|(nth, _)| *nth);
+        reports.into_iter().map(|(_, report)| report).collect()
+    }
+
+    /// The number of peers that are up.
+    pub fn up_count(&self) -> usize {
+        self.peers.up_count()
+    }
+
+    /// What happens to the peers from now on: ejections, probes, recoveries.
+    pub fn subscribe(&self) -> Events {
+        self.peers.subscribe()
+    }
+
+    /// Closes the pool. Checkouts fail from now on; idle connections are closed now, and those in use
+    /// when they are returned. Resolves when all are closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StillOpen`], with the names of the peers, if that takes longer than 5 s. Their
+    /// connections are still closed when they are returned.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, dropping the future only ends the wait.
+    pub async fn disconnect(self) -> Result<(), Error> {
+        self.background.stop();
+        if let Some(permits) = &self.permits {
+            permits.close();
+        }
+        let mut closing = JoinSet::new();
+        for peer in self.peers.iter() {
+            peer.permits.close();
+            let pool = peer.driver.pool();
+            closing.spawn(async move {
+                let closed = timeout(DISCONNECT_TIMEOUT, close(pool)).await;
+                closed.is_err().then(|| peer.name().to_owned())
+            });
+        }
+        let mut peers: Vec<String> = closing.join_all().await.into_iter().flatten().collect();
+        if peers.is_empty() {
+            return Ok(());
+        }
+        peers.sort();
+        Err(Error::StillOpen {
+            peers,
+            limit: DISCONNECT_TIMEOUT,
+        })
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("peers", &self.peers)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

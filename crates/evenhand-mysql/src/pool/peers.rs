@@ -1,0 +1,169 @@
+//! [`PeersHandle`]: a pool's peers as operators hold them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenhand::{Events, Peers, Status};
+
+use crate::error::Error;
+use crate::options::PoolOptions;
+use crate::peer::into_peer::IntoPeer;
+use crate::peer::{Endpoint, Peer};
+use crate::usage::PeerUsage;
+
+/// A pool's peers, from [`Pool::peers`](crate::Pool::peers): their states and events, and what operators
+/// do with them. Clones share one set, the pool's.
+///
+/// ```no_run
+/// # use evenhand_mysql::Pool;
+/// # async fn run(pool: Pool) -> Result<(), evenhand_mysql::Error> {
+/// let peers = pool.peers();
+/// peers.drain("db1").await?; // No connection to it is in use any more: restart it now.
+/// peers.restore("db1")?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PeersHandle {
+    pub(crate) peers: Peers<Arc<Endpoint>>,
+    pub(crate) options: PoolOptions,
+}
+
+impl PeersHandle {
+    /// Each peer's state, in the order in which they were added.
+    pub fn statuses(&self) -> Vec<Status> {
+        self.peers.statuses()
+    }
+
+    /// The number of peers that are up.
+    pub fn up_count(&self) -> usize {
+        self.peers.up_count()
+    }
+
+    /// How much of each peer is in use, in the order in which they were added.
+    pub fn usage(&self) -> Vec<PeerUsage> {
+        self.peers.iter().map(|peer| peer.usage(&peer)).collect()
+    }
+
+    /// What happens to the peers from now on.
+    pub fn subscribe(&self) -> Events {
+        self.peers.subscribe()
+    }
+
+    /// Takes a peer out of use: no checkout goes to it, its idle connections are closed, and those in
+    /// use continue and are closed when they are returned. Resolves when the last one is. The peer
+    /// stays out until it is [restored](Self::restore) or [removed](Self::remove).
+    ///
+    /// There is no time limit; put your own around it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it resolves, the peer stays out. If it is never polled, nothing
+    /// happens.
+    pub async fn drain(&self, name: &str) -> Result<(), Error> {
+        Ok(self.peers.drain(name).await?)
+    }
+
+    /// Puts a peer back at once, whatever its state. A drain in progress resolves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn restore(&self, name: &str) -> Result<(), Error> {
+        Ok(self.peers.restore(name)?)
+    }
+
+    /// Ejects a peer manually: its idle connections are closed, those in use continue, and callers that
+    /// wait for it move on. It is probed after `time`, and comes back if it passes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn eject(&self, name: &str, time: Duration) -> Result<(), Error> {
+        Ok(self.peers.eject(name, time)?)
+    }
+
+    /// Adds a peer, in state `Up`, with the pool's options. `opts` are given as to
+    /// [`PoolOptions::open`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if a peer has this name, [`Error::Options`] for invalid options,
+    /// [`Error::Disconnected`] after [`Pool::disconnect`](crate::Pool::disconnect).
+    pub fn add<N, O>(&self, name: N, opts: O) -> Result<(), Error>
+    where
+        (N, O): IntoPeer,
+    {
+        self.ensure_connected()?;
+        let added = Endpoint::all([(name, opts)], &self.options)?;
+        for (name, endpoint) in added {
+            self.peers.add(name, endpoint)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the list of peers at once. A peer that is there already, by name and options, keeps its
+    /// state, weight and connections; the others are [removed](Self::remove), and new ones added in
+    /// state `Up`. A checkout sees either the old peers or the new ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add`](Self::add), and [`Error::Peers`] if two have the same name. Then nothing is
+    /// changed.
+    pub fn replace_all(&self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<(), Error> {
+        self.ensure_connected()?;
+        let before: Vec<Peer> = self.peers.iter().collect();
+        self.peers
+            .replace_all(Endpoint::all(peers, &self.options)?)?;
+        let present: Vec<Peer> = self.peers.iter().collect();
+        let stays = |gone: &Peer| present.iter().any(|peer| Arc::ptr_eq(peer, gone));
+        before
+            .iter()
+            .filter(|peer| !stays(peer))
+            .for_each(|peer| peer.driver.purge());
+        Ok(())
+    }
+
+    /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) uses. Default: 1.
+    /// A peer of weight 0 is never picked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), Error> {
+        Ok(self.peers.set_weight(name, weight)?)
+    }
+
+    /// Removes a peer. Its idle connections are closed; those in use continue and are closed when they
+    /// are returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let removed = self.peers.iter().find(|peer| peer.name() == name);
+        self.peers.remove(name)?;
+        if let Some(peer) = removed {
+            peer.driver.purge();
+        }
+        Ok(())
+    }
+
+    fn ensure_connected(&self) -> Result<(), Error> {
+        match self.peers.iter().any(|peer| peer.permits.is_closed()) {
+            true => Err(Error::Disconnected),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Shows the peers' names and states.
+impl fmt::Debug for PeersHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PeersHandle").field(&self.peers).finish()
+    }
+}

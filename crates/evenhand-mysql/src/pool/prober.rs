@@ -1,0 +1,51 @@
+//! The balancer's probe, of ejected peers and of peers that are up.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use evenhand::{PeerVerdict, State, Verdict};
+use tower_service::Service;
+
+use crate::peer::Peer;
+
+/// Checks a peer and gives the verdict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prober {
+    /// A peer that is up and was heard within this time is not checked, unless the probe asks for more
+    /// than traffic shows. The balancer sees checkouts only; a connection that is held for an hour and
+    /// works shows that the peer works as well.
+    pub(crate) heard_within: Option<Duration>,
+}
+
+impl Service<Peer> for Prober {
+    type Response = Verdict;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Verdict, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, peer: Peer) -> Self::Future {
+        let heard_within = self.heard_within;
+        Box::pin(async move {
+            if peer.state() != State::Up {
+                return Ok(peer.run_check().await);
+            }
+            let heard = heard_within.is_some_and(|time| peer.was_heard_within(time));
+            if heard && !peer.check.asks_more_than_traffic() {
+                return Ok(Verdict::healthy());
+            }
+            let verdict = peer.run_check().await;
+            Ok(match verdict.peer {
+                // It says nothing about the peer: a shortage on this host, or a password that no peer
+                // accepts. To the balancer a probe passes or fails, and the peer should stay up.
+                PeerVerdict::Neutral | PeerVerdict::Suspect => Verdict::healthy(),
+                _ => verdict,
+            })
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! Time limits and jitter.
+//!
+//! Knows nothing of the rest of the crate.
+
+pub(crate) mod deadline;
+pub(crate) mod jitter;
