@@ -156,7 +156,7 @@ fn verdict_in_words(verdict: PeerVerdict) -> &'static str {
 fn work(row: &Row) -> &'static str {
     match (row.phases, row.judgement.verdict.retry) {
         (_, Retry::Never) => "error",
-        ([Phase::Connect], Retry::Again) => "another peer, then this one again",
+        ([Phase::Connect], Retry::Busy) => "another peer, then this one again",
         ([Phase::Connect], _) => "another peer",
         _ => "moves on",
     }
