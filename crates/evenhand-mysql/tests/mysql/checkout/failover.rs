@@ -92,7 +92,10 @@ async fn wrong_password_ejects_no_peer() {
     let Error::Checkout(checkout) = &error else {
         unreachable!("{error:?}")
     };
-    assert!(matches!(checkout.tried, evenhand::Error::Agreed { .. }));
+    assert!(matches!(
+        checkout.tried,
+        evenhand::Error::Inconclusive { .. }
+    ));
     assert!(error.to_string().contains("Access denied"), "{error}");
     assert_eq!(up(&pool), 3);
 }

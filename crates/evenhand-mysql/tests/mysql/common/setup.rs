@@ -110,7 +110,7 @@ pub(crate) fn agreed(error: &Error) -> bool {
     let Error::Checkout(checkout) = error else {
         return false;
     };
-    matches!(&checkout.tried, evenhand::Error::Agreed { tried, .. } if tried.len() == 2)
+    matches!(&checkout.tried, evenhand::Error::Inconclusive { tried, .. } if tried.len() == 2)
 }
 
 /// The first ejection so far: its peer, why, and when the probe is due.
