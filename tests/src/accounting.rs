@@ -23,7 +23,7 @@ pub enum Fate {
     Done,
     /// It was not done, and never will be.
     Refused,
-    /// Nobody knows.
+    /// It may have been done or not.
     Unknown,
 }
 

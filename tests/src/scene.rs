@@ -217,7 +217,7 @@ impl Scene {
         self.told().iter().filter(is).count()
     }
 
-    /// Waits until so many probes of this peer have failed while it was out.
+    /// Waits until this number of probes of the peer have failed while it was out.
     ///
     /// # Panics
     ///

@@ -27,7 +27,7 @@ pub async fn others(conn: &mut Conn) -> Vec<String> {
     conn.query(others).await.unwrap()
 }
 
-/// Waits until only so many are connected to the server beside the one who asks.
+/// Waits until at most `n` sessions are left on the server beside the asking one.
 ///
 /// # Panics
 ///

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             for problem in &problems {
                 eprintln!("{problem}\n");
             }
-            eprintln!("{} problems with the layout of the source", problems.len());
+            eprintln!("problems with the layout of the source: {}", problems.len());
             ExitCode::FAILURE
         }
         Err(error) => {

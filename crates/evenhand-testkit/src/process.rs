@@ -94,7 +94,7 @@ pub(crate) fn launch(command: Command) -> io::Result<Process> {
                 .name("testkit-launcher".to_owned())
                 .spawn(move || {
                     for mut order in received {
-                        // Whoever ordered it waits below.
+                        // The caller waits below.
                         let _ = order.started.send(order.command.spawn());
                     }
                 })?;
@@ -172,7 +172,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // There is nobody to tell.
+        // A failure cannot be reported from here.
         let _ = self.kill();
     }
 }

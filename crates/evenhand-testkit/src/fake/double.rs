@@ -17,7 +17,7 @@ use super::sql::answers::{Canned, default_variables};
 use super::value::{ResultSet, Value};
 use crate::port::ReservedPort;
 
-/// An in-process MySQL server on a loopback port of its own.
+/// An in-process MySQL server on its own loopback port.
 ///
 /// It understands logins, text queries, prepared statements, transactions, ping, reset and change
 /// of user. It has no tables:
@@ -75,7 +75,7 @@ impl FakeMySqlBuilder {
         self
     }
 
-    /// The only user who may log in, and the password; anybody else gets 1045 28000. By default
+    /// The only user who may log in, and the password; any other user gets 1045 28000. By default
     /// every user may, with any password.
     pub fn account(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.account = Some(Account {
@@ -135,7 +135,7 @@ impl FakeMySql {
     }
 
     /// Where it listens. The port stays the same through [`kill`](FakeMySql::kill) and
-    /// [`restart`](FakeMySql::restart), and is nobody else's meanwhile.
+    /// [`restart`](FakeMySql::restart), and stays reserved meanwhile.
     pub fn addr(&self) -> SocketAddr {
         self.server.port.addr()
     }

@@ -97,7 +97,7 @@ impl FaultProxy {
         })
     }
 
-    /// Where it listens. The port stays the same, and is nobody else's while it refuses.
+    /// Where it listens. The port stays the same, and stays reserved while it refuses.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -133,7 +133,7 @@ impl FaultProxy {
         self.change(|control| control.frozen = false);
     }
 
-    /// Closes each connection on both sides, by FIN, as soon as so many more bytes have passed in
+    /// Closes each connection on both sides, by FIN, as soon as this number of further bytes has passed in
     /// this direction: on the open ones from now, on new ones from their start. With 0 that is when
     /// the next byte would pass. In place of any cut that was set before.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
@@ -152,7 +152,7 @@ impl FaultProxy {
         self.change(|control| control.cut = None);
     }
 
-    /// Lets so many bytes a second pass on each connection in each direction; `None`, the default,
+    /// Limits the number of bytes a second on each connection in each direction; `None`, the default,
     /// is no limit.
     pub fn throttle(&self, bytes_per_second: Option<NonZeroU64>) {
         self.change(move |control| control.rate = bytes_per_second);

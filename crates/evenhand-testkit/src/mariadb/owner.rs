@@ -17,7 +17,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// The user `mysql` if we are root; nobody else needs another user.
+    /// The user `mysql` if we are root; otherwise the current user.
     pub(super) fn find() -> Result<Option<Owner>, MariaDbError> {
         if !nix::unistd::geteuid().is_root() {
             return Ok(None);

@@ -44,7 +44,7 @@ impl Template {
     /// The process's one template, made at the first call.
     pub(super) fn get(owner: Option<&Owner>) -> Result<Arc<Template>, MariaDbError> {
         static TEMPLATE: Mutex<Option<Arc<Template>>> = Mutex::new(None);
-        // Whoever comes second waits for the first; a failure is tried again by the next.
+        // A second caller waits for the first; after a failure the next caller tries again.
         let mut template = lock(&TEMPLATE);
         if let Some(template) = &*template {
             return Ok(template.clone());

@@ -86,15 +86,16 @@ async fn failed_open_ejects_no_peer_and_backs_off() {
     fakes[0].cut_connections();
     // The dead one is found at a checkout, which takes the next peer's instead of failing.
     let before = fakes[0].accepted();
+    let accepted = || fakes[0].accepted() - before;
+    // A moment shortly before the second try, however late that is noticed.
+    let mut not_yet = Instant::now();
     let found = async {
-        while fakes[0].accepted() == before {
+        while accepted() == 0 {
+            not_yet = Instant::now();
             drop(pool.get_conn().await.unwrap());
         }
     };
     soon(found).await;
-    let accepted = || fakes[0].accepted() - before;
-    // A moment shortly before the second try.
-    let mut not_yet = Instant::now();
     until("it is tried once more", || {
         let tried = accepted() >= 2;
         if !tried {

@@ -37,7 +37,7 @@ pub(crate) enum Plan {
     Define,
     /// Succeeds and does nothing.
     Other,
-    /// A read of which nobody said what to answer.
+    /// A read without an answer.
     Unknown,
 }
 
