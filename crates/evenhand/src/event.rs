@@ -16,18 +16,29 @@ pub(crate) const CAPACITY: usize = 1024;
 
 /// Something that happened to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Event {
     /// The peer's name.
     pub peer: Arc<str>,
     /// What happened.
+    #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
     /// When it happened. A reader may read it later.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "ago", serialize_with = "crate::serialize::since")
+    )]
     pub at: Instant,
 }
 
 /// What happened to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum EventKind {
     /// The peer was ejected. Its next probe is due after `probe_in`.
@@ -36,6 +47,7 @@ pub enum EventKind {
         /// The verdict's reason, if it has one.
         reason: Option<&'static str>,
         /// The time until the next probe is due.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::seconds"))]
         probe_in: Duration,
     },
     /// A probe of the peer has started.
@@ -46,6 +58,7 @@ pub enum EventKind {
         /// The verdict's reason, if it has one.
         reason: Option<&'static str>,
         /// The time until the next probe is due.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::seconds"))]
         probe_in: Duration,
     },
     /// The probe was cancelled or said nothing of the peer, so another probe may start at once.

@@ -142,6 +142,8 @@ mod pick;
 mod probe;
 mod replay;
 mod rng;
+#[cfg(feature = "serde")]
+mod serialize;
 mod set;
 mod task_guard;
 

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::task::{Context, Poll, ready};
 
-use super::history::{History, LazyHistory, Role, Wait};
+use super::history::{History, LazyHistory, Role, Wait, role};
 use super::rules::RulesFor;
 use super::shared::Shared;
 use crate::all_down::AllDown;
@@ -41,13 +41,14 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
 ) -> Result<AttemptPermit<Target>, NoPeer> {
     let set = &*shared.peers.set;
     let pick = |tried: &[u64]| AttemptPermit::pick(set, &shared.rules, &shared.policy.rng, tried);
-    let role = history.role();
+    let role = role(history);
+    let tried = history.as_ref().map_or(&[][..], |history| &history.tried);
     if role == Role::Hedge {
         let Shared { rules, policy, .. } = shared;
-        let picked = AttemptPermit::pick_up(set, rules, &policy.rng, history.tried());
+        let picked = AttemptPermit::pick_up(set, rules, &policy.rng, tried);
         return picked.ok_or(NoPeer::Yield);
     }
-    if let Some(permit) = pick(history.tried()) {
+    if let Some(permit) = pick(tried) {
         return Ok(permit);
     }
     if role == Role::First {

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::failover::{self, NoPeer};
-use super::history::{LazyHistory, Role};
+use super::history::{LazyHistory, Role, role, take_all};
 use super::rules::RulesFor;
 use super::shared::Handle;
 use crate::attempt::Attempt;
@@ -43,6 +43,9 @@ pin_project! {
         pub(crate) step: Step<Connector::Future, Target>,
     }
 }
+
+/// What a request comes to.
+type Outcome<Response, E> = Result<Response, Error<E>>;
 
 pin_project! {
     #[project = StepProj]
@@ -77,7 +80,7 @@ where
             shared,
             connector,
             request: Some(request),
-            history: LazyHistory::none(),
+            history: None,
             step: Step::Pick,
         }
     }
@@ -91,7 +94,7 @@ where
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        let tried = this.history.take_all().attempts;
+        let tried = take_all(this.history).attempts;
         Error::Exhausted {
             tried,
             next_due: this.shared.peers.set.registry.next_due(),
@@ -113,7 +116,7 @@ where
             let shared = &**this.shared;
             if let Step::Pick = *this.step {
                 if let Err(error) = ready!(this.connector.poll_ready(cx)) {
-                    match this.history.role() {
+                    match role(this.history) {
                         Role::Alone => return Poll::Ready(Err(self.fail_unready(error))),
                         Role::First | Role::Hedge => this.step.set(Step::Yielded),
                     }
@@ -138,7 +141,7 @@ where
                     permit.epoch(),
                     request,
                     shared.policy_id,
-                    this.history.is_second_pass(),
+                    this.history.as_ref().is_some_and(|h| h.second_pass),
                 );
                 let future = this.connector.call(attempt);
                 let permit = Some(permit);
@@ -188,7 +191,7 @@ where
     fn go_without(
         self: Pin<&mut Self>,
         without: NoPeer,
-    ) -> Option<Result<Connector::Response, Error<Connector::Error>>> {
+    ) -> Option<Outcome<Connector::Response, Connector::Error>> {
         let mut this = self.project();
         match without {
             NoPeer::Wait => {
@@ -199,7 +202,7 @@ where
             NoPeer::Yield => this.step.set(Step::Yielded),
             NoPeer::End => {
                 this.step.set(Step::Done);
-                let history = this.history.take_all();
+                let history = take_all(this.history);
                 return Some(failover::give_up(this.shared, history));
             }
         }
@@ -209,11 +212,10 @@ where
     /// Polls a request that has no attempt in flight and may not pick a peer yet. Returns its
     /// outcome, if it is over.
     #[cold]
-    #[expect(clippy::type_complexity, reason = "the outcome is the future's own")]
     fn poll_idle(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Connector::Response, Error<Connector::Error>>>> {
+    ) -> Poll<Option<Outcome<Connector::Response, Connector::Error>>> {
         let mut this = self.project();
         match (&*this.step, this.history.as_mut()) {
             (Step::Yielded, _) => Poll::Pending,
@@ -223,7 +225,7 @@ where
                     return Poll::Ready(None);
                 }
                 this.step.set(Step::Done);
-                let history = this.history.take_all();
+                let history = take_all(this.history);
                 Poll::Ready(Some(failover::give_up(this.shared, history)))
             }
             _ => polled_after_completion(),
@@ -235,7 +237,7 @@ where
     fn fail_unready(self: Pin<&mut Self>, error: Connector::Error) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        **this.history = None;
+        *this.history = None;
         Error::NotReady(error)
     }
 
@@ -244,13 +246,13 @@ where
     #[cold]
     fn proceed(
         self: Pin<&mut Self>,
-        outcome: Option<Result<Connector::Response, Error<Connector::Error>>>,
-    ) -> Option<Result<Connector::Response, Error<Connector::Error>>> {
+        outcome: Option<Outcome<Connector::Response, Connector::Error>>,
+    ) -> Option<Outcome<Connector::Response, Connector::Error>> {
         let mut this = self.project();
         if outcome.is_some() {
             this.step.set(Step::Done);
             // The permit of a suspect is released now, not when the future is dropped.
-            **this.history = None;
+            *this.history = None;
         } else if this.request.is_none() {
             this.step.set(Step::Yielded);
         } else {

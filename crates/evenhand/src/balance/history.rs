@@ -2,7 +2,6 @@
 //!
 //! Boxed, and absent from most requests, so that those which their first peer settles stay small.
 
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,71 +47,24 @@ pub(crate) struct History<Target, Response, Error> {
     pub(crate) role: Role,
 }
 
-/// A history, if there is one yet. Its drop is one test where there is none, as for most requests.
-pub(crate) struct LazyHistory<Target, Response, Error>(
-    Option<Box<History<Target, Response, Error>>>,
-);
+/// A history, if there is one yet.
+pub(crate) type LazyHistory<Target, Response, Error> =
+    Option<Box<History<Target, Response, Error>>>;
 
-impl<Target, Response, Error> LazyHistory<Target, Response, Error> {
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    pub(crate) fn of(history: History<Target, Response, Error>) -> Self {
-        Self(Some(Box::new(history)))
-    }
-
-    pub(crate) fn role(&self) -> Role {
-        self.0.as_ref().map_or(Role::Alone, |history| history.role)
-    }
-
-    #[inline]
-    pub(crate) fn is_second_pass(&self) -> bool {
-        self.0.as_ref().is_some_and(|history| history.second_pass)
-    }
-
-    /// The ids of peers that the request does not go to again.
-    pub(crate) fn tried(&self) -> &[u64] {
-        self.0.as_ref().map_or(&[], |history| &history.tried)
-    }
-
-    /// The history, empty again where it was.
-    pub(crate) fn take_all(&mut self) -> History<Target, Response, Error> {
-        self.0
-            .take()
-            .map_or_else(History::default, |history| *history)
-    }
+/// The part that the request plays.
+pub(crate) fn role<Target, Response, Error>(
+    history: &LazyHistory<Target, Response, Error>,
+) -> Role {
+    history.as_ref().map_or(Role::Alone, |history| history.role)
 }
 
-impl<Target, Response, Error> Deref for LazyHistory<Target, Response, Error> {
-    type Target = Option<Box<History<Target, Response, Error>>>;
-
-    #[inline]
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<Target, Response, Error> DerefMut for LazyHistory<Target, Response, Error> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl<Target, Response, Error> Drop for LazyHistory<Target, Response, Error> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if let Some(history) = self.0.take() {
-            drop_cold(history);
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn drop_cold<Target, Response, Error>(history: Box<History<Target, Response, Error>>) {
-    drop(history);
+/// Ends a history, which may be empty.
+pub(crate) fn take_all<Target, Response, Error>(
+    history: &mut LazyHistory<Target, Response, Error>,
+) -> History<Target, Response, Error> {
+    history
+        .take()
+        .map_or_else(History::default, |history| *history)
 }
 
 impl<Target, Response, Error> Default for History<Target, Response, Error> {

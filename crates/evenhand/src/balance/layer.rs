@@ -9,12 +9,10 @@ use super::rules::Rules;
 use super::service::Balance;
 use super::shared::Shared;
 use crate::all_down::AllDown;
-use crate::classify::AnyErrorIsDown;
 use crate::eject::Eject;
 use crate::peers::Peers;
-use crate::pick::Uniform;
-use crate::probe::{Probe, Prober};
-use crate::replay::Cloned;
+use crate::probe::Probe;
+use crate::probe::prober::Prober;
 use crate::rng::Rng;
 use crate::set::policies::Policy;
 
@@ -25,104 +23,93 @@ use crate::set::policies::Policy;
 ///
 /// | setting | default |
 /// | --- | --- |
-/// | [`classify`](Self::classify) | [`AnyErrorIsDown`]: any error ejects, only idempotent requests are retried |
-/// | [`replay`](Self::replay) | [`Cloned`]: requests are cloned, none is idempotent |
-/// | [`pick`](Self::pick) | [`Uniform`]: each peer that is up with equal probability |
+/// | [`classify`](Self::classify) | [`AnyErrorIsDown`](crate::AnyErrorIsDown): any error ejects, only idempotent requests are retried |
+/// | [`replay`](Self::replay) | [`Cloned`](crate::Cloned): requests are cloned, none is idempotent |
+/// | [`pick`](Self::pick) | [`Uniform`](crate::Uniform): each peer that is up with equal probability |
 /// | [`eject`](Self::eject) | [`Eject::on_first`]: on the first `Down` or 5 consecutive `Degraded`; rechecked after 1 s, doubling up to 30 s |
 /// | [`all_down`](Self::all_down) | [`AllDown::Fail`] |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe, and peers that are up are not checked |
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
-pub struct BalanceLayer<Target, Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Uniform> {
-    settings: Settings<Target>,
-    rules: Rules<Classifier, Replayer, Picker>,
+pub struct BalanceLayer<Target, R = Rules> {
+    peers: Peers<Target>,
+    probe: Option<Probe<Target>>,
+    settings: Settings,
+    rules: R,
 }
 
-/// The settings that change no type.
-struct Settings<Target> {
-    peers: Peers<Target>,
+/// The settings that no type depends on.
+#[derive(Clone, Debug, Default)]
+struct Settings {
     eject: Eject,
-    probe: Option<Probe<Target>>,
     all_down: AllDown,
     seed: Option<u64>,
-}
-
-impl<Target> Clone for Settings<Target> {
-    fn clone(&self) -> Self {
-        Self {
-            peers: self.peers.clone(),
-            eject: self.eject.clone(),
-            probe: self.probe.clone(),
-            ..*self
-        }
-    }
 }
 
 impl<Target> BalanceLayer<Target> {
     /// Balances over `peers`, with the defaults.
     pub fn new(peers: Peers<Target>) -> Self {
         Self {
-            settings: Settings {
-                peers,
-                eject: Eject::default(),
-                probe: None,
-                all_down: AllDown::default(),
-                seed: None,
-            },
-            rules: Rules {
-                classifier: AnyErrorIsDown::default(),
-                replayer: Cloned::default(),
-                picker: Uniform,
-            },
+            peers,
+            probe: None,
+            settings: Settings::default(),
+            rules: Rules::default(),
         }
     }
 }
 
-impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Classifier, Replayer, Picker> {
+impl<Target, Classifier, Replayer, Picker>
+    BalanceLayer<Target, Rules<Classifier, Replayer, Picker>>
+{
     /// Judges outcomes with `classifier`: a [`Classify`](crate::Classify), such as a closure.
-    pub fn classify<C>(self, classifier: C) -> BalanceLayer<Target, C, Replayer, Picker> {
-        let Rules {
-            replayer, picker, ..
-        } = self.rules;
-        BalanceLayer {
-            settings: self.settings,
-            rules: Rules {
+    pub fn classify<C>(self, classifier: C) -> BalanceLayer<Target, Rules<C, Replayer, Picker>> {
+        self.map_rules(
+            |Rules {
+                 replayer, picker, ..
+             }| Rules {
                 classifier,
                 replayer,
                 picker,
             },
-        }
+        )
     }
 
     /// Copies requests for further attempts with `replayer`: a [`Replay`](crate::Replay).
-    pub fn replay<R>(self, replayer: R) -> BalanceLayer<Target, Classifier, R, Picker> {
-        let Rules {
-            classifier, picker, ..
-        } = self.rules;
-        BalanceLayer {
-            settings: self.settings,
-            rules: Rules {
+    pub fn replay<R>(self, replayer: R) -> BalanceLayer<Target, Rules<Classifier, R, Picker>> {
+        self.map_rules(
+            |Rules {
+                 classifier, picker, ..
+             }| Rules {
                 classifier,
                 replayer,
                 picker,
             },
-        }
+        )
     }
 
     /// Chooses among the peers that are up with `picker`: a [`Pick`](crate::Pick).
-    pub fn pick<P>(self, picker: P) -> BalanceLayer<Target, Classifier, Replayer, P> {
-        let Rules {
-            classifier,
-            replayer,
-            ..
-        } = self.rules;
-        BalanceLayer {
-            settings: self.settings,
-            rules: Rules {
+    pub fn pick<P>(self, picker: P) -> BalanceLayer<Target, Rules<Classifier, Replayer, P>> {
+        self.map_rules(
+            |Rules {
+                 classifier,
+                 replayer,
+                 ..
+             }| Rules {
                 classifier,
                 replayer,
                 picker,
             },
+        )
+    }
+}
+
+impl<Target, R> BalanceLayer<Target, R> {
+    fn map_rules<S>(self, map: impl FnOnce(R) -> S) -> BalanceLayer<Target, S> {
+        BalanceLayer {
+            peers: self.peers,
+            probe: self.probe,
+            settings: self.settings,
+            rules: map(self.rules),
         }
     }
 
@@ -141,7 +128,7 @@ impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Classifier, Repl
     /// Probes ejected peers in the background, and checks peers that are up if
     /// [`Probe::active_checks`] is set.
     pub fn probe(mut self, probe: Probe<Target>) -> Self {
-        self.settings.probe = Some(probe);
+        self.probe = Some(probe);
         self
     }
 
@@ -155,25 +142,18 @@ impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Classifier, Repl
 
     /// The peers to balance over.
     pub fn peers(&self) -> &Peers<Target> {
-        &self.settings.peers
+        &self.peers
     }
 }
 
-impl<Target, Classifier, Replayer, Picker, Connector> Layer<Connector>
-    for BalanceLayer<Target, Classifier, Replayer, Picker>
-where
-    Target: Send + Sync + 'static,
-    Classifier: Clone,
-    Replayer: Clone,
-    Picker: Clone,
+impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
+    for BalanceLayer<Target, R>
 {
-    type Service = Balance<Connector, Target, Classifier, Replayer, Picker>;
+    type Service = Balance<Connector, Target, R>;
 
     fn layer(&self, connector: Connector) -> Self::Service {
         let Settings {
-            peers,
             eject,
-            probe,
             all_down,
             seed,
         } = self.settings.clone();
@@ -181,13 +161,14 @@ where
             eject,
             rng: seed.map_or(Rng::PerThread, Rng::seeded),
         });
-        let prober = probe.map(|probe| Prober::new(&peers.set, &policy, probe));
-        if let Some(prober) = &prober {
+        let prober = self.probe.clone().map(|probe| {
+            let prober = Prober::new(&self.peers.set, &policy, probe);
             prober.keep_running();
-        }
+            prober
+        });
         let shared = Shared {
-            policy_id: peers.set.registry.policies.add(&policy),
-            peers,
+            policy_id: self.peers.set.registry.policies.add(&policy),
+            peers: self.peers.clone(),
             rules: self.rules.clone(),
             policy,
             all_down,
@@ -197,30 +178,23 @@ where
     }
 }
 
-impl<Target, Classifier, Replayer, Picker> Clone
-    for BalanceLayer<Target, Classifier, Replayer, Picker>
-where
-    Classifier: Clone,
-    Replayer: Clone,
-    Picker: Clone,
-{
+impl<Target, R: Clone> Clone for BalanceLayer<Target, R> {
     fn clone(&self) -> Self {
         Self {
+            peers: self.peers.clone(),
+            probe: self.probe.clone(),
             settings: self.settings.clone(),
             rules: self.rules.clone(),
         }
     }
 }
 
-impl<Target, Classifier, Replayer, Picker> fmt::Debug
-    for BalanceLayer<Target, Classifier, Replayer, Picker>
-{
+impl<Target, R> fmt::Debug for BalanceLayer<Target, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BalanceLayer")
-            .field("peers", &self.settings.peers)
-            .field("eject", &self.settings.eject)
-            .field("probe", &self.settings.probe)
-            .field("all_down", &self.settings.all_down)
+            .field("peers", &self.peers)
+            .field("settings", &self.settings)
+            .field("probe", &self.probe)
             .finish_non_exhaustive()
     }
 }

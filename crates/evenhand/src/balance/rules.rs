@@ -1,20 +1,19 @@
 //! What a balancer asks of its user: how to judge outcomes, copy requests and pick peers.
 
-use crate::classify::{Classify, Verdict};
-use crate::pick::{Candidates, Pick};
-use crate::replay::Replay;
+use crate::classify::{AnyErrorIsDown, Classify, Verdict};
+use crate::pick::{Candidates, Pick, Uniform};
+use crate::replay::{Cloned, Replay};
 
-/// A [`Classify`], a [`Replay`] and a [`Pick`], as [`BalanceLayer`](crate::BalanceLayer) was given
-/// them.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules<Classifier, Replayer, Picker> {
+/// What a balancer goes by, in the type of a [`Balance`](crate::Balance): a [`Classify`], a [`Replay`]
+/// and a [`Pick`], as [`BalanceLayer`](crate::BalanceLayer) was given them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Uniform> {
     pub(crate) classifier: Classifier,
     pub(crate) replayer: Replayer,
     pub(crate) picker: Picker,
 }
 
-/// That the rules fit a connector's requests and outcomes: the bounds of all request types, said
-/// once.
+/// [`Rules`] that fit a connector's requests and outcomes: the bounds of every request, said once.
 pub trait RulesFor<Request, Response, Error>: Pick {
     fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict;
     fn copy(&self, request: &Request) -> Option<Request>;

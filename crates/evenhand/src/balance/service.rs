@@ -9,11 +9,8 @@ use super::future::ResponseFuture;
 use super::rules::{Rules, RulesFor};
 use super::shared::{Handle, Shared};
 use crate::attempt::Attempt;
-use crate::classify::AnyErrorIsDown;
 use crate::error::Error;
 use crate::peers::Peers;
-use crate::pick::Uniform;
-use crate::replay::Cloned;
 
 /// Sends each request to a peer of the set, and to another one where the first failed and the
 /// verdict allows it. Made by [`BalanceLayer`](crate::BalanceLayer).
@@ -21,15 +18,9 @@ use crate::replay::Cloned;
 /// The service is always ready: the [`ResponseFuture`] picks the peer and waits for the connector,
 /// on a clone of it. So it can be cloned freely, needs no `Buffer` and cannot lose readiness. It
 /// exerts no backpressure: put a `ConcurrencyLimit` or `LoadShed` above it.
-pub struct Balance<
-    Connector,
-    Target,
-    Classifier = AnyErrorIsDown,
-    Replayer = Cloned,
-    Picker = Uniform,
-> {
+pub struct Balance<Connector, Target, R = Rules> {
     connector: Connector,
-    handle: Handle<Target, Rules<Classifier, Replayer, Picker>>,
+    handle: Handle<Target, R>,
     calls: Calls,
 }
 
@@ -42,13 +33,8 @@ enum Calls {
     Many,
 }
 
-impl<Connector, Target, Classifier, Replayer, Picker>
-    Balance<Connector, Target, Classifier, Replayer, Picker>
-{
-    pub(crate) fn new(
-        connector: Connector,
-        shared: Shared<Target, Rules<Classifier, Replayer, Picker>>,
-    ) -> Self {
+impl<Connector, Target, R> Balance<Connector, Target, R> {
+    pub(super) fn new(connector: Connector, shared: Shared<Target, R>) -> Self {
         Self {
             connector,
             handle: Handle::new(shared),
@@ -69,16 +55,15 @@ impl<Connector, Target, Classifier, Replayer, Picker>
     }
 }
 
-impl<Connector, Target, Classifier, Replayer, Picker, Request> Service<Request>
-    for Balance<Connector, Target, Classifier, Replayer, Picker>
+impl<Connector, Target, R, Request> Service<Request> for Balance<Connector, Target, R>
 where
     Connector: Service<Attempt<Target, Request>> + Clone,
     Target: Send + Sync + 'static,
-    Rules<Classifier, Replayer, Picker>: RulesFor<Request, Connector::Response, Connector::Error>,
+    R: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Response = Connector::Response;
     type Error = Error<Connector::Error>;
-    type Future = ResponseFuture<Connector, Target, Request, Rules<Classifier, Replayer, Picker>>;
+    type Future = ResponseFuture<Connector, Target, Request, R>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -98,9 +83,7 @@ where
     }
 }
 
-impl<Connector: Clone, Target, Classifier, Replayer, Picker> Clone
-    for Balance<Connector, Target, Classifier, Replayer, Picker>
-{
+impl<Connector: Clone, Target, R> Clone for Balance<Connector, Target, R> {
     fn clone(&self) -> Self {
         Self {
             connector: self.connector.clone(),
@@ -110,9 +93,7 @@ impl<Connector: Clone, Target, Classifier, Replayer, Picker> Clone
     }
 }
 
-impl<Connector, Target, Classifier, Replayer, Picker> fmt::Debug
-    for Balance<Connector, Target, Classifier, Replayer, Picker>
-{
+impl<Connector, Target, R> fmt::Debug for Balance<Connector, Target, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance")
             .field("peers", self.peers())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::all_down::AllDown;
 use crate::peers::Peers;
-use crate::probe::Prober;
+use crate::probe::prober::Prober;
 use crate::set::policies::{Policy, PolicyId};
 
 pub(crate) struct Shared<Target, Rules> {
@@ -14,7 +14,7 @@ pub(crate) struct Shared<Target, Rules> {
     pub(crate) policy: Arc<Policy>,
     pub(crate) policy_id: PolicyId,
     pub(crate) all_down: AllDown,
-    pub(crate) prober: Option<Arc<Prober<Target>>>,
+    pub(crate) prober: Option<Prober<Target>>,
 }
 
 impl<Target, Rules> Drop for Shared<Target, Rules> {

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::attempt::Attempt;
 use crate::balance::future::{ResponseFuture, Step};
-use crate::balance::history::{History, LazyHistory, Role};
+use crate::balance::history::{History, Role, take_all};
 use crate::balance::rules::RulesFor;
 
 impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
@@ -34,7 +34,8 @@ where
             Step::Call { permit, .. } => permit.as_ref().map(|permit| permit.peer().member().id),
             _ => None,
         };
-        self.history.tried().iter().copied().chain(on)
+        let tried = self.history.as_ref().map_or(&[][..], |h| &h.tried);
+        tried.iter().copied().chain(on)
     }
 
     /// Keeps the leg from the peers of the other one.
@@ -49,7 +50,7 @@ where
     ) -> History<Target, Connector::Response, Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        this.history.take_all()
+        take_all(this.history)
     }
 
     /// Goes on alone after the other leg has ended.
@@ -93,7 +94,7 @@ where
         let this = self.project();
         this.history.get_or_insert_default().role = Role::First;
         let mut leg = Self::new(this.shared.clone(), this.connector.clone(), request);
-        leg.history = LazyHistory::of(hedge);
+        leg.history = Some(Box::new(hedge));
         Some(leg)
     }
 }

@@ -5,7 +5,6 @@
 mod future;
 mod leg;
 
-use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,21 +13,18 @@ use tower_service::Service;
 
 use crate::attempt::Attempt;
 use crate::balance::layer::BalanceLayer;
-use crate::balance::rules::{Rules, RulesFor};
+use crate::balance::rules::RulesFor;
 use crate::balance::service::Balance;
-use crate::classify::AnyErrorIsDown;
 use crate::error::Error;
 use crate::peers::Peers;
-use crate::pick::Uniform;
-use crate::replay::Cloned;
 
 pub use self::future::HedgeFuture;
 
-impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Classifier, Replayer, Picker> {
+impl<Target, R> BalanceLayer<Target, R> {
     /// Sends a request that has no outcome `after` this time to a second peer as well, and takes
     /// the first answer: see [`HedgeLayer`] for what that is good for and what it costs. Set it
     /// after all other settings.
-    pub fn hedge_after(self, after: Duration) -> HedgeLayer<Target, Classifier, Replayer, Picker> {
+    pub fn hedge_after(self, after: Duration) -> HedgeLayer<Self> {
         HedgeLayer {
             balance: self,
             after,
@@ -69,7 +65,7 @@ impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Classifier, Repl
 /// # Which requests are hedged
 ///
 /// Those that [`Replay`](crate::Replay) can copy and calls idempotent: both legs may be executed in
-/// full. All others are plain requests. With the default, [`Cloned`] with no request idempotent, no
+/// full. All others are plain requests. With the default, [`Cloned`](crate::Cloned) with no request idempotent, no
 /// request is hedged. Opening a connection is safe to hedge: the one that is not used is closed.
 ///
 /// A hedge is no probe and waits for no recovery. If no other peer is up when the time is over, or
@@ -105,19 +101,15 @@ impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Classifier, Repl
 ///
 /// A request that is answered at its first poll costs nothing more; one that is not sets a timer;
 /// the second leg is one allocation.
+#[derive(Clone, Debug)]
 #[must_use]
-pub struct HedgeLayer<Target, Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Uniform> {
-    balance: BalanceLayer<Target, Classifier, Replayer, Picker>,
+pub struct HedgeLayer<B> {
+    balance: B,
     after: Duration,
 }
 
-impl<Target, Classifier, Replayer, Picker, Connector> Layer<Connector>
-    for HedgeLayer<Target, Classifier, Replayer, Picker>
-where
-    BalanceLayer<Target, Classifier, Replayer, Picker>:
-        Layer<Connector, Service = Balance<Connector, Target, Classifier, Replayer, Picker>>,
-{
-    type Service = Hedge<Connector, Target, Classifier, Replayer, Picker>;
+impl<B: Layer<Connector>, Connector> Layer<Connector> for HedgeLayer<B> {
+    type Service = Hedge<B::Service>;
 
     fn layer(&self, connector: Connector) -> Self::Service {
         Hedge {
@@ -127,62 +119,30 @@ where
     }
 }
 
-impl<Target, Classifier, Replayer, Picker> Clone
-    for HedgeLayer<Target, Classifier, Replayer, Picker>
-where
-    BalanceLayer<Target, Classifier, Replayer, Picker>: Clone,
-{
-    fn clone(&self) -> Self {
-        Self {
-            balance: self.balance.clone(),
-            after: self.after,
-        }
-    }
-}
-
-impl<Target, Classifier, Replayer, Picker> fmt::Debug
-    for HedgeLayer<Target, Classifier, Replayer, Picker>
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HedgeLayer")
-            .field("balance", &self.balance)
-            .field("after", &self.after)
-            .finish()
-    }
-}
-
 /// A [`Balance`] that asks a second peer where the first one takes long. Made by [`HedgeLayer`].
 /// Always ready, as a [`Balance`] is.
-pub struct Hedge<
-    Connector,
-    Target,
-    Classifier = AnyErrorIsDown,
-    Replayer = Cloned,
-    Picker = Uniform,
-> {
-    balance: Balance<Connector, Target, Classifier, Replayer, Picker>,
+#[derive(Clone, Debug)]
+pub struct Hedge<B> {
+    balance: B,
     after: Duration,
 }
 
-impl<Connector, Target, Classifier, Replayer, Picker>
-    Hedge<Connector, Target, Classifier, Replayer, Picker>
-{
+impl<Connector, Target, R> Hedge<Balance<Connector, Target, R>> {
     /// The peers that this service balances over.
     pub fn peers(&self) -> &Peers<Target> {
         self.balance.peers()
     }
 }
 
-impl<Connector, Target, Classifier, Replayer, Picker, Request> Service<Request>
-    for Hedge<Connector, Target, Classifier, Replayer, Picker>
+impl<Connector, Target, R, Request> Service<Request> for Hedge<Balance<Connector, Target, R>>
 where
     Connector: Service<Attempt<Target, Request>> + Clone,
     Target: Send + Sync + 'static,
-    Rules<Classifier, Replayer, Picker>: RulesFor<Request, Connector::Response, Connector::Error>,
+    R: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Response = Connector::Response;
     type Error = Error<Connector::Error>;
-    type Future = HedgeFuture<Connector, Target, Request, Rules<Classifier, Replayer, Picker>>;
+    type Future = HedgeFuture<Connector, Target, Request, R>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -190,27 +150,5 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         HedgeFuture::new(self.balance.call(request), self.after)
-    }
-}
-
-impl<Connector: Clone, Target, Classifier, Replayer, Picker> Clone
-    for Hedge<Connector, Target, Classifier, Replayer, Picker>
-{
-    fn clone(&self) -> Self {
-        Self {
-            balance: self.balance.clone(),
-            after: self.after,
-        }
-    }
-}
-
-impl<Connector, Target, Classifier, Replayer, Picker> fmt::Debug
-    for Hedge<Connector, Target, Classifier, Replayer, Picker>
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hedge")
-            .field("peers", self.peers())
-            .field("after", &self.after)
-            .finish_non_exhaustive()
     }
 }

@@ -8,8 +8,6 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
-#[cfg(feature = "serde")]
-mod serde;
 
 use std::sync::Arc;
 

@@ -11,8 +11,7 @@ use std::sync::Weak;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::prober::Prober;
-use super::{ActiveChecks, Probe};
+use super::{ActiveChecks, Context, Probe};
 use crate::attempt::ejection;
 use crate::classify::{PeerVerdict, Verdict};
 use crate::interval::{with_jitter, within_bounds};
@@ -20,17 +19,17 @@ use crate::set::health::Phase;
 use crate::set::peer::{InFlightPeer, Peer};
 use crate::set::policies::Policy;
 
-/// Checks peers until the prober is gone. Ends at once if it has no active checks.
-pub(super) async fn run<Target: Send + Sync + 'static>(prober: Weak<Prober<Target>>) {
+/// Checks peers until the context is gone. Ends at once if there are no active checks.
+pub(super) async fn run<Target: Send + Sync + 'static>(context: Weak<Context<Target>>) {
     let (first, checks) = {
-        let Some(prober) = prober.upgrade() else {
+        let Some(context) = context.upgrade() else {
             return;
         };
-        let Some(checks) = prober.probe.checks else {
+        let Some(checks) = context.probe.checks else {
             return;
         };
         // Anywhere within the first interval: clients that start together do not check together.
-        let first = within_bounds(checks.interval).mul_f64(prober.policy.rng.unit());
+        let first = within_bounds(checks.interval).mul_f64(context.policy.rng.unit());
         (first, checks)
     };
     sleep(first).await;
@@ -38,7 +37,7 @@ pub(super) async fn run<Target: Send + Sync + 'static>(prober: Weak<Prober<Targe
         checks,
         in_a_row: HashMap::new(),
     };
-    while let Some(next) = failed.round(&prober).await {
+    while let Some(next) = failed.round(&context).await {
         sleep_until(next).await;
     }
 }
@@ -52,16 +51,16 @@ struct Failed {
 
 impl Failed {
     /// Checks each peer that is up and unproved, all at once. Returns when the next round is due;
-    /// `None` if the prober is gone.
-    async fn round<Target>(&mut self, prober: &Weak<Prober<Target>>) -> Option<Instant>
+    /// `None` if the context is gone.
+    async fn round<Target>(&mut self, context: &Weak<Context<Target>>) -> Option<Instant>
     where
         Target: Send + Sync + 'static,
     {
         let (mut checks, policy, next) = {
-            let prober = prober.upgrade()?;
-            let policy = prober.policy.clone();
+            let context = context.upgrade()?;
+            let policy = context.policy.clone();
             let next = Instant::now() + with_jitter(self.checks.interval, &policy.rng);
-            let snapshot = prober.set.snapshot();
+            let snapshot = context.set.snapshot();
             self.in_a_row
                 .retain(|id, _| snapshot.up().any(|peer| peer.member().id == *id));
             let mut checks = JoinSet::new();
@@ -69,7 +68,7 @@ impl Failed {
                 if peer.member().take_proof() && !self.checks.under_traffic {
                     self.in_a_row.remove(&peer.member().id);
                 } else if let Some(check) = Check::begin(peer) {
-                    checks.spawn(check.run(prober.probe.clone()));
+                    checks.spawn(check.run(context.probe.clone()));
                 }
             }
             (checks, policy, next)

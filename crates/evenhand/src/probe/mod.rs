@@ -1,10 +1,11 @@
 //! Probes: how a peer is asked whether it is well, outside callers' requests. Knows of attempts and
 //! their verdicts, but of no request.
 //!
-//! [`recheck`] probes ejected peers when they are due; [`active_check`] checks peers that are up.
+//! [`recheck`] probes ejected peers when they are due; [`active_check`] checks peers that are up;
+//! [`prober`] keeps both running.
 
 mod active_check;
-mod prober;
+pub(crate) mod prober;
 mod recheck;
 
 use std::fmt;
@@ -17,9 +18,9 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::classify::{PeerVerdict, Verdict};
+use crate::set::Set;
 use crate::set::peer::Peer;
-
-pub(crate) use self::prober::Prober;
+use crate::set::policies::Policy;
 
 /// The number of consecutive failed checks that eject a peer, unless
 /// [`ActiveChecks::fall`] says otherwise: 3.
@@ -116,6 +117,20 @@ impl<Target> Probe<Target> {
     pub fn active_checks(mut self, checks: ActiveChecks) -> Self {
         self.checks = Some(checks);
         self
+    }
+}
+
+/// What the background tasks of a balancer work with. They hold it weakly, and end when it is gone.
+struct Context<Target> {
+    set: Arc<Set<Target>>,
+    policy: Arc<Policy>,
+    probe: Probe<Target>,
+}
+
+impl<Target> Drop for Context<Target> {
+    fn drop(&mut self) {
+        // The tasks look, and end.
+        self.set.registry.ejected.notify_waiters();
     }
 }
 

@@ -1,47 +1,43 @@
 //! The background task of one balancer, which probes and checks its peers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
-use super::{Probe, active_check, recheck};
+use super::{Context, Probe, active_check, recheck};
 use crate::set::Set;
 use crate::set::policies::Policy;
 use crate::set::registry::Registry;
 
 /// Keeps the background task of a balancer running. The task ends when this is dropped.
 pub(crate) struct Prober<Target> {
-    pub(super) set: Arc<Set<Target>>,
-    pub(super) policy: Arc<Policy>,
-    pub(super) probe: Probe<Target>,
-    is_running: AtomicBool,
+    context: Arc<Context<Target>>,
+    is_running: Arc<AtomicBool>,
 }
 
 impl<Target: Send + Sync + 'static> Prober<Target> {
-    pub(crate) fn new(
-        set: &Arc<Set<Target>>,
-        policy: &Arc<Policy>,
-        probe: Probe<Target>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            set: set.clone(),
-            policy: policy.clone(),
-            probe,
-            is_running: AtomicBool::new(false),
-        })
+    pub(crate) fn new(set: &Arc<Set<Target>>, policy: &Arc<Policy>, probe: Probe<Target>) -> Self {
+        Self {
+            context: Arc::new(Context {
+                set: set.clone(),
+                policy: policy.clone(),
+                probe,
+            }),
+            is_running: Arc::default(),
+        }
     }
 
     /// Starts the task, unless it runs or there is no runtime for it.
     #[inline]
-    pub(crate) fn keep_running(self: &Arc<Self>) {
+    pub(crate) fn keep_running(&self) {
         if !self.is_running.load(Ordering::Relaxed) {
             self.start();
         }
     }
 
     #[cold]
-    fn start(self: &Arc<Self>) {
+    fn start(&self) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -49,35 +45,28 @@ impl<Target: Send + Sync + 'static> Prober<Target> {
             return;
         }
         let mut task = Task {
-            prober: Arc::downgrade(self),
-            registry: self.set.registry.clone(),
+            registry: self.context.set.registry.clone(),
+            is_running: self.is_running.clone(),
             is_counted: false,
         };
-        let (prober, registry) = (task.prober.clone(), task.registry.clone());
+        let context = Arc::downgrade(&self.context);
         runtime.spawn(async move {
             task.count();
-            let checks = active_check::run(prober.clone());
-            recheck::run(prober, registry, checks).await;
+            let checks = active_check::run(context.clone());
+            recheck::run(context, &task.registry, checks).await;
         });
-    }
-}
-
-impl<Target> Drop for Prober<Target> {
-    fn drop(&mut self) {
-        // The task looks, and ends.
-        self.set.registry.ejected.notify_waiters();
     }
 }
 
 /// While a task lives, picks leave ejected peers to it. If it ends with its runtime, another one
 /// may take over.
-struct Task<Target> {
-    prober: Weak<Prober<Target>>,
+struct Task {
     registry: Arc<Registry>,
+    is_running: Arc<AtomicBool>,
     is_counted: bool,
 }
 
-impl<Target> Task<Target> {
+impl Task {
     /// The task runs. Until then, picks go on probing: the caller may be the one that keeps the
     /// runtime busy.
     fn count(&mut self) {
@@ -86,13 +75,11 @@ impl<Target> Task<Target> {
     }
 }
 
-impl<Target> Drop for Task<Target> {
+impl Drop for Task {
     fn drop(&mut self) {
         if self.is_counted {
             self.registry.remove_prober();
         }
-        if let Some(prober) = self.prober.upgrade() {
-            prober.is_running.store(false, Ordering::Release);
-        }
+        self.is_running.store(false, Ordering::Release);
     }
 }

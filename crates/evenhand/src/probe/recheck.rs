@@ -3,44 +3,44 @@
 //! One task sleeps until the first peer is due, and looks again whenever a peer is ejected. Each
 //! probe runs in a task of its own, so that a slow one delays no other.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
 
-use super::Probe;
-use super::prober::Prober;
+use super::{Context, Probe};
 use crate::attempt::permit::AttemptPermit;
 use crate::classify::PeerVerdict;
 use crate::interval::with_jitter;
 use crate::set::policies::Policy;
 use crate::set::registry::Registry;
 
-/// Probes peers until the prober is gone; runs `checks` meanwhile.
+/// Probes peers until the context is gone; runs `checks` meanwhile.
 pub(super) async fn run<Target: Send + Sync + 'static>(
-    prober: Weak<Prober<Target>>,
-    registry: Arc<Registry>,
+    context: Weak<Context<Target>>,
+    registry: &Registry,
     checks: impl Future<Output = ()> + Send + 'static,
 ) {
     // Its tasks end with this one.
     let mut tasks = JoinSet::new();
     tasks.spawn(checks);
     loop {
-        let mut ejected = std::pin::pin!(registry.ejected.notified());
+        let mut ejected = pin!(registry.ejected.notified());
         // Listens before it looks, so that no ejection falls between the two.
         ejected.as_mut().enable();
-        let Some(prober) = prober.upgrade() else {
+        let Some(context) = context.upgrade() else {
             return;
         };
         let (due, next) = registry.due_for_probers();
-        let snapshot = prober.set.snapshot();
+        let snapshot = context.set.snapshot();
         for index in due.into_iter().filter_map(|id| snapshot.index_of(id)) {
             let peer = snapshot.peers()[index as usize].clone();
             if let Some(permit) = AttemptPermit::claim(peer, false) {
-                tasks.spawn(probe(prober.probe.clone(), permit, prober.policy.clone()));
+                tasks.spawn(probe(context.probe.clone(), permit, context.policy.clone()));
             }
         }
-        drop((snapshot, prober));
+        drop((snapshot, context));
         while tasks.try_join_next().is_some() {}
         match next {
             Some(due) => drop(timeout_at(due, ejected).await),

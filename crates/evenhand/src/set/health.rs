@@ -146,59 +146,28 @@ impl Health {
     pub(crate) fn reset_failures(&self, generation: u32) {
         let word = self.0.load(Ordering::Relaxed);
         if word & COUNT_MASK != 0 {
-            self.reset_failures_from(word, generation);
+            self.reset_failures_from(generation);
         }
     }
 
     #[cold]
-    fn reset_failures_from(&self, mut word: u64, generation: u32) {
-        loop {
-            let now = Reading::unpack(word);
-            if now.count == 0 || now.phase != Phase::Up || now.generation != generation {
-                return;
-            }
-            let clean = Reading { count: 0, ..now }.pack();
-            match self
-                .0
-                .compare_exchange_weak(word, clean, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return,
-                Err(seen) => word = seen,
-            }
-        }
+    fn reset_failures_from(&self, generation: u32) {
+        self.advance(Phase::Up, generation, |now| Reading { count: 0, ..now });
     }
 
     /// A `Degraded` outcome while `Up`. Returns how many there are in a row now, or `None` if the
     /// outcome is stale.
     pub(crate) fn degrade(&self, generation: u32) -> Option<u32> {
-        let mut word = self.0.load(Ordering::Relaxed);
-        loop {
-            let now = Reading::unpack(word);
-            if now.phase != Phase::Up || now.generation != generation {
-                return None;
-            }
-            let worse = Reading {
-                count: (now.count + 1).min(COUNT_MAX),
-                ..now
-            };
-            match self.0.compare_exchange_weak(
-                word,
-                worse.pack(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(worse.count),
-                Err(seen) => word = seen,
-            }
-        }
+        let worse = self.advance(Phase::Up, generation, |now| Reading {
+            count: now.count + 1,
+            ..now
+        });
+        worse.map(|worse| worse.count)
     }
 
     /// `Up` to `Ejected`. Returns the new reading, or `None` if the outcome is stale.
     pub(crate) fn eject(&self, generation: u32) -> Option<Reading> {
-        self.step(|now| {
-            (now.phase == Phase::Up && now.generation == generation)
-                .then(|| now.next(Phase::Ejected, 1))
-        })
+        self.advance(Phase::Up, generation, |now| now.next(Phase::Ejected, 1))
     }
 
     /// `Ejected` to `Probing`. The one caller that gets a reading holds the probe until it calls
@@ -209,25 +178,20 @@ impl Health {
 
     /// `Probing` to `Up`: the probe succeeded.
     pub(crate) fn recover(&self, generation: u32) -> Option<Reading> {
-        self.step(|now| {
-            (now.phase == Phase::Probing && now.generation == generation)
-                .then(|| now.next(Phase::Up, 0))
-        })
+        self.advance(Phase::Probing, generation, |now| now.next(Phase::Up, 0))
     }
 
     /// `Probing` to `Ejected`: the probe failed.
     pub(crate) fn probe_failed(&self, generation: u32) -> Option<Reading> {
-        self.step(|now| {
-            (now.phase == Phase::Probing && now.generation == generation)
-                .then(|| now.next(Phase::Ejected, (now.count + 1).min(COUNT_MAX)))
+        self.advance(Phase::Probing, generation, |now| {
+            now.next(Phase::Ejected, now.count + 1)
         })
     }
 
     /// `Probing` to `Ejected`: the probe was cancelled or said nothing of the peer.
     pub(crate) fn release(&self, generation: u32) -> Option<Reading> {
-        self.step(|now| {
-            (now.phase == Phase::Probing && now.generation == generation)
-                .then(|| now.next(Phase::Ejected, now.count))
+        self.advance(Phase::Probing, generation, |now| {
+            now.next(Phase::Ejected, now.count)
         })
     }
 
@@ -260,21 +224,24 @@ impl Health {
         })
     }
 
+    /// Takes a transition of an outcome, unless it is stale: the peer is in another state by now, or
+    /// in a later generation.
+    fn advance(
+        &self,
+        from: Phase,
+        generation: u32,
+        to: impl Fn(Reading) -> Reading,
+    ) -> Option<Reading> {
+        self.step(|now| (now.phase == from && now.generation == generation).then(|| to(now)))
+    }
+
     /// Takes one transition, or none if `to` refuses what it finds.
     fn step(&self, to: impl Fn(Reading) -> Option<Reading>) -> Option<Reading> {
-        let mut word = self.0.load(Ordering::Acquire);
-        loop {
-            let next = to(Reading::unpack(word))?;
-            match self.0.compare_exchange_weak(
-                word,
-                next.pack(),
-                Ordering::SeqCst,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(next),
-                Err(seen) => word = seen,
-            }
-        }
+        let next = |word| to(Reading::unpack(word)).map(Reading::pack);
+        let before = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::Acquire, next);
+        to(Reading::unpack(before.ok()?))
     }
 }
 

@@ -9,6 +9,11 @@ use super::health::Phase;
 
 /// A peer's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum State {
     /// The peer takes its share of the picks.
@@ -45,6 +50,7 @@ impl fmt::Display for State {
 
 /// One peer's state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Status {
     /// The peer's name.
@@ -52,6 +58,10 @@ pub struct Status {
     /// The peer's state.
     pub state: State,
     /// When the peer's next probe is due, while it is [`Ejected`](State::Ejected).
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "next_probe_in", serialize_with = "crate::serialize::until")
+    )]
     pub next_probe: Option<Instant>,
     /// Attempts in flight on the peer, and live tickets of attempts.
     pub in_flight: u32,

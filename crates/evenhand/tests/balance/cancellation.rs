@@ -81,7 +81,7 @@ impl Service<Attempt<(), Token>> for Slow {
 }
 
 type Judge = fn(Result<&Carries, &Carries>) -> Verdict;
-type Balanced = Balance<Slow, (), Judge, evenhand::Cloned>;
+type Balanced = Balance<Slow, (), evenhand::Rules<Judge>>;
 
 struct Situation {
     peers: Peers<()>,

@@ -30,10 +30,9 @@ impl Service<Attempt<usize, ()>> for Number {
 }
 
 /// Which peer the next request goes to. Nothing waits, so one poll is all.
-fn send<C, Y, K>(balance: &mut Balance<Number, usize, C, Y, K>) -> usize
+fn send<R>(balance: &mut Balance<Number, usize, R>) -> usize
 where
-    Balance<Number, usize, C, Y, K>:
-        Service<(), Response = usize, Error = evenhand::Error<Infallible>>,
+    Balance<Number, usize, R>: Service<(), Response = usize, Error = evenhand::Error<Infallible>>,
 {
     let mut cx = Context::from_waker(Waker::noop());
     match pin!(balance.call(())).poll(&mut cx) {

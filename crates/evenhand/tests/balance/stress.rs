@@ -135,7 +135,7 @@ impl Service<Attempt<Watched, ()>> for Connector {
 }
 
 type Judge = fn(Result<&Carries, &Verdict>) -> Verdict;
-type Balanced = Balance<Connector, Watched, Judge, Cloned>;
+type Balanced = Balance<Connector, Watched, evenhand::Rules<Judge>>;
 
 struct Hammered {
     peers: Peers<Watched>,

@@ -14,7 +14,7 @@ use crate::controlled_connector::{AsMarked, AsTold, ControlledConnector, Driven,
 use crate::reference::{Floor, Is, NoneLeft, Reference, Rules};
 use crate::request::{Asked, Seen};
 
-type Balanced = Balance<ControlledConnector, u32, AsTold, AsMarked>;
+type Balanced = Balance<ControlledConnector, u32, evenhand::Rules<AsTold, AsMarked>>;
 
 struct Live {
     asked: Asked,

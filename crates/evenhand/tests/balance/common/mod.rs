@@ -16,8 +16,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenhand::{
-    Attempt, Balance, BalanceLayer, Classify, Cloned, Eject, Error, Peers, Replay, State, Ticket,
-    Verdict,
+    Attempt, Balance, BalanceLayer, Classify, Cloned, Eject, Error, Peers, Replay, Rules, State,
+    Ticket, Verdict,
 };
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
@@ -180,7 +180,7 @@ impl<R> Service<Attempt<(), R>> for ScriptedConnector {
     }
 }
 
-pub type Balanced<Y = Cloned> = Balance<ScriptedConnector, (), AsTold, Y>;
+pub type Balanced<Y = Cloned> = Balance<ScriptedConnector, (), Rules<AsTold, Y>>;
 
 pub fn peers(names: &[&str]) -> Peers<()> {
     Peers::new(names.iter().map(|name| (*name, ()))).unwrap()

@@ -13,7 +13,8 @@ use crate::common::{
     Answer, AsTold, Does, Failure, INTERVAL, REFUSE, ScriptedConnector, layer, peers, settled,
 };
 use evenhand::{
-    AllDown, Cause, Cloned, Error, Hedge, HedgeLayer, Once, Peers, Replay, State, Verdict,
+    AllDown, Balance, Cause, Cloned, Error, Hedge, HedgeLayer, Once, Peers, Replay, Rules, State,
+    Verdict,
 };
 use tokio::time::{Instant, advance, timeout};
 use tower::{Layer, Service};
@@ -22,7 +23,7 @@ const D: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(3600);
 const REFUSED: Verdict = Verdict::down().safe().because("refused");
 
-type Hedged<Y = Cloned> = Hedge<ScriptedConnector, (), AsTold, Y>;
+type Hedged<Y = Cloned> = Hedge<Balance<ScriptedConnector, (), Rules<AsTold, Y>>>;
 
 fn hedging(peers: &Peers<()>) -> HedgeLayer<(), AsTold> {
     layer(peers).replay(Cloned::idempotent()).hedge_after(D)
