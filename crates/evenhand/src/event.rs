@@ -21,15 +21,15 @@ pub(crate) const CAPACITY: usize = 1024;
 pub struct Event {
     /// The peer's name.
     pub peer: Arc<str>,
-    /// What happened.
-    #[cfg_attr(feature = "serde", serde(flatten))]
-    pub kind: EventKind,
     /// When it happened. A reader may read it later.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "ago", serialize_with = "crate::serialize::since")
     )]
     pub at: Instant,
+    /// What happened.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub kind: EventKind,
 }
 
 /// What happened to a peer.

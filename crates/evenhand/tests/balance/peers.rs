@@ -281,9 +281,7 @@ async fn balance_send(
     balance: &evenhand::Balance<
         ScriptedConnector,
         (),
-        crate::common::AsTold,
-        evenhand::Cloned,
-        Weighted,
+        evenhand::Rules<crate::common::AsTold, evenhand::Cloned, Weighted>,
     >,
 ) -> String {
     let mut service = balance.clone();

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use evenhand::{
-    AllDown, Attempt, Balance, BalanceLayer, Cloned, Eject, Peers, State, Ticket, Verdict,
-};
+use evenhand::{AllDown, Attempt, Balance, BalanceLayer, Eject, Peers, State, Ticket, Verdict};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tower::{Layer, Service};

@@ -187,7 +187,7 @@ pub fn peers(names: &[&str]) -> Peers<()> {
 }
 
 /// The plain layer of most tests: fixed interval of 30 s, seeded.
-pub fn layer(peers: &Peers<()>) -> BalanceLayer<(), AsTold> {
+pub fn layer(peers: &Peers<()>) -> BalanceLayer<(), Rules<AsTold>> {
     BalanceLayer::new(peers.clone())
         .classify(AsTold)
         .eject(Eject::on_first().recheck_every(INTERVAL))

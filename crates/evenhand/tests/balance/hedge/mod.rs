@@ -13,8 +13,8 @@ use crate::common::{
     Answer, AsTold, Does, Failure, INTERVAL, REFUSE, ScriptedConnector, layer, peers, settled,
 };
 use evenhand::{
-    AllDown, Balance, Cause, Cloned, Error, Hedge, HedgeLayer, Once, Peers, Replay, Rules, State,
-    Verdict,
+    AllDown, Balance, BalanceLayer, Cause, Cloned, Error, Hedge, HedgeLayer, Once, Peers, Replay,
+    Rules, State, Verdict,
 };
 use tokio::time::{Instant, advance, timeout};
 use tower::{Layer, Service};
@@ -25,7 +25,7 @@ const REFUSED: Verdict = Verdict::down().safe().because("refused");
 
 type Hedged<Y = Cloned> = Hedge<Balance<ScriptedConnector, (), Rules<AsTold, Y>>>;
 
-fn hedging(peers: &Peers<()>) -> HedgeLayer<(), AsTold> {
+fn hedging(peers: &Peers<()>) -> HedgeLayer<BalanceLayer<(), Rules<AsTold>>> {
     layer(peers).replay(Cloned::idempotent()).hedge_after(D)
 }
 
