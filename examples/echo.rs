@@ -84,7 +84,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 .classify(judge)
                 // To echo a line twice does no harm.
                 .replay(Cloned::idempotent())
-                .eject(Eject::on_first().recover_in(Duration::from_millis(200)))
+                .eject(Eject::on_first().recheck_every(Duration::from_millis(200)))
                 .all_down(AllDown::WaitUpTo(Duration::from_secs(2))),
         )
         // The timeout's errors are boxed; the classifier wants to see what is in the box.
@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("an answer that is an error is an answer, and ejects nobody:");
     match service.clone().oneshot(String::new()).await {
-        Err(refused) if peers.up() == 1 => println!("  {refused}"),
+        Err(refused) if peers.up_count() == 1 => println!("  {refused}"),
         other => return Err(format!("expected a refusal and one peer up, found {other:?}").into()),
     }
 

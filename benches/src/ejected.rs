@@ -18,11 +18,11 @@ use crate::answer::Answer;
 /// To be called in a tokio runtime, which then keeps the timers of their recovery.
 pub async fn eject_half(peers: &Peers<Answer>) {
     let left = peers.len().div_ceil(2);
-    let day = Eject::on_first().recover_in(Duration::from_secs(24 * 3600));
+    let day = Eject::on_first().recheck_every(Duration::from_secs(24 * 3600));
     // With a seed, so that callgrind sees the same set-up each time.
     let layer = BalanceLayer::new(peers.clone()).eject(day).seed(1);
     let mut balance = layer.layer(OddOnesFail);
-    while peers.up() > left {
+    while peers.up_count() > left {
         // The error is what it is done for.
         let _ = balance.call(0).await;
     }

@@ -46,13 +46,13 @@ const fn key(
     }
 }
 
-/// The path of the setter of a setting, which has the name of the key or its own.
+/// The path of the setter of a setting: the given one, or the one of `PoolOptions` with the name of the key.
 macro_rules! setter {
     ($name:ident) => {
         concat!("PoolOptions::", stringify!($name))
     };
     ($name:ident $setter:literal) => {
-        concat!("PoolOptions::", $setter)
+        $setter
     };
 }
 
@@ -70,7 +70,7 @@ macro_rules! define_keys {
                 "The server, if there is no `url`. IPv6 addresses have no brackets."),
             key("port", Scope::Peer, Integer { min: 1, max: 65_535, none: false }, "3306", "mysql_async::OptsBuilder::tcp_port",
                 "The TCP port of the server."),
-            key("weight", Scope::Peer, Integer { min: 0, max: 1_000_000, none: false }, "1", "evenhand::Peers::set_weight",
+            key("weight", Scope::Peer, Integer { min: 0, max: 1_000_000, none: false }, "1", "PeersHandle::set_weight",
                 "The share of the work relative to other peers, if `pick` is `\"weighted\"`. A peer with weight 0 gets none."),
             key("user", Scope::Inherited, Text, "none", "mysql_async::OptsBuilder::user",
                 "The user to log in as."),
@@ -99,7 +99,7 @@ macro_rules! define_keys {
                 "The private key of `tls_cert`."),
             key("tls_host_name", Scope::Inherited, Host, "the peer's host", "mysql_async::SslOpts::with_tls_hostname_override",
                 "The name that the server's certificate must have, if it is not the host."),
-            key("peers", Scope::Balanced, ValueKind::Aliases, "required", "Pool::from_config",
+            key("peers", Scope::Balanced, ValueKind::Aliases, "required", "PoolOptions::open_config",
                 "The aliases of its peers. This key makes a database balanced. A peer may be in several lists, or in none."),
             $(key(stringify!($name), Scope::Setting, $kind, $default, setter!($name $($setter)?),
                 concat!($($doc),+).trim_ascii_start()),)+

@@ -8,8 +8,8 @@ use super::choices::{AllDownKind, MinUp, PickKind, ProbeKind};
 /// Passes the table of settings to the macro `$callback`.
 ///
 /// A row is the documentation, the name of the key and the field, the type of its value, and in parentheses
-/// the kind of value in a file, the default, and the setter of `PoolOptions` if its name differs. The types
-/// and kinds need to be in scope where the callback uses them.
+/// the kind of value in a file, the default, and the setter of the API unless it is the one of `PoolOptions` with
+/// the same name. The types and kinds need to be in scope where the callback uses them.
 #[rustfmt::skip]
 macro_rules! for_each_setting {
     ($callback:ident) => {
@@ -18,7 +18,7 @@ macro_rules! for_each_setting {
             /// `weight`, or of two random ones the one with fewer attempts in flight.
             pick: PickKind = (Choice(PickKind::WORDS), "uniform");
             /// The longest time between two probes of an ejected peer.
-            check_interval: Duration = (TIME, "30s", "max_recheck_interval");
+            check_interval: Duration = (TIME, "30s", "PoolOptions::max_recheck_interval");
             /// The time from the ejection of a peer to its first probe. It doubles after each failed probe, up
             /// to `check_interval`, and must not exceed it.
             first_recheck: Duration = (TIME, "1s");
@@ -51,17 +51,17 @@ macro_rules! for_each_setting {
             writable: bool = (Switch, "false");
             /// What a peer must do to pass a probe. With a table, the first value that `query` returns must be
             /// `expect`.
-            probe: ProbeKind = (Probe(ProbeKind::WORDS), "ready; writable where `writable` is true");
+            probe: ProbeKind = (Probe(ProbeKind::WORDS), "ready; writable where `writable` is true", "HealthCheck::probe");
             /// The time limit for one probe.
-            probe_timeout: Duration = (TIME, "as `connect_timeout`");
+            probe_timeout: Duration = (TIME, "as `connect_timeout`", "HealthCheck::timeout");
             /// Whether Galera nodes must be synced.
-            synced: bool = (Switch, "false");
+            synced: bool = (Switch, "false", "HealthCheck::synced");
             /// The time between two health checks of a peer that is up. Successful traffic replaces a check.
-            health_check_interval: Option<Duration> = (TIME_OR_NONE, "5s");
+            health_check_interval: Option<Duration> = (TIME_OR_NONE, "5s", "HealthCheck::active");
             /// The number of consecutive failed health checks that eject a peer.
-            fall: u32 = (COUNT, "3");
+            fall: u32 = (COUNT, "3", "HealthCheck::active");
             /// The number of consecutive successful probes that bring an ejected peer back.
-            rise: u32 = (COUNT, "1");
+            rise: u32 = (COUNT, "1", "HealthCheck::rise");
             /// Whether an operation that waits on a connection ends when its peer is found to be lost.
             end_on_lost_peer: bool = (Switch, "true");
         }

@@ -29,47 +29,60 @@ use crate::set::peer::Peer;
 use crate::set::policies::Policy;
 use crate::set::registry::{Change, Record};
 
-/// The state in which a peer was picked.
+/// The state in which a peer was picked: its generation, and whether the attempt is a probe. One
+/// word, so that a permit fits two registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Epoch {
-    pub(crate) generation: u32,
-    pub(crate) probing: bool,
-}
+pub(crate) struct Epoch(u64);
 
 impl Epoch {
+    const PROBING: u64 = 1 << 32;
+
+    #[inline]
+    pub(crate) fn up(generation: u32) -> Self {
+        Self(u64::from(generation))
+    }
+
+    pub(crate) fn probing(generation: u32) -> Self {
+        Self(u64::from(generation) | Self::PROBING)
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(crate) fn is_probing(self) -> bool {
+        self.0 & Self::PROBING != 0
+    }
+
     /// The epoch that an outcome counts under, given what the peer is now: a probe that brought
     /// its peer back belongs to the state that it brought about.
     pub(crate) fn since(self, now: Reading) -> Self {
-        let recovered = self.probing
+        let recovered = self.is_probing()
             && now.phase == Phase::Up
-            && now.generation == self.generation.wrapping_add(1);
+            && now.generation == self.generation().wrapping_add(1);
         if recovered {
-            Self {
-                generation: now.generation,
-                probing: false,
-            }
+            Self::up(now.generation)
         } else {
             self
         }
     }
 }
 
-/// Applies a verdict, unless it is stale. Returns whether it said anything of the peer.
+/// Applies a verdict, unless it is stale.
 pub(crate) fn settle<Target>(
     peer: &Peer<Target>,
     epoch: Epoch,
     verdict: &Verdict,
     policy: &Policy,
-) -> bool {
-    let Epoch {
-        generation,
-        probing,
-    } = epoch;
+) {
+    let (generation, probing) = (epoch.generation(), epoch.is_probing());
     if verdict.peer != PeerVerdict::Healthy {
         peer.member().note_failure();
     }
     match (verdict.peer, probing) {
-        (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return false,
+        (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => {}
         (PeerVerdict::Healthy, false) => note_healthy(peer, generation, policy),
         (PeerVerdict::Healthy, true) => recover(peer, generation),
         (PeerVerdict::Degraded | PeerVerdict::Down, false) => {
@@ -86,7 +99,6 @@ pub(crate) fn settle<Target>(
             );
         }
     }
-    true
 }
 
 /// A `Healthy` outcome of an attempt that was no probe.
@@ -194,7 +206,7 @@ pub(crate) fn eject_manually<Target>(peer: &Peer<Target>, time: Duration) {
     });
 }
 
-/// Ends a probe that said nothing of its peer: the peer is due at once.
+/// Ends a probe. If it said nothing of its peer, the peer is due at once.
 #[cold]
 pub(crate) fn release<Target>(peer: &Peer<Target>, generation: u32) {
     peer.change(|record, _| {

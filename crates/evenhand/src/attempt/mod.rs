@@ -59,7 +59,7 @@ impl<Target, Request> Attempt<Target, Request> {
 
     /// Whether this attempt is the probe that tells whether its ejected peer is back.
     pub fn is_probe(&self) -> bool {
-        self.epoch.probing
+        self.epoch.is_probing()
     }
 
     /// Whether the request has tried every peer that could serve it, and now comes back to those
@@ -129,7 +129,7 @@ impl<Target> Ticket<Target> {
     }
 
     fn is_of_the_past(&self, now: Reading) -> bool {
-        now.generation != self.epoch.since(now).generation
+        now.generation != self.epoch.since(now).generation()
     }
 
     /// Reports what was learnt of the peer. `Neutral` and `Suspect` change nothing here, as no

@@ -9,38 +9,24 @@ use crate::classify::Verdict;
 use crate::pick::{Pick, choose, choose_exactly};
 use crate::rng::Rng;
 use crate::set::Set;
-use crate::set::health::{Phase, Reading};
 use crate::set::peer::{InFlightPeer, Peer};
 use crate::set::policies::Policy;
+use crate::set::snapshot::Snapshot;
 
-/// How many picks in a row may hit a peer that is out, or was tried, before the peers that remain
+/// How many more times a pick may hit a peer that is out, or was tried, before the peers that remain
 /// are listed.
-const REDRAWS: usize = 4;
+const REDRAWS: usize = 3;
 
 /// Held by an attempt from its pick to its verdict.
 pub(crate) struct AttemptPermit<Target> {
     peer: InFlightPeer<Target>,
     epoch: Epoch,
-    /// A probe that has told nothing of its peer yet.
-    unsettled_probe: bool,
 }
 
 impl<Target> AttemptPermit<Target> {
-    fn new(peer: InFlightPeer<Target>, now: Reading, probing: bool) -> Self {
-        let epoch = Epoch {
-            generation: now.generation,
-            probing,
-        };
-        Self {
-            peer,
-            epoch,
-            unsettled_probe: probing,
-        }
-    }
-
     /// A permit on a peer that is up or due and not in `tried`. A request's first attempt probes a
     /// peer that is due; a later one prefers a peer that is up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pick(
         set: &Set<Target>,
         pick: &impl Pick,
@@ -69,24 +55,38 @@ impl<Target> AttemptPermit<Target> {
     }
 
     /// A permit on a peer that is up and not in `tried`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pick_up(
         set: &Set<Target>,
         pick: &impl Pick,
         rng: &Rng,
         tried: &[u64],
     ) -> Option<Self> {
-        let snapshot = set.snapshot();
-        for _ in 0..REDRAWS {
-            let peer = choose(pick, rng, &snapshot, snapshot.offered(), snapshot.weights())?;
-            if (tried.is_empty() || !tried.contains(&peer.member().id))
-                && let Some(permit) = Self::enter(peer.clone())
-            {
-                return Some(permit);
-            }
+        let drawn = Self::draw(&set.snapshot(), pick, rng, tried);
+        drawn.or_else(|| Self::redraw(set, pick, rng, tried))
+    }
+
+    /// A permit on a peer that the snapshot offers, if it is up and not in `tried`.
+    #[inline(always)]
+    fn draw(
+        snapshot: &Snapshot<Target>,
+        pick: &impl Pick,
+        rng: &Rng,
+        tried: &[u64],
+    ) -> Option<Self> {
+        let peer = choose(pick, rng, snapshot, snapshot.offered(), snapshot.weights())?;
+        if tried.contains(&peer.member().id) {
+            return None;
         }
-        drop(snapshot);
-        Self::pick_exactly(set, pick, rng, tried)
+        Self::enter(peer.clone())
+    }
+
+    /// Draws again, up to [`REDRAWS`] times, and then from a list.
+    #[cold]
+    fn redraw(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
+        let snapshot = set.snapshot();
+        let drawn = (0..REDRAWS).find_map(|_| Self::draw(&snapshot, pick, rng, tried));
+        drawn.or_else(|| Self::pick_exactly(set, pick, rng, tried))
     }
 
     /// As [`pick_up`](Self::pick_up), from a list of the peers that remain. Where many peers that
@@ -100,8 +100,8 @@ impl<Target> AttemptPermit<Target> {
         let mut remaining: Vec<u32> = snapshot.offered().to_vec();
         loop {
             remaining.retain(|&index| {
-                let member = snapshot.peers()[index as usize].member();
-                member.health.read().phase == Phase::Up && !tried.contains(&member.id)
+                let peer = &snapshot.peers()[index as usize];
+                peer.is_up() && !tried.contains(&peer.member().id)
             });
             // A peer that was chosen may be ejected this moment. Then it is gone in the next round.
             let peer = choose_exactly(pick, rng, &snapshot, &remaining)?;
@@ -116,8 +116,9 @@ impl<Target> AttemptPermit<Target> {
     fn enter(peer: Peer<Target>) -> Option<Self> {
         // Counted before the word is read: see `InFlight`.
         let peer = InFlightPeer::new(peer);
-        let now = peer.member().health.read();
-        (now.phase == Phase::Up).then(|| Self::new(peer, now, false))
+        let generation = peer.member().health.generation_if_up()?;
+        let epoch = Epoch::up(generation);
+        Some(Self { peer, epoch })
     }
 
     /// A permit to probe a peer that is due and not in `tried`.
@@ -157,8 +158,8 @@ impl<Target> AttemptPermit<Target> {
     pub(crate) fn claim(peer: Peer<Target>, early: bool) -> Option<Self> {
         // Counted before it is claimed, so that a drain in between waits for the probe.
         let peer = InFlightPeer::new(peer);
-        let now = peer.claim(early)?;
-        Some(Self::new(peer, now, true))
+        let epoch = Epoch::probing(peer.claim(early)?.generation);
+        Some(Self { peer, epoch })
     }
 
     #[inline]
@@ -174,25 +175,25 @@ impl<Target> AttemptPermit<Target> {
     /// Applies a `Healthy` verdict, unless the attempt is a probe. Returns whether it did.
     #[inline]
     pub(crate) fn settle_healthy(&self, policy: &Policy) -> bool {
-        if !self.epoch.probing {
-            ejection::note_healthy(&self.peer, self.epoch.generation, policy);
+        let is_plain = !self.epoch.is_probing();
+        if is_plain {
+            ejection::note_healthy(&self.peer, self.epoch.generation(), policy);
         }
-        !self.epoch.probing
+        is_plain
     }
 
     /// Releases the permit with what was learnt of the peer.
-    pub(crate) fn settle(mut self, verdict: &Verdict, policy: &Policy) {
+    pub(crate) fn settle(self, verdict: &Verdict, policy: &Policy) {
         let epoch = self.epoch.since(self.peer.member().health.read());
-        let told = ejection::settle(&self.peer, epoch, verdict, policy);
-        self.unsettled_probe &= !told;
+        ejection::settle(&self.peer, epoch, verdict, policy);
     }
 }
 
 impl<Target> Drop for AttemptPermit<Target> {
     #[inline]
     fn drop(&mut self) {
-        if self.unsettled_probe {
-            ejection::release(&self.peer, self.epoch.generation);
+        if self.epoch.is_probing() {
+            ejection::release(&self.peer, self.epoch.generation());
         }
     }
 }

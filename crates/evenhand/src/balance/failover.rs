@@ -20,11 +20,15 @@ pub(crate) enum NoPeer {
     End,
 }
 
-/// A peer for a request that has tried none.
+/// A peer for a request that has no history.
 #[inline]
-pub(crate) fn first_peer<Target, Rules: Pick>(
+pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
     shared: &Shared<Target, Rules>,
+    history: &LazyHistory<Target, T, E>,
 ) -> Option<AttemptPermit<Target>> {
+    if history.is_some() {
+        return None;
+    }
     let Shared { rules, policy, .. } = shared;
     AttemptPermit::pick(&shared.peers.set, rules, &policy.rng, &[])
 }

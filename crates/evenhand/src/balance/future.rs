@@ -111,92 +111,69 @@ where
         loop {
             let mut this = self.as_mut().project();
             let shared = &**this.shared;
-            match this.step.as_mut().project() {
-                StepProj::Pick => {
-                    if let Err(error) = ready!(this.connector.poll_ready(cx)) {
-                        match this.history.role() {
-                            Role::Alone => return Poll::Ready(Err(self.fail_unready(error))),
-                            Role::First | Role::Hedge => this.step.set(Step::Yielded),
-                        }
-                        continue;
+            if let Step::Pick = *this.step {
+                if let Err(error) = ready!(this.connector.poll_ready(cx)) {
+                    match this.history.role() {
+                        Role::Alone => return Poll::Ready(Err(self.fail_unready(error))),
+                        Role::First | Role::Hedge => this.step.set(Step::Yielded),
                     }
-                    let first = match **this.history {
-                        None => failover::first_peer(shared),
-                        Some(_) => None,
-                    };
-                    let picked =
-                        first.map_or_else(|| failover::next_peer(shared, this.history), Ok);
-                    match picked {
-                        Ok(permit) => {
-                            let Some(request) = this.request.take() else {
-                                polled_after_completion()
-                            };
-                            *this.request = shared.rules.copy(&request);
-                            let attempt = Attempt::new(
-                                permit.peer().clone(),
-                                permit.epoch(),
-                                request,
-                                shared.policy_id,
-                                this.history.as_ref().is_some_and(|h| h.second_pass),
-                            );
-                            let future = this.connector.call(attempt);
-                            let permit = Some(permit);
-                            this.step.set(Step::Call { future, permit });
-                        }
-                        Err(NoPeer::Wait) => {
-                            // Readiness may be a permit that others need while this one waits.
-                            *this.connector = this.connector.clone();
-                            this.step.set(Step::Wait);
-                        }
-                        Err(NoPeer::Yield) => this.step.set(Step::Yielded),
-                        Err(NoPeer::End) => {
-                            this.step.set(Step::Done);
-                            let history = this.history.take_all();
-                            return Poll::Ready(failover::give_up(shared, history));
-                        }
+                    continue;
+                }
+                let permit = match failover::first_peer(shared, this.history) {
+                    Some(permit) => permit,
+                    None => match failover::next_peer(shared, this.history) {
+                        Ok(permit) => permit,
+                        Err(without) => match self.as_mut().go_without(without) {
+                            Some(outcome) => return Poll::Ready(outcome),
+                            None => continue,
+                        },
+                    },
+                };
+                let Some(request) = this.request.take() else {
+                    polled_after_completion()
+                };
+                *this.request = shared.rules.copy(&request);
+                let attempt = Attempt::new(
+                    permit.peer().clone(),
+                    permit.epoch(),
+                    request,
+                    shared.policy_id,
+                    this.history.is_second_pass(),
+                );
+                let future = this.connector.call(attempt);
+                let permit = Some(permit);
+                this.step.set(Step::Call { future, permit });
+            }
+
+            let StepProj::Call { future, permit } = this.step.as_mut().project() else {
+                match ready!(self.as_mut().poll_idle(cx)) {
+                    Some(outcome) => return Poll::Ready(outcome),
+                    None => continue,
+                }
+            };
+            let outcome = ready!(future.poll(cx));
+            let Some(permit) = permit.take() else {
+                polled_after_completion()
+            };
+            let verdict = shared.rules.classify(outcome.as_ref());
+            match outcome {
+                Ok(response)
+                    if verdict.peer == PeerVerdict::Healthy
+                        && verdict.retry == Retry::Never
+                        && this.history.is_none()
+                        && permit.settle_healthy(&shared.policy) =>
+                {
+                    this.step.set(Step::Done);
+                    return Poll::Ready(Ok(response));
+                }
+                outcome => {
+                    let (request, history) = (this.request.as_ref(), this.history);
+                    let outcome =
+                        failover::judge(shared, permit, &verdict, outcome, request, history);
+                    if let Some(outcome) = self.as_mut().proceed(outcome) {
+                        return Poll::Ready(outcome);
                     }
                 }
-                StepProj::Call { future, permit } => {
-                    let outcome = ready!(future.poll(cx));
-                    let Some(permit) = permit.take() else {
-                        polled_after_completion()
-                    };
-                    let verdict = shared.rules.classify(outcome.as_ref());
-                    match outcome {
-                        Ok(response)
-                            if verdict.peer == PeerVerdict::Healthy
-                                && verdict.retry == Retry::Never
-                                && this.history.is_none()
-                                && permit.settle_healthy(&shared.policy) =>
-                        {
-                            this.step.set(Step::Done);
-                            return Poll::Ready(Ok(response));
-                        }
-                        outcome => {
-                            let (request, history) = (this.request.as_ref(), this.history);
-                            let outcome = failover::judge(
-                                shared, permit, &verdict, outcome, request, history,
-                            );
-                            if let Some(outcome) = self.as_mut().proceed(outcome) {
-                                return Poll::Ready(outcome);
-                            }
-                        }
-                    }
-                }
-                StepProj::Wait => {
-                    let Some(history) = this.history.as_mut() else {
-                        polled_after_completion()
-                    };
-                    if ready!(failover::poll_wait(history, cx)) {
-                        this.step.set(Step::Pick);
-                    } else {
-                        this.step.set(Step::Done);
-                        let history = this.history.take_all();
-                        return Poll::Ready(failover::give_up(shared, history));
-                    }
-                }
-                StepProj::Yielded => return Poll::Pending,
-                StepProj::Done => polled_after_completion(),
             }
         }
     }
@@ -204,8 +181,55 @@ where
 
 impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
 where
-    Connector: Service<Attempt<Target, Request>>,
+    Connector: Service<Attempt<Target, Request>> + Clone,
 {
+    /// Takes the step of a request that has no peer: ends it with its outcome, if it is over.
+    #[cold]
+    fn go_without(
+        self: Pin<&mut Self>,
+        without: NoPeer,
+    ) -> Option<Result<Connector::Response, Error<Connector::Error>>> {
+        let mut this = self.project();
+        match without {
+            NoPeer::Wait => {
+                // Readiness may be a permit that others need while this one waits.
+                *this.connector = this.connector.clone();
+                this.step.set(Step::Wait);
+            }
+            NoPeer::Yield => this.step.set(Step::Yielded),
+            NoPeer::End => {
+                this.step.set(Step::Done);
+                let history = this.history.take_all();
+                return Some(failover::give_up(this.shared, history));
+            }
+        }
+        None
+    }
+
+    /// Polls a request that has no attempt in flight and may not pick a peer yet. Returns its
+    /// outcome, if it is over.
+    #[cold]
+    #[expect(clippy::type_complexity, reason = "the outcome is the future's own")]
+    fn poll_idle(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Connector::Response, Error<Connector::Error>>>> {
+        let mut this = self.project();
+        match (&*this.step, this.history.as_mut()) {
+            (Step::Yielded, _) => Poll::Pending,
+            (Step::Wait, Some(history)) => {
+                if ready!(failover::poll_wait(history, cx)) {
+                    this.step.set(Step::Pick);
+                    return Poll::Ready(None);
+                }
+                this.step.set(Step::Done);
+                let history = this.history.take_all();
+                Poll::Ready(Some(failover::give_up(this.shared, history)))
+            }
+            _ => polled_after_completion(),
+        }
+    }
+
     /// Ends a request whose connector failed before a peer was picked.
     #[cold]
     fn fail_unready(self: Pin<&mut Self>, error: Connector::Error) -> Error<Connector::Error> {

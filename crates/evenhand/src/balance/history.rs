@@ -66,6 +66,11 @@ impl<Target, Response, Error> LazyHistory<Target, Response, Error> {
         self.0.as_ref().map_or(Role::Alone, |history| history.role)
     }
 
+    #[inline]
+    pub(crate) fn is_second_pass(&self) -> bool {
+        self.0.as_ref().is_some_and(|history| history.second_pass)
+    }
+
     /// The ids of peers that the request does not go to again.
     pub(crate) fn tried(&self) -> &[u64] {
         self.0.as_ref().map_or(&[], |history| &history.tried)

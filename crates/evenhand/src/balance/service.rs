@@ -62,14 +62,10 @@ impl<Connector, Target, Classifier, Replayer, Picker>
     }
 
     #[cold]
-    fn count_call(&mut self) {
-        self.calls = match self.calls {
-            Calls::None => Calls::One,
-            Calls::One | Calls::Many => {
-                self.handle = self.handle.own();
-                Calls::Many
-            }
-        };
+    #[inline(never)]
+    fn own_handle(&mut self) {
+        self.calls = Calls::Many;
+        self.handle = self.handle.own();
     }
 }
 
@@ -90,8 +86,10 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        if self.calls != Calls::Many {
-            self.count_call();
+        match self.calls {
+            Calls::None => self.calls = Calls::One,
+            Calls::One => self.own_handle(),
+            Calls::Many => {}
         }
         if let Some(prober) = &self.handle.prober {
             prober.keep_running();

@@ -64,7 +64,7 @@ async fn probe<Target: Send + Sync + 'static>(
         }
         sleep(with_jitter(probe.rise_interval, &policy.rng)).await;
         let now = permit.peer().member().health.read();
-        if now.generation != permit.epoch().generation {
+        if now.generation != permit.epoch().generation() {
             // An operator changed the peer's state.
             return;
         }

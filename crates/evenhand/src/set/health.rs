@@ -41,7 +41,9 @@ const STATE_BITS: u32 = 2;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 const COUNT_BITS: u32 = 30;
 const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;
+const COUNT_MASK: u64 = (COUNT_MAX as u64) << STATE_BITS;
 const GENERATION_SHIFT: u32 = 32;
+const UP: u64 = 0;
 
 /// What a peer's word can say. Users see the coarser [`State`](crate::State).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ impl Reading {
     #[inline]
     fn unpack(word: u64) -> Self {
         let phase = match word & STATE_MASK {
-            0 => Phase::Up,
+            UP => Phase::Up,
             1 => Phase::Ejected,
             2 => Phase::Probing,
             _ => Phase::Draining,
@@ -83,7 +85,7 @@ impl Reading {
 
     fn pack(self) -> u64 {
         let state = match self.phase {
-            Phase::Up => 0,
+            Phase::Up => UP,
             Phase::Ejected => 1,
             Phase::Probing => 2,
             Phase::Draining => 3,
@@ -129,6 +131,13 @@ impl Health {
         Reading::unpack(self.0.load(Ordering::SeqCst))
     }
 
+    /// The generation, if the peer is `Up`: one load, as for [`read`](Self::read).
+    #[inline]
+    pub(crate) fn generation_if_up(&self) -> Option<u32> {
+        let word = self.0.load(Ordering::SeqCst);
+        (word & STATE_MASK == UP).then_some((word >> GENERATION_SHIFT) as u32)
+    }
+
     /// A `Healthy` outcome while `Up`: the `Degraded` outcomes before it no longer
     /// count.
     ///
@@ -136,7 +145,7 @@ impl Health {
     #[inline]
     pub(crate) fn reset_failures(&self, generation: u32) {
         let word = self.0.load(Ordering::Relaxed);
-        if Reading::unpack(word).count != 0 {
+        if word & COUNT_MASK != 0 {
             self.reset_failures_from(word, generation);
         }
     }

@@ -142,6 +142,7 @@ impl Member {
         }
     }
 
+    #[inline]
     pub(crate) fn is_proved(&self) -> bool {
         self.proved.load(Ordering::Relaxed)
     }

@@ -85,12 +85,14 @@ impl<Target> Peer<Target> {
 impl<Target> Deref for Peer<Target> {
     type Target = Target;
 
+    #[inline]
     fn deref(&self) -> &Target {
         &self.0.target
     }
 }
 
 impl<Target> Clone for Peer<Target> {
+    #[inline]
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }

@@ -300,8 +300,11 @@ impl Registry {
 
     /// Below `NEVER` for 584 years.
     fn since_epoch(&self, moment: Instant) -> u64 {
-        let since = moment.saturating_duration_since(self.epoch).as_nanos();
-        u64::try_from(since).unwrap_or(NEVER - 1)
+        let since = moment.saturating_duration_since(self.epoch);
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        whole
+            .saturating_add(u64::from(since.subsec_nanos()))
+            .min(NEVER - 1)
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) static ROWS: &[Row] = &[
         "a try of idempotent work failed",
         NEUTRAL,
     )
-    .note("Its connection's guard has judged it."),
+    .note("The failure was already judged on its connection."),
     Row::connect(
         "bad-handshake",
         Signs(&[Sign::Protocol, Sign::PacketTooLarge]),
@@ -84,8 +84,8 @@ pub(super) static ROWS: &[Row] = &[
         DOWN.safe(),
     )
     .note(
-        "Not MySQL, or bytes out of order; to the driver, HTTP looks like a packet that is too \
-         large. What it cannot parse at all is `connect-lost`.",
+        "The peer does not speak MySQL, or bytes are out of order. The driver reports HTTP as a packet \
+         that is too large. What it cannot parse at all counts as `connect-lost`.",
     ),
     Row::connect("1043", Codes(&[1043]), "bad handshake", DOWN.safe()),
     Row::connect(
@@ -113,8 +113,8 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL,
     )
     .note(
-        "The same everywhere. A TLS file that is missing is told by the driver as any I/O error \
-         is, and counts as `connect-lost`.",
+        "It would fail on every peer. The driver reports a missing TLS file as an I/O error, which \
+         counts as `connect-lost`.",
     ),
     Row::connect(
         "caller-connect",
@@ -128,14 +128,13 @@ pub(super) static ROWS: &[Row] = &[
         "too many connections",
         DEGRADED.safe().recover_in(SHORT),
     )
-    .note("May come in place of the greeting. Alive: its idle connections are kept."),
+    .note("It may come instead of the greeting."),
     Row::connect(
         "user-limit",
         Codes(&[1203, 1226]),
         "user limit reached",
         DEGRADED.safe().recover_in(SHORT),
-    )
-    .note("Its idle connections are kept."),
+    ),
     Row::connect(
         "unresolved",
         Codes(&[1042]),
@@ -160,7 +159,7 @@ pub(super) static ROWS: &[Row] = &[
         "login refused",
         SUSPECT.safe(),
     )
-    .note("One other peer is asked. If it refuses, too, the first error is returned."),
+    .note("If the other peer refuses too, the first error is returned."),
     Row::connect(
         "connect-galera",
         Containing(&[1047], WSREP),
@@ -193,7 +192,7 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL.safe(),
     )
     .note(
-        "End of stream, reset, `wait_timeout`, 4031. No error comes of it: the driver looks at each \
-         idle connection before it gives it out, drops a dead one and takes the next.",
+        "End of stream, reset, `wait_timeout`, 4031. The driver checks each idle connection before it \
+         hands it out, drops a dead one and takes the next, so the caller sees no error.",
     ),
 ];

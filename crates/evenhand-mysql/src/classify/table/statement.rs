@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Row] = &[
     )
     .discard()
     .check_now()
-    .note("SIGTERM, SIGKILL, KILL and a pulled cable all look like this."),
+    .note("SIGTERM, SIGKILL and KILL all look like this, and so does an unplugged cable."),
     Row::query(
         "protocol",
         Signs(&[Sign::Protocol]),
@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL.if_idempotent(),
     )
     .discard()
-    .note("The cause was judged when it closed."),
+    .note("The cause was judged when the connection was closed."),
     Row::query(
         "query-shortage",
         Signs(&[Sign::LocalShortage]),
@@ -63,8 +63,8 @@ pub(super) static ROWS: &[Row] = &[
     )
     .discard()
     .check_now()
-    .note("No error comes of it: the connection's guard sees it. A slow statement or a dead peer? The \
-         check decides."),
+    .note("There is no error: the connection's guard sees the drop. The check tells a slow statement \
+         from a dead peer."),
     Row::query(
         "idle-timeout",
         Codes(&[4031]),
@@ -72,7 +72,7 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL.safe(),
     )
     .discard()
-    .note("MySQL 8 only. Where the packet comes out of turn the driver reports `protocol`."),
+    .note("MySQL 8 only. If the packet comes out of turn, the driver reports `protocol`."),
     Row::query(
         "galera",
         Containing(&[1047], WSREP),
@@ -145,7 +145,7 @@ pub(super) static ROWS: &[Row] = &[
         "the transaction must be restarted",
         HEALTHY,
     )
-    .note("1213 is normal in Galera, even at COMMIT. The caller starts it again."),
+    .note("1213 is normal in Galera, even at COMMIT."),
     Row::query(
         "read-only-option",
         Containing(&[1290], "read-only"),
@@ -181,7 +181,7 @@ pub(super) static ROWS: &[Row] = &[
         DEGRADED.safe(),
     )
     .discard()
-    .note("All proxies may share their backends: set `min_up`."),
+    .note("If all peers are proxies of the same backends, set `min_up`."),
     Row::query(
         "proxy-other",
         Codes(&[9003, 9005, 9006]),
@@ -206,7 +206,6 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL,
     )
     .note(
-        "Parameters, conversions, local files. The driver closes the connection for some of \
-         them, and the guard sees that.",
+        "Parameters, conversions, local files. The driver closes the connection after some of them, and the guard notices.",
     ),
 ];
