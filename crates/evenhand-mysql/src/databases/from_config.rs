@@ -26,39 +26,27 @@ impl PoolOptions {
 
     /// These options, overridden by the settings.
     fn configured(self, settings: &Settings) -> Self {
-        /// Calls the setter `$setter` if the setting `$name` is given.
+        /// Sets the settings that are given. A setter has the name of its setting, or the name after
+        /// the arrow.
         macro_rules! set {
-            ($options:expr, $($name:ident => $setter:ident)*) => {{
+            (@call $options:ident $value:ident $name:ident) => { $options.$name($value) };
+            (@call $options:ident $value:ident $name:ident $setter:ident) => { $options.$setter($value) };
+            ($options:expr, $($name:ident $(=> $setter:ident)?,)*) => {{
                 let options = $options;
                 $(let options = match settings.$name.clone() {
-                    Some(value) => options.$setter(value),
+                    Some(value) => set!(@call options value $name $($setter)?),
                     None => options,
                 };)*
                 options
             }};
         }
-        let health_check = set!(self.get_health_check(),
-            probe => probe
-            probe_timeout => timeout
-            synced => synced
-            rise => rise);
+        let health_check = self.get_health_check();
+        let health_check = set!(health_check, probe, probe_timeout => timeout, synced, rise,);
         let options = set!(self,
-            pick => pick
-            first_recheck => first_recheck
-            check_interval => max_recheck_interval
-            min_up => min_up
-            all_down => all_down
-            connect_timeout => connect_timeout
-            checkout_timeout => checkout_timeout
-            hedge_after => hedge_after
-            try_timeout => try_timeout
-            work_timeout => work_timeout
-            transaction_attempts => transaction_attempts
-            max_connections => max_connections
-            max_lifetime => max_lifetime
-            idle_timeout => idle_timeout
-            writable => writable
-            end_on_lost_peer => end_on_lost_peer);
+            pick, first_recheck, check_interval => max_recheck_interval, min_up, all_down,
+            connect_timeout, checkout_timeout, hedge_after, try_timeout, work_timeout,
+            transaction_attempts, max_connections, max_lifetime, idle_timeout, writable,
+            end_on_lost_peer,);
         options.health_check(active_checks(health_check, settings))
     }
 }

@@ -31,7 +31,7 @@ impl PoolOptions {
     }
 
     /// How many peers stay up whatever their errors say; those that failed last stay. Does not apply to
-    /// manual ejection. Default: none, as a peer that cannot be reached serves nobody.
+    /// manual ejection. Default: none, as a peer that cannot be reached is useless.
     ///
     /// ```
     /// use evenhand_mysql::{MinUp, PoolOptions};

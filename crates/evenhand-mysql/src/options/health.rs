@@ -10,7 +10,7 @@ pub const DEFAULT_HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How a pool's peers are probed: after an ejection, on a schedule while they are up, and at once
 /// when an outcome alone does not tell whether the peer is down.
 ///
-/// A probe starts with a login like any caller's, on a connection of its own, and needs no permit of
+/// A probe starts with a login like any caller's, on a separate connection, and needs no permit of
 /// the pool. Given to a pool by [`PoolOptions::health_check`](crate::PoolOptions::health_check).
 ///
 /// ```

@@ -189,7 +189,7 @@ impl Endpoint {
     /// A connection from the driver's pool, as soon as one is idle or one more may be opened.
     ///
     /// A caller with a permit may have a connection. But the driver takes returned connections back in
-    /// a task of its own, and until that has run, each further caller would open another. So while more
+    /// a separate task, and until that has run, each further caller would open another. So while more
     /// connections are open than are in use, the caller waits a moment for the one that may be on its
     /// way. No more are ever opened than may be in use; if returned ones do not arrive because the peer
     /// is silent, the attempt's timeout ends the wait.

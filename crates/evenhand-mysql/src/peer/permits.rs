@@ -48,7 +48,7 @@ impl Permits {
         permit.map(Permit).map_err(|_| Closed)
     }
 
-    /// A permit, if one is free and nobody waits for it.
+    /// A permit, if one is free and no caller waits for it.
     pub(crate) fn try_acquire(&self) -> Option<Permit> {
         self.semaphore.clone().try_acquire_owned().ok().map(Permit)
     }

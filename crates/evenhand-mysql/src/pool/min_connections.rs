@@ -110,7 +110,7 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
             }
             Ok(Err(_)) | Err(_) => return Err(Failed),
         }
-        // The driver takes it back in a task of its own.
+        // The driver takes it back in a separate task.
         tokio::task::yield_now().await;
     }
     Ok(())

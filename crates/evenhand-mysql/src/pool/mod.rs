@@ -222,7 +222,7 @@ impl Pool {
     }
 
     /// Asks every peer at once, each for at most `limit`, what it is and whether it is online. Each is
-    /// asked on a connection of its own, outside the pool's limits and whatever its state. The findings
+    /// asked on a separate connection, outside the pool's limits and whatever its state. The findings
     /// change no state. Online is a peer that can be reached, accepts this client's login, and passes
     /// the pool's [health check](crate::HealthCheck).
     ///

@@ -6,16 +6,15 @@
 
 use std::error::Error;
 use std::fs::{self, Permissions};
-use std::iter::successors;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::common::{quick, up};
 use evenhand_mysql::evenhand::EventKind;
-use evenhand_mysql::evenhand_config::{Config, Sources};
+use evenhand_mysql::evenhand_config::Sources;
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
-use evenhand_mysql::{HealthCheck, Pool};
+use evenhand_mysql::{HealthCheck, PoolOptions};
 use evenhand_testkit::MariaDb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -56,8 +55,12 @@ async fn refusal<'u>(urls: impl IntoIterator<Item = &'u str>, tls: SslOpts) -> S
         Some(EventKind::Ejected { reason, .. }) => reason.unwrap().to_owned(),
         _ => {
             assert_eq!(up(&pool), pool.statuses().len());
-            let chain = successors(Some(&error as &dyn Error), |error| error.source());
-            let chain: Vec<String> = chain.map(ToString::to_string).collect();
+            let mut chain = vec![error.to_string()];
+            let mut source = error.source();
+            while let Some(error) = source {
+                chain.push(error.to_string());
+                source = error.source();
+            }
             chain.join(": ")
         }
     }
