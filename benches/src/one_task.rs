@@ -3,8 +3,7 @@
 //! The task runs on a single-threaded tokio runtime, as `Buffer` needs one. It never waits except
 //! under `Buffer`, so all others run straight through.
 
-use evenhand::classify::AnyErrorIsDown;
-use evenhand::{Balance, BalanceLayer, Cloned, Peers, PerPeer};
+use evenhand::{Balance, BalanceLayer, Peers, PerPeer};
 use tokio::runtime::{Builder, Runtime};
 use tower::Layer;
 use tower::balance::p2c;
@@ -40,7 +39,7 @@ pub fn peers(n: usize) -> Peers<Answer> {
 }
 
 /// Evenhand as it comes: `PerPeer`, and the layer's defaults.
-pub fn evenhand(peers: &Peers<Answer>) -> Balance<PerPeer, Answer, AnyErrorIsDown, Cloned> {
+pub fn evenhand(peers: &Peers<Answer>) -> Balance<PerPeer, Answer> {
     BalanceLayer::new(peers.clone()).layer(PerPeer)
 }
 

@@ -48,9 +48,9 @@ fn clock_reads() -> u64 {
 
 /// Sends a request to its end in one poll, outside every runtime: where it started a task it would
 /// panic.
-fn send<C, Y, K>(balance: &mut Balance<PerPeer, Answer, C, Y, K>, request: u64)
+fn send<R>(balance: &mut Balance<PerPeer, Answer, R>, request: u64)
 where
-    Balance<PerPeer, Answer, C, Y, K>: Service<u64, Response = u64>,
+    Balance<PerPeer, Answer, R>: Service<u64, Response = u64>,
 {
     let mut cx = Context::from_waker(Waker::noop());
     match pin!(balance.call(request)).poll(&mut cx) {
@@ -69,7 +69,7 @@ fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: 
         runtime.block_on(eject_half(&peers));
     }
     let mut balance = BalanceLayer::new(peers).pick(pick).layer(PerPeer);
-    // A clone that is used for the second time gets a handle of its own, once.
+    // A clone that is called a second time makes a reference count of its own, once.
     (0..2).for_each(|request| send(&mut balance, request));
     let reads = clock_reads();
     let ((), counted) = count(|| {

@@ -1,7 +1,7 @@
 //! What is compared under the storm.
 
 use evenhand::classify::AnyErrorIsDown;
-use evenhand::{Balance, BalanceLayer, Cloned, Peers, PerPeer};
+use evenhand::{Balance, BalanceLayer, Peers, PerPeer};
 use tower::balance::p2c::Balance as P2c;
 use tower::buffer::Buffer;
 use tower::discover::ServiceList;
@@ -71,7 +71,7 @@ fn pending<S>(peer: S) -> PendingRequests<S> {
 }
 
 /// Evenhand over the same peers.
-pub fn evenhand(peers: Vec<StormPeer>) -> Balance<PerPeer, StormPeer, AnyErrorIsDown, Cloned> {
+pub fn evenhand(peers: Vec<StormPeer>) -> Balance<PerPeer, StormPeer> {
     let named = (0..)
         .zip(peers)
         .map(|(i, peer): (u32, _)| (format!("peer{i}"), peer));

@@ -125,7 +125,6 @@
 
 #![forbid(unsafe_code)]
 
-mod all_down;
 mod attempt;
 mod balance;
 pub mod classify;
@@ -147,8 +146,8 @@ mod serialize;
 mod set;
 mod task_guard;
 
-pub use all_down::AllDown;
 pub use attempt::{Attempt, PerPeer, PerPeerFuture, Ticket};
+pub use balance::all_down::AllDown;
 pub use balance::future::ResponseFuture;
 pub use balance::layer::BalanceLayer;
 pub use balance::rules::Rules;

@@ -3,12 +3,12 @@
 //! A pool's type does not say how it picks or whether it hedges.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{
     ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Cloned, Eject, Error, Hedge,
-    LeastInFlight, Peers, Probe, Uniform, Weighted,
+    LeastInFlight, Peers, Probe, Rules, Uniform, Weighted,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,9 +24,11 @@ use crate::peer::Endpoint;
 use crate::peer::check::Check;
 use crate::time::deadline::timeout_lazy;
 
+type Plain = Balance<Connector, Arc<Endpoint>, Rules<ByPhase, Cloned, ConfiguredPick>>;
+
 pub(crate) enum Balancer {
-    Plain(Shared<Balance<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
-    Hedged(Shared<Hedge<Connector, Arc<Endpoint>, ByPhase, Cloned, ConfiguredPick>>),
+    Plain(Plain),
+    Hedged(Hedge<Plain>),
 }
 
 impl Balancer {
@@ -45,9 +47,9 @@ impl Balancer {
             // Asking for a connection twice is harmless: the one that is not wanted is closed.
             Some(after) => {
                 let layer = layer.replay(Cloned::idempotent());
-                Self::Hedged(Shared::new(layer.hedge_after(after).layer(connector)))
+                Self::Hedged(layer.hedge_after(after).layer(connector))
             }
-            None => Self::Plain(Shared::new(layer.layer(connector))),
+            None => Self::Plain(layer.layer(connector)),
         }
     }
 
@@ -60,7 +62,7 @@ impl Balancer {
         macro_rules! by_deadline {
             ($balance:expr) => {{
                 let deadline = request.deadline;
-                let mut checkout = pin!($balance.call(request));
+                let mut checkout = pin!($balance.clone().call(request));
                 match timeout_lazy(|_| deadline, checkout.as_mut()).await {
                     Ok(outcome) => outcome,
                     Err(_) => Err(checkout.as_mut().abandon()),
@@ -109,32 +111,6 @@ fn all_down(options: &PoolOptions) -> AllDown {
         AllDownKind::Wait => AllDown::WaitUpTo(Duration::MAX),
         AllDownKind::Fail => AllDown::Fail,
         AllDownKind::LastResort => AllDown::LastResort,
-    }
-}
-
-/// A balancer that many tasks call through a shared reference.
-pub(crate) struct Shared<S> {
-    /// Reused, as a used clone costs less to call than a new one. It may hold on to a removed peer,
-    /// whose connections are closed by then, until it is called again.
-    used: Mutex<S>,
-    /// Cloned by a task that finds `used` locked. No task waits for another.
-    template: S,
-}
-
-impl<S: Service<CheckoutRequest> + Clone> Shared<S> {
-    fn new(template: S) -> Self {
-        Self {
-            used: Mutex::new(template.clone()),
-            template,
-        }
-    }
-
-    fn call(&self, request: CheckoutRequest) -> S::Future {
-        match self.used.try_lock() {
-            Ok(mut used) => used.call(request),
-            Err(TryLockError::Poisoned(used)) => used.into_inner().call(request),
-            Err(TryLockError::WouldBlock) => self.template.clone().call(request),
-        }
     }
 }
 

@@ -4,10 +4,10 @@
 use std::future::Future;
 use std::task::{Context, Poll, ready};
 
+use super::all_down::AllDown;
 use super::history::{History, LazyHistory, Role, Wait, role};
 use super::rules::RulesFor;
 use super::shared::Shared;
-use crate::all_down::AllDown;
 use crate::attempt::permit::AttemptPermit;
 use crate::classify::{PeerVerdict, Retry, Verdict};
 use crate::error::{Cause, Error, Tried};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use super::all_down::AllDown;
 use super::rules::Rules;
 use super::service::Balance;
 use super::shared::Shared;
-use crate::all_down::AllDown;
 use crate::eject::Eject;
 use crate::peers::Peers;
 use crate::probe::Probe;

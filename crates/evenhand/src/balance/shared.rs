@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::all_down::AllDown;
+use super::all_down::AllDown;
 use crate::peers::Peers;
 use crate::probe::prober::Prober;
 use crate::set::policies::{Policy, PolicyId};
