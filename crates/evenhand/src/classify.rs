@@ -1,9 +1,9 @@
-//! What an attempt's outcome says: of the peer, and of trying another one.
+//! What an attempt's outcome says about its peer, and whether another peer may be tried.
 //!
-//! The two questions are apart because their answers are. A refused connection is the peer's
-//! fault and nothing was executed, so the request may go elsewhere. A connection lost in the
-//! middle of a write may be the peer's fault too, but the write may have happened. A syntax error
-//! is nobody's fault but the caller's.
+//! These are two questions with separate answers. A refused connection is the peer's fault, and
+//! nothing was executed, so the request may go to another peer. A connection lost in the middle of a
+//! write may be the peer's fault too, but the write may have happened. A syntax error is the
+//! caller's fault alone.
 //!
 //! # How to write a classifier
 //!
@@ -30,25 +30,26 @@
 //! # Ok::<(), evenhand::PeersError>(())
 //! ```
 //!
-//! Where responses tell nothing of the peer, [`on_error`] judges errors alone, and
-//! [`Classify::unless`] adds exceptions to any classifier.
+//! If responses say nothing about the peer, [`on_error`] judges errors alone. [`Classify::unless`]
+//! adds exceptions to any classifier.
 //!
-//! Ask of each outcome: would the same request have failed on a healthy peer? Then it is
-//! [`Healthy`](PeerVerdict::Healthy) (the peer answered) or [`Neutral`](PeerVerdict::Neutral) (it
-//! never had a chance to). A classifier that blames the peer for the caller's mistake lets one bad
-//! caller eject every peer. Where it cannot be told, [`Suspect`](PeerVerdict::Suspect) lets
-//! another peer decide.
+//! Ask of each outcome: would the same request have failed on a healthy peer? Then the outcome is
+//! [`Healthy`](PeerVerdict::Healthy) if the peer answered, and [`Neutral`](PeerVerdict::Neutral) if
+//! it had no chance to. A classifier that blames the peer for the caller's mistake lets one bad
+//! caller eject every peer. If it cannot be known, [`Suspect`](PeerVerdict::Suspect) lets another
+//! peer decide.
 
 use std::time::Duration;
 
 /// Judges the outcome of an attempt.
 ///
-/// Closures of the right shape are classifiers; see the [module docs](self) for an example.
+/// A closure `Fn(Result<&Response, &Error>) -> Verdict` is a classifier; see the
+/// [module docs](self) for an example.
 pub trait Classify<T, E> {
-    /// Judges one outcome. Runs once an attempt, on the caller's task: keep it short.
+    /// Judges one outcome. Called once for each attempt, on the caller's task: it should not block.
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
 
-    /// This classifier, but for the outcomes that `rule` has a verdict for.
+    /// This classifier, except for outcomes for which `rule` returns a verdict.
     ///
     /// ```
     /// use std::io;
@@ -57,7 +58,7 @@ pub trait Classify<T, E> {
     /// struct Response { status: u16 }
     ///
     /// let classify = on_error(|_: &io::Error| Verdict::down().if_idempotent())
-    ///     // A proxy that has no backend answers, and did nothing.
+    ///     // A proxy without a backend answers, but executes nothing.
     ///     .unless(|outcome: Result<&Response, &io::Error>| match outcome {
     ///         Ok(response) if response.status == 503 => Some(Verdict::degraded().safe()),
     ///         _ => None,
@@ -88,53 +89,58 @@ where
     }
 }
 
-/// What an outcome says of the peer that produced it.
+/// What an outcome says about its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PeerVerdict {
-    /// It did its job; application errors count as such.
+    /// The peer did its job. An application error is healthy.
     Healthy,
-    /// It says nothing of the peer: the caller's own fault, a cancellation, a local shortage.
+    /// The outcome says nothing about the peer: the caller's fault, a cancellation, a local shortage.
     Neutral,
-    /// It counts towards ejection: so many in a row eject (see [`Eject::after_degraded`]).
+    /// The peer may be failing: several consecutive outcomes eject it (see
+    /// [`Eject::on_first_or_degraded`]).
     ///
-    /// [`Eject::after_degraded`]: crate::Eject::after_degraded
+    /// [`Eject::on_first_or_degraded`]: crate::Eject::on_first_or_degraded
     Degraded,
-    /// Eject the peer now.
+    /// The peer failed: it is ejected, by default at once.
     Down,
-    /// The peer's fault or the caller's? One other peer is asked. If that one is `Healthy`, this
-    /// one is ejected; if it is `Suspect` too, the first outcome is returned and nobody is ejected.
+    /// Either the peer's fault or the caller's. Another peer is tried. If its outcome is `Healthy`,
+    /// this peer is ejected. If it is `Suspect` too, the first outcome is returned and no peer is
+    /// ejected.
     Suspect,
 }
 
 /// Whether another peer may be tried after an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Retry {
-    /// No: return this outcome.
+    /// No: this outcome is returned.
     Never,
     /// Yes: nothing was executed.
     Safe,
-    /// Yes: nothing was executed. And where no other peer is of use, this one once more: it only had
-    /// no room just now. The attempt that comes back is told so (see
-    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass)); after it `Busy` is as good as `Safe`.
+    /// Yes: nothing was executed, as the peer had no room. If no other peer can serve the request, it
+    /// comes back to this one, once: see [`Attempt::is_second_pass`](crate::Attempt::is_second_pass).
+    /// After that, `Busy` means `Safe`.
     Busy,
-    /// The outcome is unknown: only for a request that its caller marked idempotent (see
-    /// [`Replay`](crate::Replay)).
+    /// Only if the request is idempotent (see [`Replay`](crate::Replay)): it may have been executed.
     IfIdempotent,
 }
 
-/// A classifier's answer. Built with [`healthy`](Self::healthy) and its siblings, which start from
-/// [`Retry::Never`].
+/// A classifier's answer. Made by [`healthy`](Self::healthy), [`neutral`](Self::neutral),
+/// [`degraded`](Self::degraded), [`down`](Self::down) or [`suspect`](Self::suspect), with
+/// [`Retry::Never`] unless a further method says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verdict {
-    /// What of the peer?
+    /// What the outcome says about the peer.
     pub peer: PeerVerdict,
-    /// May another peer be tried?
+    /// Whether another peer may be tried.
     pub retry: Retry,
-    /// Why, for events, logs and errors. A fixed text, so that no secret can be in it.
+    /// The reason, for events, logs and errors. A fixed text, so that it contains no secret.
     pub reason: Option<&'static str>,
-    /// If this outcome ejects the peer: for how long, in place of what [`Eject`](crate::Eject)
-    /// says. Short for a peer that is merely full, long for one that needs an operator.
+    /// If this outcome ejects the peer, the time until its next probe, in place of the interval of
+    /// [`Eject`](crate::Eject). At least 1 ms and at most a year. Short for a peer that is merely
+    /// full, long for one that needs an operator.
     pub recover_in: Option<Duration>,
 }
 
@@ -153,22 +159,22 @@ impl Verdict {
         Self::of(PeerVerdict::Healthy)
     }
 
-    /// Nothing is learnt of the peer.
+    /// The outcome says nothing about the peer.
     pub const fn neutral() -> Self {
         Self::of(PeerVerdict::Neutral)
     }
 
-    /// Counts towards ejection.
+    /// The peer may be failing: counts towards ejection.
     pub const fn degraded() -> Self {
         Self::of(PeerVerdict::Degraded)
     }
 
-    /// Ejects the peer.
+    /// The peer failed: ejects it.
     pub const fn down() -> Self {
         Self::of(PeerVerdict::Down)
     }
 
-    /// Lets one other peer decide.
+    /// Lets another peer decide.
     pub const fn suspect() -> Self {
         Self::of(PeerVerdict::Suspect)
     }
@@ -179,20 +185,20 @@ impl Verdict {
         self
     }
 
-    /// Nothing was executed: any request may go to another peer, and comes back to this one if no
-    /// other is of use. For a peer that merely has no room just now.
+    /// Nothing was executed, as the peer had no room: any request may go to another peer, and comes
+    /// back to this one, once, if no other can serve it.
     pub const fn busy(mut self) -> Self {
         self.retry = Retry::Busy;
         self
     }
 
-    /// The outcome is unknown: only an idempotent request may go to another peer.
+    /// The request may have been executed: only an idempotent request may go to another peer.
     pub const fn if_idempotent(mut self) -> Self {
         self.retry = Retry::IfIdempotent;
         self
     }
 
-    /// Says why.
+    /// Gives the reason.
     pub const fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
@@ -205,7 +211,7 @@ impl Verdict {
     }
 }
 
-/// To have answered at all is healthy: for probes that have nothing else to say.
+/// A probe that answers `()` finds its peer healthy.
 impl From<()> for Verdict {
     fn from((): ()) -> Self {
         Self::healthy()
@@ -214,9 +220,9 @@ impl From<()> for Verdict {
 
 /// Any error ejects the peer; any response is healthy. The default.
 ///
-/// As it cannot know whether a failed request was executed, another peer is tried only for
-/// idempotent requests, unless it is told that errors are [`safe`](Self::safe): right for a
-/// service that only opens connections.
+/// A failed request may have been executed, so another peer is tried only for idempotent requests.
+/// With [`safe`](Self::safe), any request is retried: right for a connector that only opens
+/// connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyErrorIsDown {
     safe: bool,
@@ -240,7 +246,7 @@ impl<T, E> Classify<T, E> for AnyErrorIsDown {
     }
 }
 
-/// Every outcome is healthy: no peer is ever ejected and no request tried twice.
+/// Every outcome is healthy: no peer is ejected and no request is retried.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NothingIsDown;
 
@@ -250,8 +256,7 @@ impl<T, E> Classify<T, E> for NothingIsDown {
     }
 }
 
-/// A classifier for which every response is healthy, and which judges errors by `judge`: all that
-/// a connector needs whose responses tell nothing of the peer.
+/// A classifier that judges errors by `judge` and takes every response for healthy.
 pub const fn on_error<E, F>(judge: F) -> OnError<F>
 where
     F: Fn(&E) -> Verdict,

@@ -1,14 +1,15 @@
-//! How a request is kept for another attempt, and whether it may be executed twice.
+//! How a request is copied for another attempt, and whether it may be executed twice.
 
-/// Keeps a request for the next attempt.
+/// Copies a request for the next attempt.
 ///
-/// A request is consumed by the attempt that carries it, so what may go to another peer must be
-/// copied first. A request that cannot be copied is served too, with one attempt.
+/// An attempt consumes its request, so a request that may go to another peer is copied first. A
+/// request that cannot be copied gets one attempt.
 pub trait Replay<R> {
-    /// A copy for the next attempt, made before the request is sent, or `None` if it has only one.
+    /// A copy for the next attempt, made before the request is sent; `None` if there is to be no
+    /// other attempt.
     fn copy(&self, request: &R) -> Option<R>;
 
-    /// Whether the request may be executed twice. Asked after an outcome whose verdict is
+    /// Whether the request may be executed twice. Called after an outcome whose verdict is
     /// [`Retry::IfIdempotent`](crate::Retry::IfIdempotent), and before a request is
     /// [hedged](crate::HedgeLayer).
     fn is_idempotent(&self, request: &R) -> bool;
@@ -40,7 +41,7 @@ impl Cloned {
 }
 
 impl<F> Cloned<F> {
-    /// Those requests for which `idempotent` holds may be executed twice.
+    /// Requests for which `idempotent` returns true may be executed twice.
     #[must_use]
     pub const fn idempotent_if(idempotent: F) -> Self {
         Self { idempotent }
@@ -67,7 +68,7 @@ impl<R: Clone, F: Fn(&R) -> bool> Replay<R> for Cloned<F> {
     }
 }
 
-/// Copies nothing: each request gets one attempt. For requests that are not `Clone`.
+/// Copies no request: each gets one attempt. For requests that are not `Clone`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Once;
 

@@ -129,7 +129,7 @@ fn loom_a_probe_ends_once() {
     });
 }
 
-/// A drain that saw nobody in flight is followed by no attempt.
+/// A drain that saw no attempt in flight is followed by none.
 ///
 /// Loom takes sequentially consistent accesses for acquire and release only, and models the single
 /// order of all of them by fences; so fences stand here where the accesses are `SeqCst`.
