@@ -11,14 +11,14 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use evenhand::{Balance, BalanceLayer, LeastInFlight, PerPeer, Pick, Uniform, Weighted};
+use evenhand::{Balance, BalanceLayer, LeastInFlight, PerPeer, Pick, Probe, Uniform, Weighted};
 use evenhand_benches::answer::Answer;
 use evenhand_benches::counting::{Counting, count};
 use evenhand_benches::ejected::eject_half;
 use evenhand_benches::one_task::peers;
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -59,16 +59,34 @@ where
     }
 }
 
-fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: bool) {
+/// Which peers are out, and who probes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Out {
+    None,
+    /// And picks look at the clock, to probe them when they are due.
+    Half,
+    /// And a background task probes them.
+    HalfProbed,
+}
+
+fn assert_spares(pick: impl Pick + Clone, n: usize, out: Out, clone_each: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime can be made");
     let peers = peers(n);
-    if half_out {
-        runtime.block_on(eject_half(&peers));
+    let mut layer = BalanceLayer::new(peers.clone()).pick(pick);
+    if out == Out::HalfProbed {
+        let never = service_fn(|_| std::future::pending::<Result<(), ()>>());
+        layer = layer.probe(Probe::new(never, Duration::from_secs(1)));
     }
-    let mut balance = BalanceLayer::new(peers).pick(pick).layer(PerPeer);
+    let mut balance = runtime.block_on(async {
+        let balance = layer.layer(PerPeer);
+        if out != Out::None {
+            eject_half(&peers).await;
+        }
+        balance
+    });
     // A clone that is called a second time makes a reference count of its own, once.
     (0..2).for_each(|request| send(&mut balance, request));
     let reads = clock_reads();
@@ -81,9 +99,10 @@ fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: 
             }
         }
     });
-    let what = format!("{n} peers, half out: {half_out}, a clone each: {clone_each}");
+    let what = format!("{n} peers, {out:?} out, a clone each: {clone_each}");
     assert_eq!(counted.allocations, 0, "{what}");
-    assert_eq!(clock_reads(), reads, "{what}: a clock was read");
+    let read = if out == Out::Half { 10_000 } else { 0 };
+    assert_eq!(clock_reads() - reads, read, "{what}: clock reads");
 }
 
 fn main() {
@@ -97,11 +116,11 @@ fn a_request_that_its_first_peer_settles_allocates_nothing_and_reads_no_clock() 
     assert!(clock_reads() > reads, "it is seen when a clock is read");
 
     for n in [2, 3, 10, 1000] {
-        for half_out in [false, true] {
+        for out in [Out::None, Out::Half, Out::HalfProbed] {
             for clone_each in [false, true] {
-                assert_spares(Uniform, n, half_out, clone_each);
-                assert_spares(Weighted, n, half_out, clone_each);
-                assert_spares(LeastInFlight, n, half_out, clone_each);
+                assert_spares(Uniform, n, out, clone_each);
+                assert_spares(Weighted, n, out, clone_each);
+                assert_spares(LeastInFlight, n, out, clone_each);
             }
         }
     }

@@ -129,6 +129,7 @@
 //! is set, a pick reads the clock.
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempt;

@@ -1,5 +1,6 @@
-//! A connector for peers that are services already.
+//! A connector for peers that are services.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use tower_service::Service;
 
 use super::Attempt;
 
-/// Calls the peer itself: for a list of services, one a peer.
+/// A connector that calls the target of the peer, which is a service.
 ///
 /// ```
 /// use evenhand::{BalanceLayer, PerPeer, Peers};
@@ -62,6 +63,12 @@ pin_project! {
             #[pin]
             future: S::Future,
         },
+    }
+}
+
+impl<S: Service<R>, R> fmt::Debug for PerPeerFuture<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerPeerFuture").finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 //! What most requests need is here: a peer that is up is picked, and its answer settles the
 //! request. What they do otherwise is in [`failover`](super::failover).
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -99,6 +100,16 @@ where
             tried,
             next_due: this.shared.peers.set.registry.next_due(),
         }
+    }
+}
+
+impl<Connector, Target, Request, Rules> fmt::Debug
+    for ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 

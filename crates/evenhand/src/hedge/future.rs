@@ -3,6 +3,7 @@
 //! The first leg and the timer are held in place, so a request that needs no second leg allocates
 //! nothing. The second leg is boxed.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -30,29 +31,13 @@ pin_project! {
     where
         Connector: Service<Attempt<Target, Request>>,
     {
+        // `None` once it has ended.
         #[pin]
-        first: First<ResponseFuture<Connector, Target, Request, Rules>>,
+        first: Option<ResponseFuture<Connector, Target, Request, Rules>>,
         second: Option<Pin<Box<ResponseFuture<Connector, Target, Request, Rules>>>>,
         #[pin]
         timer: Timer,
         after: Duration,
-    }
-}
-
-pin_project! {
-    #[project = FirstProj]
-    enum First<F> {
-        Leg { #[pin] leg: F },
-        Ended,
-    }
-}
-
-impl<F> First<F> {
-    fn leg(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
-        match self.project() {
-            FirstProj::Leg { leg } => Some(leg),
-            FirstProj::Ended => None,
-        }
     }
 }
 
@@ -112,7 +97,7 @@ where
         after: Duration,
     ) -> Self {
         Self {
-            first: First::Leg { leg },
+            first: Some(leg),
             second: None,
             timer: Timer::Unset,
             after,
@@ -129,7 +114,7 @@ where
         let mut this = self.project();
         this.timer.set(Timer::Over);
         let second = this.second.take();
-        let error = match (this.first.as_mut().leg(), second) {
+        let error = match (this.first.as_mut().as_pin_mut(), second) {
             (Some(mut first), second) => {
                 if let Some(mut second) = second {
                     first.as_mut().merge(second.as_mut().into_history());
@@ -139,8 +124,18 @@ where
             (None, Some(mut second)) => second.as_mut().abandon(),
             (None, None) => polled_after_completion(),
         };
-        this.first.set(First::Ended);
+        this.first.set(None);
         error
+    }
+}
+
+impl<Connector, Target, Request, Rules> fmt::Debug
+    for HedgeFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HedgeFuture").finish_non_exhaustive()
     }
 }
 
@@ -155,13 +150,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut first_yielded = false;
-        if let Some(mut first) = this.first.as_mut().leg() {
+        if let Some(mut first) = this.first.as_mut().as_pin_mut() {
             if let Some(second) = this.second {
                 first.as_mut().avoid(second);
             }
             if let Poll::Ready(outcome) = first.as_mut().poll(cx) {
                 this.timer.set(Timer::Over);
-                this.first.set(First::Ended);
+                this.first.set(None);
                 // The losing attempt is dropped.
                 *this.second = None;
                 return Poll::Ready(outcome);
@@ -191,7 +186,7 @@ where
             polled_after_completion()
         }
         if first_yielded {
-            this.first.set(First::Ended);
+            this.first.set(None);
         }
 
         let Some(second) = this.second else {
@@ -200,11 +195,11 @@ where
         if let Poll::Ready(outcome) = second.as_mut().poll(cx) {
             *this.second = None;
             // The losing attempt is dropped.
-            this.first.set(First::Ended);
+            this.first.set(None);
             return Poll::Ready(outcome);
         }
         if second.has_yielded()
-            && let Some(first) = this.first.leg()
+            && let Some(first) = this.first.as_pin_mut()
         {
             first.merge(second.as_mut().into_history());
             *this.second = None;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use super::health::{Phase, Reading};
+use super::health::Reading;
 use super::member::Member;
 use super::policies::{Policy, PolicyId};
 use super::registry::{Change, Counts, Record, Registry};
@@ -50,8 +50,9 @@ impl<Target> Peer<Target> {
         &self.0.member
     }
 
+    #[inline]
     pub(crate) fn is_up(&self) -> bool {
-        self.0.member.health.read().phase == Phase::Up
+        self.0.member.health.generation_if_up().is_some()
     }
 
     /// Whether the peer is ejected and due for a probe.

@@ -274,6 +274,7 @@ impl Asked {
             Retry::Never => false,
             Retry::Safe | Retry::Busy => true,
             Retry::IfIdempotent => self.request.idempotent,
+            other => panic!("the reference does not know {other:?}"),
         };
         let again = again && self.request.copied && !agreed;
         self.rejected = ok.then_some(serial);
