@@ -35,56 +35,12 @@ pin_project! {
         #[pin]
         first: Option<ResponseFuture<Connector, Target, Request, Rules>>,
         second: Option<Pin<Box<ResponseFuture<Connector, Target, Request, Rules>>>>,
+        // Set once an attempt is in flight that may be hedged.
         #[pin]
-        timer: Timer,
-        after: Duration,
-    }
-}
-
-pin_project! {
-    #[project = TimerProj]
-    enum Timer {
-        // No attempt was in flight yet.
-        Unset,
-        Running { #[pin] sleep: Sleep },
+        timer: Option<Sleep>,
         // The second leg was started, or there will be none.
-        Over,
-    }
-}
-
-enum Attempting {
-    NotYet,
-    Now,
-    /// The attempt in flight is not to be hedged.
-    Never,
-}
-
-impl Timer {
-    /// Whether it is time for the second leg. `attempting` says whether an attempt is in flight that
-    /// is worth a timer; it is asked until a timer is set.
-    fn rings(
-        mut self: Pin<&mut Self>,
+        decided: bool,
         after: Duration,
-        cx: &mut Context<'_>,
-        attempting: impl FnOnce() -> Attempting,
-    ) -> bool {
-        if let TimerProj::Unset = self.as_mut().project() {
-            match attempting() {
-                Attempting::NotYet => {}
-                Attempting::Never => self.set(Self::Over),
-                Attempting::Now => self.set(Self::Running {
-                    sleep: sleep(after),
-                }),
-            }
-        }
-        let rings = match self.as_mut().project() {
-            TimerProj::Running { sleep } => sleep.poll(cx).is_ready(),
-            TimerProj::Unset | TimerProj::Over => false,
-        };
-        if rings {
-            self.set(Self::Over);
-        }
-        rings
     }
 }
 
@@ -99,7 +55,8 @@ where
         Self {
             first: Some(leg),
             second: None,
-            timer: Timer::Unset,
+            timer: None,
+            decided: false,
             after,
         }
     }
@@ -112,7 +69,6 @@ where
     /// The future panics if it is polled afterwards.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
-        this.timer.set(Timer::Over);
         let second = this.second.take();
         let error = match (this.first.as_mut().as_pin_mut(), second) {
             (Some(mut first), second) => {
@@ -155,7 +111,6 @@ where
                 first.as_mut().avoid(second);
             }
             if let Poll::Ready(outcome) = first.as_mut().poll(cx) {
-                this.timer.set(Timer::Over);
                 this.first.set(None);
                 // The losing attempt is dropped.
                 *this.second = None;
@@ -169,16 +124,18 @@ where
                     second.as_mut().avoid(&first);
                 }
             } else {
-                let attempting = || {
-                    if !first.is_attempting() {
-                        Attempting::NotYet
-                    } else if first.may_be_hedged() && Handle::try_current().is_ok() {
-                        Attempting::Now
+                if !*this.decided && this.timer.is_none() && first.is_attempting() {
+                    if first.may_be_hedged() && Handle::try_current().is_ok() {
+                        this.timer.set(Some(sleep(*this.after)));
                     } else {
-                        Attempting::Never
+                        *this.decided = true;
                     }
-                };
-                if this.timer.rings(*this.after, cx, attempting) {
+                }
+                if !*this.decided
+                    && let Some(timer) = this.timer.as_mut().as_pin_mut()
+                    && timer.poll(cx).is_ready()
+                {
+                    *this.decided = true;
                     *this.second = first.hedge().map(Box::pin);
                 }
             }
