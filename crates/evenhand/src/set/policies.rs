@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_found_by_its_number_while_its_balancer_lives() {
+    fn policy_is_found_while_its_balancer_lives() {
         let policies = Policies::default();
         let all = [policy(), policy(), policy()];
         let ids = all.each_ref().map(|policy| policies.add(policy));

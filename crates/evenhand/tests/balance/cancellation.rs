@@ -270,26 +270,26 @@ const fn polls(attempts: usize) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_its_first_attempt() {
+async fn request_can_be_dropped_in_its_first_attempt() {
     let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[ANSWER]).await;
     assert_eq!(through, (polls(1), 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_its_retry() {
+async fn request_can_be_dropped_in_its_retry() {
     let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[REFUSE, ANSWER]).await;
     assert_eq!(through, (polls(2), 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_it_keeps_a_response_that_was_turned_down() {
+async fn request_can_be_dropped_with_a_rejected_response() {
     let busy = Ok(Verdict::degraded().safe());
     let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[busy, busy]).await;
     assert_eq!(through.1, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_a_probe() {
+async fn request_can_be_dropped_in_a_probe() {
     for script in [[ANSWER, ANSWER], [REFUSE, ANSWER], [NEUTRAL, ANSWER]] {
         let through = end_everywhere(AllDown::Fail, 1, INTERVAL, AT_ONCE, &script).await;
         let attempts = if script[0] == ANSWER { 1 } else { 2 };
@@ -298,7 +298,7 @@ async fn a_request_can_end_anywhere_in_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect() {
+async fn request_can_be_dropped_while_a_suspect_is_judged() {
     for second in [ANSWER, DENY, REFUSE] {
         let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[DENY, second]).await;
         assert_eq!(through.1, 2);
@@ -306,7 +306,7 @@ async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect_probe() {
+async fn request_can_be_dropped_while_a_suspect_probe_is_judged() {
     for second in [ANSWER, DENY, REFUSE] {
         let through = end_everywhere(AllDown::Fail, 1, INTERVAL, AT_ONCE, &[DENY, second]).await;
         assert_eq!(through.1, 2);
@@ -314,14 +314,14 @@ async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_forbids_a_retry_holds_no_suspects_place() {
+async fn unretryable_request_holds_no_suspect_permit() {
     let denied = Err(Verdict::suspect());
     let through = end_everywhere(AllDown::Fail, 1, INTERVAL, AT_ONCE, &[denied]).await;
     assert_eq!(through.1, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_it_waits_for_a_recovery() {
+async fn request_can_be_dropped_while_waiting() {
     let wait = AllDown::WaitUpTo(4 * INTERVAL);
     let through = end_everywhere(wait, 2, AT_ONCE, INTERVAL / 4, &[ANSWER]).await;
     assert_eq!(through.1, 1);
@@ -331,7 +331,7 @@ async fn a_request_can_end_anywhere_while_it_waits_for_a_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_its_last_resort() {
+async fn request_can_be_dropped_in_its_last_resort() {
     for script in [[ANSWER], [REFUSE], [NEUTRAL]] {
         let through = end_everywhere(AllDown::LastResort, 2, AT_ONCE, AT_ONCE, &script).await;
         assert!(through.1 >= 1);

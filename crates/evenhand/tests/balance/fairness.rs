@@ -99,7 +99,7 @@ fn downs(n: usize) -> [usize; 4] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_spread_evenly_over_the_peers_that_are_up() {
+async fn requests_of_one_clone_are_uniform_over_up_peers() {
     for n in [2, 3, 10, 100] {
         for down in downs(n) {
             shares_of(Uniform, &vec![1; n], down, true);
@@ -108,7 +108,7 @@ async fn requests_spread_evenly_over_the_peers_that_are_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_do_those_that_each_go_by_a_clone_of_their_own() {
+async fn requests_of_fresh_clones_are_uniform_over_up_peers() {
     for n in [2, 3, 10, 100] {
         for down in downs(n) {
             shares_of(Uniform, &vec![1; n], down, false);
@@ -117,7 +117,7 @@ async fn so_do_those_that_each_go_by_a_clone_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_spread_in_proportion_to_the_weights_of_the_peers_that_are_up() {
+async fn weighted_requests_are_proportional_over_up_peers() {
     for n in [2, 3, 10, 100] {
         let weights: Vec<u32> = (0..n).map(|i| 1 + i % 7).collect();
         for down in downs(n as usize) {

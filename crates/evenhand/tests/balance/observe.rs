@@ -58,7 +58,7 @@ async fn finished(guard: &evenhand::TaskGuard) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_is_told_all_in_order() {
+async fn observer_gets_all_events_in_order() {
     let peers = peers(&["a", "b"]);
     let notes = Notes::default();
     let _guard = peers.observe(notes.clone());
@@ -76,7 +76,7 @@ async fn an_observer_is_told_all_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_is_an_observer() {
+async fn closure_is_an_observer() {
     let peers = peers(&["a"]);
     let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
     let told = move |event: &Event| told.send(event.kind).unwrap();
@@ -86,7 +86,7 @@ async fn a_closure_is_an_observer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_that_panics_is_told_the_rest_and_harms_no_request() {
+async fn panicking_observer_gets_later_events() {
     let (peers, _connector, balance) = balance(&["a", "b"]);
     let notes = Notes {
         panic_at: Some(EventKind::Restored),
@@ -104,7 +104,7 @@ async fn an_observer_that_panics_is_told_the_rest_and_harms_no_request() {
 
 /// On one thread, which an observer that blocked it would hold up for good.
 #[tokio::test(start_paused = true)]
-async fn an_observer_that_blocks_harms_no_request_and_learns_what_it_lost() {
+async fn blocked_observer_delays_no_request() {
     let (peers, _connector, balance) = balance(&["a", "b"]);
     let (open, gate) = mpsc::channel();
     let notes = Notes {
@@ -129,7 +129,7 @@ async fn an_observer_that_blocks_harms_no_request_and_learns_what_it_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_set_is_told_to_the_last_event_and_ends_the_task() {
+async fn end_of_the_set_delivers_all_events_and_ends_the_task() {
     let peers = peers(&["a"]);
     let notes = Notes::default();
     let guard = peers.observe(notes.clone());
@@ -141,7 +141,7 @@ async fn the_end_of_the_set_is_told_to_the_last_event_and_ends_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_guard_ends_the_observers_task() {
+async fn dropped_guard_ends_the_observer() {
     let peers = Peers::new([("a", 1)]).unwrap();
     let notes = Notes::default();
     drop(peers.observe(notes.clone()));

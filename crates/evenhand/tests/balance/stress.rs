@@ -287,16 +287,16 @@ async fn hammer(all_down: AllDown) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_fails() {
+async fn failing_when_all_down_leaks_nothing() {
     hammer(AllDown::Fail).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_waits() {
+async fn waiting_when_all_down_leaks_nothing() {
     hammer(AllDown::WaitUpTo(Duration::from_millis(20))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_makes_a_last_attempt() {
+async fn last_resort_when_all_down_leaks_nothing() {
     hammer(AllDown::LastResort).await;
 }

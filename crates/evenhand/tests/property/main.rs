@@ -45,16 +45,16 @@ fn run(none_left: fn(u64) -> NoneLeft) {
 }
 
 #[test]
-fn it_does_as_the_reference_where_a_request_without_a_peer_fails() {
+fn matches_the_reference_failing_when_all_down() {
     run(|_| NoneLeft::Fail);
 }
 
 #[test]
-fn it_does_as_the_reference_where_a_request_without_a_peer_waits() {
+fn matches_the_reference_waiting_when_all_down() {
     run(|seed| NoneLeft::Wait(std::time::Duration::from_secs(5 + seed % 40)));
 }
 
 #[test]
-fn it_does_as_the_reference_where_a_request_without_a_peer_makes_a_last_attempt() {
+fn matches_the_reference_with_a_last_resort() {
     run(|_| NoneLeft::LastResort);
 }
