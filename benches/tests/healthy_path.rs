@@ -1,4 +1,4 @@
-//! What a request that its first peer settles does not do: allocate, read a clock, start a task.
+//! A request that succeeds on its first peer allocates nothing, reads no clock and starts no task.
 //! (That it takes no lock is shown beside the lock, in the balancer's own tests.)
 
 #![cfg(target_os = "linux")]
@@ -69,7 +69,7 @@ fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: 
         runtime.block_on(eject_half(&peers));
     }
     let mut balance = BalanceLayer::new(peers).pick(pick).layer(PerPeer);
-    // A clone that is called a second time makes a reference count of its own, once.
+    // A clone that is called a second time allocates a separate reference count, once.
     (0..2).for_each(|request| send(&mut balance, request));
     let reads = clock_reads();
     let ((), counted) = count(|| {
@@ -87,11 +87,11 @@ fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: 
 }
 
 fn main() {
-    a_request_that_its_first_peer_settles_allocates_nothing_and_reads_no_clock();
+    request_on_its_first_peer_allocates_nothing();
     println!("nothing was allocated, and no clock was read");
 }
 
-fn a_request_that_its_first_peer_settles_allocates_nothing_and_reads_no_clock() {
+fn request_on_its_first_peer_allocates_nothing() {
     let reads = clock_reads();
     let _ = Instant::now();
     assert!(clock_reads() > reads, "it is seen when a clock is read");
