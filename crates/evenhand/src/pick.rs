@@ -280,7 +280,7 @@ mod tests {
     fn failing_fast_attracts_no_traffic() {
         let set = set(3);
         let snapshot = set.snapshot();
-        // The good ones always have some work in flight; the bad one never has.
+        // The healthy peers always have work in flight. The failing one never has.
         snapshot.peers()[1].member().in_flight.enter();
         snapshot.peers()[2].member().in_flight.enter();
         let rng = Rng::seeded(5);

@@ -255,7 +255,7 @@ mod tests {
             for out in [vec![0], (0..n / 3).collect(), (1..n).collect::<Vec<u64>>()] {
                 let set = set(n);
                 for &id in &out {
-                    // Behind the registry's back, so that the snapshot is not made anew.
+                    // Without the registry, so that the snapshot is not rebuilt.
                     let snapshot = set.snapshot();
                     snapshot.peers()[id as usize]
                         .member()

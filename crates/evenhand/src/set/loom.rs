@@ -30,7 +30,7 @@ fn loom_one_claimant_gets_the_probe() {
     });
 }
 
-/// Promise 3: a probe that is dropped frees its place, and the place is never held by two.
+/// Promise 3: a probe that is dropped releases its permit, and never do two hold it.
 #[test]
 fn loom_released_probe_can_be_claimed_again() {
     loom::model(|| {
@@ -129,7 +129,7 @@ fn loom_probe_ends_once() {
     });
 }
 
-/// A drain that saw nobody in flight is followed by no attempt.
+/// No attempt starts after a drain that saw none in flight.
 ///
 /// Loom takes sequentially consistent accesses for acquire and release only, and models the single
 /// order of all of them by fences; so fences stand here where the accesses are `SeqCst`.

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 const EVERY: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// A probe service that does as told and keeps count.
+/// A probe service that follows the test's settings and counts its calls.
 #[derive(Clone, Default)]
 struct Checks {
     down: Arc<Mutex<Vec<&'static str>>>,
@@ -29,7 +29,7 @@ impl Checks {
         *self.down.lock().unwrap() = down.to_vec();
     }
 
-    /// The peers checked since last asked.
+    /// The peers checked since the last call.
     fn seen(&self) -> Vec<String> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         seen.into_iter().map(|(peer, _)| peer).collect()
@@ -93,7 +93,10 @@ fn state_of(peers: &Peers<()>, name: &str) -> State {
 async fn idle_peer_is_checked_once_an_interval() {
     let (_, _, checks, balance) = checked(&["a", "b"], |probe, checks| probe.active_checks(checks));
     sleep(EVERY * 2).await;
-    assert!(!checks.seen().is_empty(), "also before the first request");
+    assert!(
+        !checks.seen().is_empty(),
+        "checks start before the first request"
+    );
     send(&balance).await.unwrap();
     sleep(EVERY * 2).await;
     checks.seen();
@@ -108,7 +111,10 @@ async fn idle_peer_is_checked_once_an_interval() {
         });
         let grain = Duration::from_millis(2);
         assert!(least + grain >= EVERY.mul_f64(0.9) && most <= EVERY.mul_f64(1.1) + grain);
-        assert!(most - least > EVERY / 20, "strayed: {least:?} to {most:?}");
+        assert!(
+            most - least > EVERY / 20,
+            "no jitter: {least:?} to {most:?}"
+        );
     }
 }
 
@@ -157,14 +163,14 @@ async fn consecutive_failed_checks_eject() {
         connector.attempts();
         checks.fail(&["a"]);
         let EventKind::Ejected { reason, .. } = events.next().await.unwrap().unwrap().kind else {
-            unreachable!("the first event");
+            unreachable!("the first event is an ejection");
         };
         assert_eq!(reason, Some("probe failed"));
         assert_eq!(state_of(&peers, "a"), State::Ejected);
         let seen = checks.seen();
         let of_a = seen.iter().filter(|peer| **peer == "a").count();
         assert_eq!(of_a, usize::try_from(fall).unwrap());
-        assert!(connector.attempts().is_empty(), "no caller was needed");
+        assert!(connector.attempts().is_empty(), "no request was sent");
         for _ in 0..20 {
             assert_eq!(send(&balance).await.unwrap(), "b");
         }
@@ -242,7 +248,7 @@ async fn manual_restore_ends_probes() {
     sleep(EVERY * 20).await;
     assert!(
         checks.seen().len() <= 23,
-        "the checks of a peer that is up, no more"
+        "only the checks of a peer that is up remain"
     );
     assert_eq!(peers.up_count(), 1);
 }
@@ -302,14 +308,18 @@ async fn checks_end_with_the_balancer() {
     send(&balance).await.unwrap();
     drop(balance);
     sleep(EVERY * 5).await;
-    assert!(!checks.seen().is_empty(), "a clone lives");
+    assert!(!checks.seen().is_empty(), "a clone is left");
     drop((other, connector));
     sleep(EVERY * 5).await;
     assert!(checks.seen().len() <= 1);
     sleep(EVERY * 50).await;
     assert!(checks.seen().is_empty());
     drop(peers);
-    assert_eq!(Arc::strong_count(&checks.seen), 1, "nothing is left of it");
+    assert_eq!(
+        Arc::strong_count(&checks.seen),
+        1,
+        "the probe service is dropped"
+    );
 }
 
 #[test]

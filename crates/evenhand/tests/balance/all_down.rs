@@ -1,4 +1,4 @@
-//! What a request does when no peer is left: fail, wait, or make a last attempt.
+//! What a request does when no peer is left: fail, wait, or make a last-resort attempt.
 
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ async fn waiting_request_can_be_dropped() {
     assert_eq!(
         up_and_down(&peers),
         (1, 1),
-        "the other one is due, and nobody has asked it yet"
+        "the other peer is due and has not been probed yet"
     );
 }
 
@@ -187,11 +187,11 @@ async fn last_resort_is_one_attempt_on_the_next_due_peer() {
     assert_eq!(
         up_and_down(&peers),
         (1, 1),
-        "and if it succeeds the peer is back"
+        "a successful last resort restores the peer"
     );
 }
 
-/// Its own failed attempts must not wake it: it would ask the same peer without pause.
+/// Its own failed attempts must not wake it: it would probe the same peer without a pause.
 #[tokio::test(start_paused = true)]
 async fn neutral_probe_does_not_wake_its_own_request() {
     let (_, connector, balance) =

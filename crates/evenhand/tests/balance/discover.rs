@@ -16,7 +16,7 @@ use tracing::{Level, Metadata, span};
 
 type Found<P> = Result<Change<&'static str, P>, &'static str>;
 
-/// A stream of what is sent.
+/// A stream of the changes that are sent.
 fn changes<P>(
     mut sent: UnboundedReceiver<Found<P>>,
 ) -> impl stream::Stream<Item = Found<P>> + Send + 'static
@@ -34,7 +34,7 @@ where
     (send, peers.follow(changes(sent)))
 }
 
-/// Lets the task do what it can now.
+/// Lets the task run until it waits.
 async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
@@ -137,9 +137,13 @@ async fn error_keeps_the_set_and_later_changes_apply() {
             .send(Ok(Change::Insert(["b", "c"][before - 1], ())))
             .unwrap();
         sleep(Duration::from_millis(990)).await;
-        assert_eq!(peers.len(), before, "the stream is left in peace");
+        assert_eq!(
+            peers.len(),
+            before,
+            "the stream is not polled during the pause"
+        );
         sleep(Duration::from_millis(20)).await;
-        assert_eq!(peers.len(), before + 1, "the pause was 1 s, also again");
+        assert_eq!(peers.len(), before + 1, "the pause is 1 s each time");
     }
 }
 
@@ -166,7 +170,7 @@ async fn failing_stream_is_polled_with_backoff() {
     assert!(!guard.is_finished());
 }
 
-/// Writes down the levels of what is traced.
+/// Records the levels of trace events.
 #[derive(Clone, Default)]
 struct Levels(Arc<Mutex<Vec<Level>>>);
 
@@ -217,7 +221,7 @@ async fn dropped_guard_stops_and_detached_guard_does_not() {
     let peers = crate::common::peers(&["a"]);
     let (found, guard) = follow(&peers);
     drop(guard);
-    // Either the stream is gone by now or what is sent into it is not read.
+    // The stream is dropped, or the change is not read.
     let _ = found.send(Ok(Change::Insert("b", ())));
     settle().await;
     assert_eq!(names(&peers), ["a"]);
@@ -279,5 +283,5 @@ async fn last_change_of_a_batch_counts() {
     found.send(Ok(Change::Insert("a", 1))).unwrap();
     found.send(Ok(Change::Insert("b", 2))).unwrap();
     settle().await;
-    assert_eq!(events.try_next().unwrap(), None, "all is as it was");
+    assert_eq!(events.try_next().unwrap(), None, "the set is unchanged");
 }

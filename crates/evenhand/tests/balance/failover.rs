@@ -1,4 +1,4 @@
-//! Which outcomes go to another peer, and which peers that may be.
+//! Which outcomes are retried, and on which peers.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn safe_request_succeeds_while_a_peer_is_up() {
 async fn no_peer_is_tried_twice_for_one_request() {
     let names = ["a", "b", "c", "d", "e"];
     let (_, connector, balance) = balance(&names);
-    // Not ejected, so only the request's own memory keeps it away.
+    // The peers are not ejected, so only the request's history excludes them.
     connector.tell_all(&names, Does::Fail(Verdict::neutral().safe()));
     let error = send(&balance).await.unwrap_err();
     let mut attempts = connector.attempts();
@@ -36,8 +36,8 @@ async fn no_peer_is_tried_twice_for_one_request() {
     assert_eq!(tried.len(), 5, "{tried:?}");
 }
 
-/// Peers by what they are: "full" has room for who comes back, "gone" refuses, and "crammed" has
-/// room for nobody. What was asked, and whether it came back.
+/// Sends a request to these peers: "full" accepts on the second pass only, "gone" refuses, and
+/// "crammed" is always busy. Returns the attempts, each with whether it was on the second pass.
 async fn ask_for_room(
     names: &[&'static str],
     all_down: AllDown,
@@ -81,7 +81,7 @@ async fn request_returns_to_a_busy_peer_if_no_other_works() {
         assert_eq!(
             start.elapsed(),
             Duration::ZERO,
-            "it waits for nobody's recovery"
+            "it does not wait for a recovery"
         );
     }
 }
@@ -104,7 +104,7 @@ async fn unretryable_outcome_goes_to_no_other_peer() {
     assert_eq!(
         up_and_down(&peers),
         (1, 1),
-        "the verdict on the peer counts all the same"
+        "the verdict on the peer counts"
     );
 }
 
@@ -145,7 +145,7 @@ async fn rejected_response_is_kept_as_a_last_result() {
     assert_eq!(
         connector.attempts()[1],
         last,
-        "with nobody left the last response stands"
+        "with no peer left the last response is returned"
     );
 
     connector.script([Does::AnswerBadly(busy), REFUSE]);
@@ -225,6 +225,6 @@ async fn retries_from_a_dead_peer_spread_evenly() {
         .sum();
     assert!(
         chi < 13.8,
-        "no neighbour gets the dead peer's share: {served:?}"
+        "the dead peer's share is spread evenly: {served:?}"
     );
 }

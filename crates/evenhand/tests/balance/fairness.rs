@@ -29,7 +29,7 @@ impl Service<Attempt<usize, ()>> for Number {
     }
 }
 
-/// Which peer the next request goes to. Nothing waits, so one poll is all.
+/// Sends a request and returns its peer. Nothing waits, so one poll is enough.
 fn send<R>(balance: &mut Balance<Number, usize, R>) -> usize
 where
     Balance<Number, usize, R>: Service<(), Response = usize, Error = evenhand::Error<Infallible>>,
@@ -65,7 +65,7 @@ fn assert_fair(counts: &[u32], shares: &[f64], what: &str) {
 }
 
 /// Sends a million requests with the first `down` of `n` peers ejected. `settled` sends them all by
-/// one clone, else each goes by a clone of its own.
+/// one clone; otherwise each goes by a fresh clone.
 fn shares_of(pick: impl Pick + Clone, weights: &[u32], down: usize, settled: bool) {
     let n = weights.len();
     let peers = Peers::new((0..n).map(|i| (format!("peer{i}"), i))).unwrap();

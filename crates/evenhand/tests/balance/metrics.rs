@@ -91,9 +91,9 @@ fn recorder() -> &'static Kept {
     })
 }
 
-/// What is recorded of a set, once all is that happened by now.
+/// The values recorded for a set, after all events so far.
 async fn recorded(set: &str) -> Vec<String> {
-    // The paused clock stands still while the recorder's thread works.
+    // The paused clock does not advance while the recorder's thread works.
     sleep(Duration::from_millis(100)).await;
     let label = format!("{{set={set}");
     let values = recorder().0.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Observers: whoever is told what happens to peers, and harms no request.
+//! Observers get the events of peers and delay no request.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use evenhand::{Event, EventKind, Observer, Peers};
 use tokio::sync::Notify;
 use tokio::time::{Instant, advance, timeout};
 
-/// Long enough that only what never happens takes longer, and short enough to wait for in vain.
+/// A time limit on a paused clock: longer than anything that ends takes.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Writes down what it is told; panics at, or waits before, whatever a test wants.
+/// Records its events. A test can make it panic at an event or wait before each.
 #[derive(Clone, Default)]
 struct Notes {
     told: Arc<Mutex<Vec<String>>>,
@@ -26,7 +26,11 @@ impl Observer for Notes {
         if let Some(gate) = &self.gate {
             let _ = gate.lock().unwrap().recv();
         }
-        assert_ne!(Some(event.kind), self.panic_at, "told to");
+        assert_ne!(
+            Some(event.kind),
+            self.panic_at,
+            "the test asked for a panic"
+        );
         self.told.lock().unwrap().push(event.to_string());
         self.more.notify_one();
     }
@@ -37,7 +41,7 @@ impl Observer for Notes {
 }
 
 impl Notes {
-    /// What it was told, once it is so much.
+    /// Its events, once there are at least `count`.
     async fn all(&self, count: usize) -> Vec<String> {
         loop {
             let told = self.told.lock().unwrap().clone();
@@ -102,7 +106,7 @@ async fn panicking_observer_gets_later_events() {
     assert!(!guard.is_finished());
 }
 
-/// On one thread, which an observer that blocked it would hold up for good.
+/// On one thread, which an observer would block for good if it ran there.
 #[tokio::test(start_paused = true)]
 async fn blocked_observer_delays_no_request() {
     let (peers, _connector, balance) = balance(&["a", "b"]);
@@ -122,7 +126,7 @@ async fn blocked_observer_delays_no_request() {
         peers.eject("a", INTERVAL).unwrap();
     }
     drop(open);
-    // The first, which it was being told, and then as many as are kept.
+    // The event in progress, and then those that the queue holds.
     let told = notes.all(1 + 1024).await;
     assert!(told.last().unwrap().starts_with("a ejected"));
     assert_eq!(*notes.lost.lock().unwrap(), 2000 - 1024);

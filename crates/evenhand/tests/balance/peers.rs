@@ -52,11 +52,7 @@ async fn replace_all_keeps_the_state_of_retained_peers() {
         let twice = peers.replace_all([(name, ()), (name, ())]).unwrap_err();
         assert_eq!(twice, PeersError::Duplicate(name.into()));
     }
-    assert_eq!(
-        peers.len(),
-        2,
-        "a change that cannot be made changes nothing"
-    );
+    assert_eq!(peers.len(), 2, "a change that fails changes nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,10 +117,7 @@ async fn drain_waits_for_tickets() {
     tokio::task::yield_now().await;
     assert!(!drain.is_finished());
     let lost = tokio::time::timeout(Duration::from_secs(1), copy.ejected()).await;
-    assert!(
-        lost.is_err(),
-        "draining is no ejection: work in progress goes on"
-    );
+    assert!(lost.is_err(), "a drain lets work in progress continue");
     drop(copy);
     drain.await.unwrap().unwrap();
 }
@@ -250,7 +243,7 @@ async fn failure_rate_ejects_and_restarts_after_recovery() {
     for _ in 0..3 {
         send(&balance).await.unwrap_err();
     }
-    assert_eq!(peers.up_count(), 1, "its record began anew");
+    assert_eq!(peers.up_count(), 1, "its failure rate starts again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,7 +311,7 @@ async fn changes_to_the_set_are_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_while_peers_change() {
     let peers = peers(&["stays"]);
-    // Keeps nothing: a ticket that lives would hold a drain up.
+    // It keeps no ticket, as a ticket would delay a drain.
     let connector = tower::service_fn(async |_: evenhand::Attempt<(), ()>| {
         tokio::task::yield_now().await;
         Ok::<(), std::convert::Infallible>(())
@@ -344,7 +337,7 @@ async fn no_request_fails_while_peers_change() {
         peers.restore(&name).unwrap();
         let drained = tokio::time::timeout(Duration::from_secs(30), peers.drain(&name)).await;
         drained.expect("a drain ends").unwrap();
-        assert_eq!(peers.statuses()[1].in_flight, 0, "drained, and so idle");
+        assert_eq!(peers.statuses()[1].in_flight, 0, "a drained peer is idle");
         peers.remove(&name).unwrap();
     }
     assert!(start.elapsed() < Duration::from_secs(60));

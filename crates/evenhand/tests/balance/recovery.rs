@@ -1,4 +1,4 @@
-//! How an ejected peer comes back.
+//! How an ejected peer recovers.
 
 use std::time::Duration;
 
@@ -41,10 +41,10 @@ async fn one_request_at_a_time_probes() {
     }
     assert!(
         !connector.attempts().contains(&"a".to_owned()),
-        "the probe's place is taken"
+        "only one probe at a time"
     );
 
-    // Dropped where it waits, the probe frees its place at once.
+    // A probe that is dropped releases its permit at once.
     probe.abort();
     assert!(probe.await.unwrap_err().is_cancelled());
     connector.tell("a", Does::Answer);
@@ -105,11 +105,7 @@ async fn five_consecutive_degraded_outcomes_eject() {
     for _ in 0..4 {
         send(&balance).await.unwrap_err();
     }
-    assert_eq!(
-        up_and_down(&peers),
-        (1, 0),
-        "a success in between starts the count anew"
-    );
+    assert_eq!(up_and_down(&peers), (1, 0), "a success resets the count");
     send(&balance).await.unwrap_err();
     assert_eq!(up_and_down(&peers), (0, 1));
 }
@@ -207,7 +203,7 @@ async fn background_probe_uses_no_caller_request() {
     }
     assert!(
         !connector.attempts().contains(&"a".to_owned()),
-        "no caller's request was a probe"
+        "no request was a probe"
     );
     assert_eq!(up_and_down(&peers), (2, 0));
 }
@@ -265,7 +261,7 @@ fn peer_ejected_outside_a_runtime_recovers() {
     });
 }
 
-/// A timer that dies with its runtime must not leave its peer out for ever.
+/// A timer that ends with its runtime must not leave its peer ejected for ever.
 #[test]
 fn peer_recovers_after_its_runtime_ends() {
     let peers = peers(&["a", "b"]);

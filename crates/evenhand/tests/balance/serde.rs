@@ -1,4 +1,4 @@
-//! Statuses and events as JSON: a form that others rely on.
+//! The stable JSON form of statuses and events.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The peer's fault or the caller's? Another peer tells.
+//! Whether a suspect outcome is the peer's fault: another peer decides.
 
 use crate::common::{Does, REFUSE, balance, send, up_and_down};
 use evenhand::{Error, Verdict};
@@ -29,7 +29,7 @@ async fn two_suspects_eject_no_peer() {
     assert_eq!(
         connector.attempts().len(),
         2,
-        "one other peer is asked, not all"
+        "one other peer is tried, not all"
     );
     assert_eq!(up_and_down(&peers), (3, 0));
 }
@@ -42,7 +42,7 @@ async fn down_peer_in_between_decides_nothing() {
     assert_eq!(
         up_and_down(&peers),
         (1, 2),
-        "the dead one and the convicted one are out"
+        "the down peer and the suspect are ejected"
     );
 }
 
@@ -71,7 +71,7 @@ async fn suspect_probe_waits_for_another_verdict() {
     assert_eq!(
         connector.attempts(),
         ["b"],
-        "its probe has failed; it waits for the next interval"
+        "its probe failed, so it waits for the next interval"
     );
 }
 
@@ -81,5 +81,9 @@ async fn request_does_not_return_to_a_suspect() {
     connector.script([Does::Fail(Verdict::suspect().busy()), Does::Answer]);
     send(&balance).await.unwrap_err();
     assert_eq!(connector.attempts().len(), 1);
-    assert_eq!(up_and_down(&peers), (1, 0), "it is not convicted by itself");
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 0),
+        "it is not ejected without another peer"
+    );
 }

@@ -1,4 +1,4 @@
-//! Outcomes that come later than the response.
+//! Outcomes that are reported after the response.
 
 use crate::common::{Does, INTERVAL, REFUSE, balance, send, up_and_down};
 use evenhand::Verdict;
@@ -104,7 +104,7 @@ async fn late_neutral_and_suspect_are_ignored() {
     assert_eq!(
         peers.statuses()[0].state,
         evenhand::State::Probing,
-        "its place is still held"
+        "the probe still holds its permit"
     );
     probe.abort();
 }

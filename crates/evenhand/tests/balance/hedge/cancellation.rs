@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn dropped_request_leaks_nothing() {
     use Does::{FailAfter, Hang};
-    // What the attempts do; by the times below each is dropped in every state it goes through.
+    // The results of the attempts. With the times below, each is dropped in each of its states.
     let scripts = [
         vec![Hang, Hang],
         vec![FailAfter(D * 2, REFUSED), Hang, Hang],
@@ -76,7 +76,7 @@ async fn random_outcomes_try_no_peer_twice_and_leak_nothing() {
     let doubt = Verdict::suspect().safe();
     let busy = Verdict::degraded().safe().because("busy");
     for seed in 0..3000_u64 {
-        // The high bits of a product are as good as random here.
+        // The high bits of a product are random enough here.
         let draw = |n: u64| {
             let mixed = (seed * 16 + n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33

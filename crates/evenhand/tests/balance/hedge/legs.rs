@@ -12,14 +12,14 @@ async fn hanging_peer_is_hedged_after_exactly_the_delay() {
         assert_eq!(attempts.len(), 2);
         assert_ne!(attempts[0], attempts[1]);
         assert_eq!(answer.unwrap(), attempts[1]);
-        // A timer of tokio's is up to a millisecond late.
+        // A tokio timer is up to a millisecond late.
         assert!(
             took >= D && took <= D + Duration::from_millis(1),
             "{took:?}"
         );
         nothing_is_left(&peers, &connector);
     }
-    assert_eq!(peers.up_count(), 2, "nobody is blamed for losing");
+    assert_eq!(peers.up_count(), 2, "losing ejects no peer");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +75,7 @@ async fn request_must_be_idempotent_and_copyable() {
     is_not_hedged(Copies::of(1)).await;
 }
 
-/// Gives so many copies and no more.
+/// Allows this number of copies.
 #[derive(Clone)]
 struct Copies(Arc<Mutex<u32>>);
 
@@ -133,7 +133,7 @@ async fn hedge_never_probes() {
     connector.script([Does::AnswerAfter(D * 5)]);
     assert_eq!(send(&hedge).await.0.unwrap(), "a");
     assert_eq!(connector.attempts(), ["a"]);
-    assert_eq!(send(&hedge).await.0.unwrap(), "b", "it was due all along");
+    assert_eq!(send(&hedge).await.0.unwrap(), "b", "it is still due");
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +198,7 @@ async fn first_leg_fails_over_before_the_delay() {
     assert_eq!(connector.attempts().len(), 2);
     assert_eq!(peers.up_count(), 2);
 
-    // Its time runs from the request's first attempt, not from the latest.
+    // The delay runs from the request's first attempt, not from the latest.
     let (_, connector, three) = self::hedge(&["a", "b", "c"]);
     connector.script([Does::FailAfter(D / 2, REFUSED), Does::Hang, Does::Answer]);
     let (answer, took) = send(&three).await;
