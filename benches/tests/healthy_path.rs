@@ -1,4 +1,4 @@
-//! What a request that its first peer settles does not do: allocate, read a clock, start a task.
+//! A request that succeeds on its first peer allocates nothing, reads no clock and starts no task.
 //! (That it takes no lock is shown beside the lock, in the balancer's own tests.)
 
 #![cfg(target_os = "linux")]
@@ -106,11 +106,11 @@ fn assert_spares(pick: impl Pick + Clone, n: usize, out: Out, clone_each: bool) 
 }
 
 fn main() {
-    a_request_that_its_first_peer_settles_allocates_nothing_and_reads_no_clock();
+    request_on_its_first_peer_allocates_nothing();
     println!("nothing was allocated, and no clock was read");
 }
 
-fn a_request_that_its_first_peer_settles_allocates_nothing_and_reads_no_clock() {
+fn request_on_its_first_peer_allocates_nothing() {
     let reads = clock_reads();
     let _ = Instant::now();
     assert!(clock_reads() > reads, "it is seen when a clock is read");

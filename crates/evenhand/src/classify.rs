@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_can_be_judged_alone() {
+    fn classifier_can_judge_errors_only() {
         let classify = on_error(|error: &u8| match error {
             0 => Verdict::neutral(),
             _ => Verdict::down().safe(),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_goes_before_the_rule_and_the_last_before_the_first() {
+    fn last_exception_takes_precedence() {
         let is = |number: u8, verdict: Verdict| {
             move |outcome: Result<&u8, &u8>| (outcome == Ok(&number)).then_some(verdict)
         };
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn any_error_is_down_retries_only_what_it_may() {
+    fn any_error_is_down_retries_safe_requests_only() {
         let down = |c: AnyErrorIsDown| Classify::<(), ()>::classify(&c, Err(&()));
         assert_eq!(
             down(AnyErrorIsDown::default()),
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_down_blames_nobody() {
+    fn nothing_is_down_ejects_no_peer() {
         assert_eq!(
             Classify::<(), ()>::classify(&NothingIsDown, Err(&())),
             Verdict::healthy()

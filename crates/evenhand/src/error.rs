@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn it_names_every_peer_with_its_reason() {
+    fn error_names_every_peer_with_its_reason() {
         let unspecified = Cause::Error(io::Error::other("secret"));
         let error = exhausted(vec![
             failed("db0", "refused"),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn its_source_is_the_error_that_decided() {
+    fn source_is_the_decisive_error() {
         let error = exhausted(vec![
             failed("db0", "refused"),
             failed("db1", "reset"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn it_shows_the_last_of_several_attempts_on_one_peer() {
+    fn error_shows_the_last_attempt_on_a_peer() {
         let error = exhausted(vec![
             failed("db0", "refused"),
             failed("db1", "refused"),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_refusal_decides_where_two_peers_refuse() {
+    fn first_refusal_decides_between_two() {
         let error = Error::Inconclusive {
             tried: vec![failed("db0", "denied"), failed("db1", "denied")],
         };

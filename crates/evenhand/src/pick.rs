@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn weighted_picks_are_in_proportion_and_never_of_weight_zero() {
+    fn weighted_picks_are_proportional_to_weights() {
         let set = set(4);
         let weights = [1, 0, 3, 6];
         for (peer, weight) in set.snapshot().peers().iter().zip(weights) {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn no_peer_is_picked_where_all_weigh_nothing() {
+    fn zero_weights_give_no_pick() {
         let set = set(3);
         let weightless = |peer: &Peer<()>| peer.member().set_weight(0);
         set.snapshot().peers().iter().for_each(weightless);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busier_of_two_is_passed_over() {
+    fn least_in_flight_avoids_the_busier_of_two() {
         let set = set(2);
         set.snapshot().peers()[0].member().in_flight.enter();
         assert_eq!(draw(&LeastInFlight, &set, 100), [0, 100]);
@@ -280,7 +280,7 @@ mod tests {
     fn failing_fast_attracts_no_traffic() {
         let set = set(3);
         let snapshot = set.snapshot();
-        // The good ones always have some work in flight; the bad one never has.
+        // The healthy peers always have work in flight. The failing one never has.
         snapshot.peers()[1].member().in_flight.enter();
         snapshot.peers()[2].member().in_flight.enter();
         let rng = Rng::seeded(5);

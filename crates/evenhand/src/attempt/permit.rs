@@ -258,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn picks_are_uniform_whatever_the_snapshot_still_offers() {
+    fn picks_are_uniform_from_a_stale_snapshot() {
         for n in [2, 3, 10, 100] {
             for out in [vec![0], (0..n / 3).collect(), (1..n).collect::<Vec<u64>>()] {
                 let set = set(n);
                 for &id in &out {
-                    // Behind the registry's back, so that the snapshot is not made anew.
+                    // Without the registry, so that the snapshot is not rebuilt.
                     let snapshot = set.snapshot();
                     snapshot.peers()[id as usize]
                         .member()
@@ -277,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn idle_peers_share_evenly_under_least_in_flight() {
+    fn least_in_flight_spreads_evenly_over_idle_peers() {
         for n in [2, 3, 10] {
             assert_uniform(&set(n), &LeastInFlight, &[], |_| true);
         }
     }
 
     #[test]
-    fn no_permit_is_given_where_none_is_left() {
+    fn no_permit_is_given_when_no_peer_is_left() {
         let rng = Rng::seeded(0);
         assert!(chooser(&set(0), &Uniform, &rng, &[]).permit().is_none());
         assert!(chooser(&set(2), &Uniform, &rng, &[0, 1]).permit().is_none());

@@ -280,3 +280,43 @@ where
 pub(crate) fn polled_after_completion() -> ! {
     panic!("`ResponseFuture` polled after completion")
 }
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+    use std::thread;
+    use std::time::Duration;
+
+    use tower::{Layer, Service, service_fn};
+
+    use crate::attempt::Attempt;
+    use crate::balance::layer::BalanceLayer;
+    use crate::peers::Peers;
+    use crate::pick::{LeastInFlight, Pick, Uniform};
+
+    /// Whether three requests complete while another thread holds the registry's lock.
+    fn completes(peers: &Peers<u32>, pick: impl Pick + Clone + Send + Sync + 'static) -> bool {
+        let layer = BalanceLayer::new(peers.clone()).pick(pick);
+        let connector =
+            |attempt: Attempt<u32, ()>| std::future::ready(Ok::<u32, ()>(*attempt.peer));
+        let mut balance = layer.layer(service_fn(connector));
+        let _locked = peers.set.registry.lock();
+        let (done, result) = mpsc::channel();
+        thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut send = || matches!(pin!(balance.call(())).poll(&mut cx), Poll::Ready(Ok(_)));
+            done.send((0..3).all(|_| send()))
+        });
+        result.recv_timeout(Duration::from_secs(5)).unwrap_or(false)
+    }
+
+    #[test]
+    fn request_on_its_first_peer_takes_no_lock() {
+        let peers = Peers::new([("a", 1), ("b", 2), ("c", 3)]).unwrap();
+        assert!(completes(&peers, Uniform));
+        assert!(completes(&peers, LeastInFlight));
+    }
+}

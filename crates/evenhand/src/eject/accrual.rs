@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_waits_for_enough_samples() {
+    async fn rate_needs_enough_samples() {
         let rate = FailureRate::new(0.5, WINDOW, 4);
         assert_eq!(
             [fail(&rate), fail(&rate), fail(&rate), fail(&rate)],
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ejects_at_the_rate_and_not_below() {
+    async fn rate_ejects_at_its_threshold_and_not_below() {
         let rate = FailureRate::new(0.5, WINDOW, 4);
         for _ in 0..4 {
             rate.healthy();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_left_the_window_no_longer_counts() {
+    async fn outcomes_older_than_the_window_do_not_count() {
         let rate = FailureRate::new(0.5, WINDOW, 2);
         for _ in 0..100 {
             rate.healthy();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_is_back_starts_anew() {
+    async fn recovered_peer_starts_with_no_samples() {
         let rate = FailureRate::new(0.1, WINDOW, 2);
         assert!(!fail(&rate));
         rate.reset();

@@ -204,7 +204,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_fixed_interval_is_exact() {
+    fn fixed_interval_is_exact() {
         let eject = Eject::on_first().recheck_every(30 * SECOND);
         for ejections in [1, 2, 100] {
             assert_eq!(eject.interval(ejections, &Rng::seeded(1)), 30 * SECOND);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_interval_doubles_up_to_its_limit_with_jitter() {
+    fn growing_interval_doubles_up_to_its_limit() {
         let eject = Eject::on_first().recheck_growing(SECOND, 30 * SECOND);
         let rng = Rng::seeded(3);
         for (ejections, grown) in [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (u32::MAX, 30)] {
@@ -230,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn no_interval_is_zero() {
+    fn interval_is_never_zero() {
         let eject = Eject::on_first().recheck_every(Duration::ZERO);
         assert_eq!(eject.interval(1, &Rng::seeded(1)), Duration::from_millis(1));
     }
 
     #[test]
-    fn a_huge_interval_does_not_overflow() {
+    fn huge_interval_does_not_overflow() {
         let rng = Rng::seeded(1);
         let fixed = Eject::on_first().recheck_every(Duration::MAX);
         let growing = Eject::on_first().recheck_growing(Duration::MAX, Duration::MAX);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_holds_for_any_share() {
+    fn floor_holds_for_any_share() {
         let share = |share: f64| Eject::on_first().min_up_share(share);
         assert!(!share(0.5).may_eject(5, 10));
         assert!(share(0.5).may_eject(6, 10));

@@ -1,7 +1,7 @@
-//! Two threads do everything to one set at once, as fast as they can: then it must come to rest with
-//! nothing left over. What races there are to lose, a paused clock on one thread never shows.
+//! Two threads send requests and change one set as fast as they can. Afterwards the set must hold
+//! no permit and recover. This finds races that a paused clock on one thread cannot show.
 //!
-//! Nothing is kept for a request: the threads count in atoms.
+//! Results are counted in atomics, and nothing is kept for a request.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -22,11 +22,11 @@ const REQUESTERS: usize = 8;
 const TIME: Duration = Duration::from_millis(1500);
 const ENOUGH: u64 = 1_000_000;
 
-/// What is known of one peer outside the balancer.
+/// The state of one peer as the test sees it.
 #[derive(Default)]
 struct Watch {
     probes: AtomicU32,
-    /// Restored by hand: a probe from before may still run when the peer is probed anew.
+    /// Restored manually: an older probe may still run during the next one.
     overruled: AtomicBool,
     under_way: AtomicU32,
     /// Set while the peer is drained and idle: no attempt may start.
@@ -44,7 +44,7 @@ struct Tally {
     calm: AtomicBool,
 }
 
-/// A random number a request, that leads to what comes of it.
+/// A random number for each request, which decides its result.
 struct Seeds(AtomicU64);
 
 impl Seeds {
@@ -56,7 +56,7 @@ impl Seeds {
     }
 }
 
-/// Counts an attempt from its call to the end of its future, however that comes.
+/// Counts an attempt from its call until its future completes or is dropped.
 struct UnderWay {
     watch: Watched,
     probe: bool,
@@ -93,7 +93,7 @@ struct Connector {
     seeds: Arc<Seeds>,
 }
 
-/// What comes of an attempt, and a ticket for what is learnt of it later.
+/// An attempt's verdict, and a ticket for a later one.
 struct Carries {
     verdict: Verdict,
     ticket: Option<Ticket<Watched>>,
@@ -167,7 +167,7 @@ fn hammered(all_down: AllDown) -> Hammered {
 }
 
 impl Hammered {
-    /// Requests one after the other, some of them dropped half-way, some with a late word.
+    /// Sends requests one after the other. Some are dropped, some report a late verdict.
     fn requester(&self) -> impl Future<Output = ()> + Send + use<> {
         let (mut balance, tally) = (self.balance.clone(), self.tally.clone());
         let seeds = self.seeds.clone();
@@ -177,7 +177,7 @@ impl Hammered {
                 let drawn = seeds.next();
                 let mut future = Box::pin(balance.call(()));
                 if drawn.is_multiple_of(8) {
-                    // One poll, and it is dropped.
+                    // It is polled once and dropped.
                     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
                     continue;
                 }
@@ -193,13 +193,13 @@ impl Hammered {
                         _ => ticket.report(Verdict::healthy()),
                     }
                 }
-                // A request that fails at once would otherwise never give way.
+                // A request that fails at once would otherwise never yield.
                 yield_now().await;
             }
         }
     }
 
-    /// Peers come, are drained, found idle, and go.
+    /// Adds peers, drains them, checks that they are idle, and removes them.
     fn operator(&self, name: &'static str) -> impl Future<Output = u32> + Send + use<> {
         let (peers, tally) = (self.peers.clone(), self.tally.clone());
         async move {
@@ -220,11 +220,15 @@ impl Hammered {
                 let drained = timeout(Duration::from_secs(30), peers.drain(name)).await;
                 drained.expect("a drain ends").unwrap();
                 watch.closed.store(true, SeqCst);
-                assert_eq!(watch.under_way.load(SeqCst), 0, "drained, and so idle");
+                assert_eq!(watch.under_way.load(SeqCst), 0, "a drained peer is idle");
                 yield_now().await;
                 peers.remove(name).unwrap();
                 yield_now().await;
-                assert_eq!(watch.under_way.load(SeqCst), 0, "gone, and so left alone");
+                assert_eq!(
+                    watch.under_way.load(SeqCst),
+                    0,
+                    "a removed peer gets no attempt"
+                );
                 rounds += 1;
             }
             rounds
@@ -252,7 +256,7 @@ impl Hammered {
         }
     }
 
-    /// With nothing under way all is given back, and everything recovers.
+    /// With no request in flight no permit is held, and every peer recovers.
     async fn comes_to_rest(&self) {
         for status in self.peers.statuses() {
             assert_eq!(status.in_flight, 0, "{status:?}");
@@ -266,7 +270,7 @@ impl Hammered {
             }
         };
         let recovered = timeout(Duration::from_secs(30), all_up).await;
-        recovered.expect("everything recovers");
+        recovered.expect("every peer recovers");
         assert_eq!(self.peers.len(), STAYS.len());
         let tally = &self.tally;
         println!(
@@ -276,7 +280,11 @@ impl Hammered {
         );
         assert!(tally.probes.load(SeqCst) > 0);
         assert_eq!(tally.rivals.load(SeqCst), 0, "one probe at a time");
-        assert_eq!(tally.trespasses.load(SeqCst), 0, "drained, and so closed");
+        assert_eq!(
+            tally.trespasses.load(SeqCst),
+            0,
+            "a drained peer gets no attempt"
+        );
     }
 }
 
@@ -287,16 +295,16 @@ async fn hammer(all_down: AllDown) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_fails() {
+async fn failing_when_all_down_leaks_nothing() {
     hammer(AllDown::Fail).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_waits() {
+async fn waiting_when_all_down_leaks_nothing() {
     hammer(AllDown::WaitUpTo(Duration::from_millis(20))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_makes_a_last_attempt() {
+async fn last_resort_when_all_down_leaks_nothing() {
     hammer(AllDown::LastResort).await;
 }

@@ -46,7 +46,7 @@ async fn max_connections_spans_all_peers() {
     until("all are back", || pool.usage().in_use == 0).await;
 }
 
-/// What was returned is not idle at once; whoever comes next must not open another meanwhile.
+/// A returned connection is not idle at once. The next checkout must not open another meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_connections_stay_within_the_limit() {
     let [fake] = fakes::<1>().await.map(Arc::new);
@@ -91,7 +91,7 @@ async fn resetting_connection_still_counts() {
     assert_eq!(pool.usage().peers[0].opened, 1);
 }
 
-/// The driver takes it in by a task of its own, a moment later; a login takes longer. With one
+/// The driver takes it back in a background task, a moment later; a login takes longer. With one
 /// thread that moment does not depend on what else the machine does.
 #[tokio::test]
 async fn returning_connection_is_awaited() {

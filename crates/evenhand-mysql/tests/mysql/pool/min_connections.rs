@@ -136,5 +136,5 @@ async fn opening_ends_with_the_pool() {
     drop(other.get_conn().await.unwrap());
     // Four rounds of one, each half a second at least, take as long as the longest of another.
     rounds(&other, &fakes[3..]).await;
-    assert_eq!(fakes[1].accepted(), before, "nobody opens any");
+    assert_eq!(fakes[1].accepted(), before, "no connection is opened");
 }
