@@ -30,21 +30,23 @@
 //!
 //! # The parts
 //!
-//! - [`Peers`]: the peer set, with the health of each peer. Operators hold it: add, remove, drain,
-//!   eject, restore, look on.
+//! - [`Peers`]: the peer set, with the health of each peer. With it an operator adds, removes,
+//!   drains, ejects, restores and watches peers.
 //! - [`BalanceLayer`]: how to balance, as a value. It wraps a *connector*, a cloneable
 //!   `Service<Attempt<P, R>>`, into a [`Balance`], a `Service<R>`. Where the peers are services
 //!   already, [`PerPeer`] is the connector.
-//! - [`Classify`]: judges each outcome: what of the peer, and may another be tried? See
+//! - [`Classify`]: judges each outcome: is the peer healthy, and may another be tried? See
 //!   [`classify`] for how to write one.
 //! - [`Replay`]: how a request is kept for another attempt, and whether it may be executed twice.
 //! - [`Eject`]: when a peer is ejected, and for how long. [`Accrual`]: a policy of your own.
-//! - [`Pick`]: which of the peers that are up: [`Uniform`], [`Weighted`], [`LeastInFlight`], or your
-//!   own.
+//! - [`Pick`]: which of the peers that are up gets the attempt: [`Uniform`], [`Weighted`],
+//!   [`LeastInFlight`], or your own.
 //! - [`Ticket`]: for outcomes that come later than the response.
-//! - [`Hedge`]: a balancer that asks a second peer where the first takes its time
+//! - [`Probe`] and [`ActiveChecks`]: background probes of ejected peers, and checks of peers that
+//!   are up.
+//! - [`Hedge`]: a balancer that sends a slow request to a second peer as well
 //!   ([`BalanceLayer::hedge_after`]).
-//! - [`Observer`] and [`Events`]: what happens to peers, told outside every lock.
+//! - [`Observer`] and [`Events`]: what happens to peers, as a callback or as a stream.
 //!
 //! # A peer's states
 //!
@@ -61,27 +63,40 @@
 //!             └──────────┘
 //! ```
 //!
-//! Only a peer that is up is picked. At most one attempt is out to find whether an ejected peer is
-//! back: the *probe*. Peers that are up and idle can be checked as well
-//! ([`BalanceLayer::check_every`]). By default the probe is the next caller's attempt, which goes on to another peer like
-//! any other if it fails; with [`BalanceLayer::probe`] it is a service of its own, off every
-//! caller's path. An outcome counts only for the state under which its peer was picked: a slow
-//! failure from before a recovery ejects nobody, and a slow success revives nobody.
+//! Only a peer that is up is picked. An ejected peer gets at most one attempt at a time, the
+//! *probe*, which finds out whether the peer is back. By default the probe is the next caller's
+//! attempt; if it fails, the request goes to another peer if its verdict allows that. With
+//! [`BalanceLayer::probe`] a background service probes instead, and no caller waits for a probe.
+//! That service can also check peers that are up and idle ([`Probe::active_checks`]).
+//!
+//! An outcome counts only for the state in which its peer was picked: a late failure from before a
+//! recovery does not eject the peer, and a late success does not bring an ejected peer back.
 //!
 //! # Defaults
 //!
 //! | what | default | where |
 //! | --- | --- | --- |
 //! | verdicts | any error ejects | [`AnyErrorIsDown`] |
-//! | retry | only idempotent requests, and none is | [`Cloned`] |
+//! | retry | idempotent requests only; no request counts as idempotent | [`Cloned`] |
 //! | ejection | the first `Down`, or 5 `Degraded` in a row | [`Eject::on_first`] |
 //! | first recheck | after 1 s, ± 10 % | [`DEFAULT_FIRST_RECHECK`] |
-//! | then | doubling up to 30 s, ± 10 % | [`DEFAULT_CHECK_INTERVAL`] |
-//! | least that stay up | none | [`Eject::keep`] |
+//! | then | doubling up to 30 s, ± 10 % | [`DEFAULT_MAX_RECHECK_INTERVAL`] |
+//! | peers that stay up whatever happens | none | [`Eject::min_up`] |
 //! | all down | fail at once | [`AllDown::Fail`] |
 //! | pick | uniform | [`Uniform`] |
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
-//! | active checks, hedging | none | [`BalanceLayer::check_every`], [`BalanceLayer::hedge_after`] |
+//! | active checks | none | [`Probe::active_checks`] |
+//! | hedging | none | [`BalanceLayer::hedge_after`] |
+//!
+//! With these defaults a request whose attempt fails is not tried on another peer: say with
+//! [`BalanceLayer::classify`] which errors are safe to retry, or with [`BalanceLayer::replay`] which
+//! requests are idempotent.
+//!
+//! # Runtime
+//!
+//! Times are those of tokio. A runtime with a timer is needed for [`AllDown::WaitUpTo`],
+//! [`BalanceLayer::probe`] and hedging; [`Peers::observe`] needs a runtime. The rest works
+//! without one.
 //!
 //! # How to stack it
 //!
@@ -95,8 +110,9 @@
 //! - Not above it: `Retry` for a peer's failures. The balancer tries other peers itself, and knows
 //!   which it has tried.
 //!
-//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, which tower's `Timeout`
-//! gives, is none: put a `map_err` into an error type of your own between the two.
+//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, the error of tower's
+//! `Timeout`, is not: where a `Timeout` is below the balancer, put a `map_err` to an error type of
+//! your own between the two.
 //!
 //! # Beside tower's own `balance`
 //!
@@ -124,6 +140,7 @@
 //! with the number of peers nor with how many of them are ejected.
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod attempt;
 mod balance;

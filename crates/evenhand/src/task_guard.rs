@@ -7,9 +7,10 @@ use std::fmt;
 
 use tokio::task::AbortHandle;
 
-/// A task that works for a peer set until this is dropped, the set is gone, or the runtime ends.
+/// A guard of a background task of a peer set. The task runs until the guard is dropped, the set is
+/// gone, or the runtime ends. To let it run without the guard, [`detach`](Self::detach) it.
 ///
-/// Dropping it stops the task where it waits next: what it is about at that moment, it finishes.
+/// Dropping the guard stops the task at the next point where it waits.
 #[must_use = "the task stops when this is dropped; `detach` lets it run until the set is gone"]
 pub struct TaskGuard(Option<AbortHandle>);
 

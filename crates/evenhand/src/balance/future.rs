@@ -6,6 +6,7 @@
 //! What most requests need is here: a peer that is up is picked, and its answer settles the
 //! request. What they do otherwise is in [`failover`](super::failover).
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,7 +24,7 @@ use crate::classify::{PeerVerdict, Retry};
 use crate::error::Error;
 
 pin_project! {
-    /// The response of a [`Balance`](crate::Balance).
+    /// The future of a request to a [`Balance`](crate::Balance).
     ///
     /// # Cancel safety
     ///
@@ -85,12 +86,10 @@ where
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns an error that names the peers
-    /// tried so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
+    /// attempts that failed so far: for a caller whose time limit has passed.
     ///
-    /// # Panics
-    ///
-    /// The future panics if it is polled afterwards.
+    /// The future must not be polled afterwards: that panics.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
@@ -99,6 +98,18 @@ where
             tried,
             next_due: this.shared.peers.set.registry.next_due(),
         }
+    }
+}
+
+impl<Connector, Target, Request, Rules> fmt::Debug
+    for ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("peers", &self.shared.peers)
+            .finish_non_exhaustive()
     }
 }
 

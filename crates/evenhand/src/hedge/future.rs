@@ -3,6 +3,7 @@
 //! The first leg and the timer are held in place, so a request that needs no second leg allocates
 //! nothing. The second leg is boxed.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,7 +20,7 @@ use crate::balance::rules::RulesFor;
 use crate::error::Error;
 
 pin_project! {
-    /// The response of a [`Hedge`](crate::Hedge).
+    /// The future of a request to a [`Hedge`](crate::Hedge).
     ///
     /// # Cancel safety
     ///
@@ -119,12 +120,14 @@ where
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns an error that names the peers
-    /// that either leg tried so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
+    /// attempts of either leg that failed so far: for a caller whose time limit has passed.
+    ///
+    /// The future must not be polled afterwards: that panics.
     ///
     /// # Panics
     ///
-    /// The future panics if it is polled afterwards.
+    /// If the future has resolved already.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.timer.set(Timer::Over);
@@ -141,6 +144,18 @@ where
         };
         this.first.set(First::Ended);
         error
+    }
+}
+
+impl<Connector, Target, Request, Rules> fmt::Debug
+    for HedgeFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HedgeFuture")
+            .field("after", &self.after)
+            .finish_non_exhaustive()
     }
 }
 
