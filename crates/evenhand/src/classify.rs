@@ -135,6 +135,7 @@ pub enum Retry {
 /// [`Retry::Never`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Verdict {
     /// What the outcome says about the peer.
     pub peer: PeerVerdict,

@@ -112,7 +112,21 @@
 //!
 //! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, the error of tower's
 //! `Timeout`, is not: where a `Timeout` is below the balancer, put a `map_err` to an error type of
-//! your own between the two.
+//! your own between the two. Keep the connector's error there, so that the classifier sees it:
+//!
+//! ```
+//! use std::io;
+//!
+//! fn unbox(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
+//!     match error.downcast::<io::Error>() {
+//!         Ok(error) => *error,
+//!         Err(elapsed) => io::Error::new(io::ErrorKind::TimedOut, elapsed),
+//!     }
+//! }
+//! // .layer(balance).map_err(unbox).timeout(..).service(connector)
+//! # let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+//! # assert_eq!(unbox(refused.into()).kind(), io::ErrorKind::ConnectionRefused);
+//! ```
 //!
 //! # Beside tower's own `balance`
 //!
