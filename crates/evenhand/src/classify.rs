@@ -1,9 +1,9 @@
-//! What an attempt's outcome says about its peer, and whether another peer may be tried.
+//! Judging an attempt's outcome: is the peer healthy, and may another peer be tried?
 //!
-//! These are two questions with separate answers. A refused connection is the peer's fault, and
-//! nothing was executed, so the request may go to another peer. A connection lost in the middle of a
-//! write may be the peer's fault too, but the write may have happened. A syntax error is the
-//! caller's fault alone.
+//! The two questions are separate, because one answer does not imply the other. A refused
+//! connection is the peer's fault and nothing was executed, so the request may go to another peer.
+//! A connection lost in the middle of a write may be the peer's fault too, but the write may have
+//! happened. A syntax error is the caller's fault, and would fail on every peer.
 //!
 //! # How to write a classifier
 //!
@@ -30,15 +30,16 @@
 //! # Ok::<(), evenhand::PeersError>(())
 //! ```
 //!
-//! If responses say nothing about the peer, [`on_error`] judges errors alone. [`Classify::unless`]
-//! adds exceptions to any classifier.
+//! Where responses say nothing about the peer, [`on_error`] judges errors alone, and
+//! [`Classify::unless`] adds exceptions to any classifier.
 //!
-//! Ask of each outcome: would the same request have failed on a healthy peer? Then the outcome is
-//! [`Healthy`](PeerVerdict::Healthy) if the peer answered, and [`Neutral`](PeerVerdict::Neutral) if
-//! it had no chance to. A classifier that blames the peer for the caller's mistake lets one bad
-//! caller eject every peer. If it cannot be known, [`Suspect`](PeerVerdict::Suspect) lets another
-//! peer decide.
+//! For each outcome, ask whether the same request would have failed on a healthy peer. If so, the
+//! verdict is [`Healthy`](PeerVerdict::Healthy) if the peer answered, or
+//! [`Neutral`](PeerVerdict::Neutral) if it was not asked. A classifier that blames the peer for the
+//! caller's mistake lets one bad caller eject every peer. Where the outcome alone does not say,
+//! [`Suspect`](PeerVerdict::Suspect) lets another peer decide.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Judges the outcome of an attempt.
@@ -46,10 +47,10 @@ use std::time::Duration;
 /// A closure `Fn(Result<&Response, &Error>) -> Verdict` is a classifier; see the
 /// [module docs](self) for an example.
 pub trait Classify<T, E> {
-    /// Judges one outcome. Called once for each attempt, on the caller's task: it should not block.
+    /// Judges one outcome. Runs once for each attempt, on the caller's task, and must not block.
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
 
-    /// This classifier, except for outcomes for which `rule` returns a verdict.
+    /// This classifier with exceptions: where `rule` returns a verdict, that one applies.
     ///
     /// ```
     /// use std::io;
@@ -89,28 +90,33 @@ where
     }
 }
 
-/// What an outcome says about its peer.
+/// What an outcome says about the peer that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerVerdict {
     /// The peer did its job. An application error is healthy.
     Healthy,
-    /// The outcome says nothing about the peer: the caller's fault, a cancellation, a local shortage.
+    /// It says nothing about the peer: the caller's own fault, a cancellation, a local shortage.
     Neutral,
-    /// The peer may be failing: several consecutive outcomes eject it (see
-    /// [`Eject::on_first_or_degraded`]).
+    /// A failure that counts towards ejection: [`DEFAULT_DEGRADED_LIMIT`] consecutive ones eject,
+    /// unless [`Eject`] says otherwise.
     ///
-    /// [`Eject::on_first_or_degraded`]: crate::Eject::on_first_or_degraded
+    /// [`DEFAULT_DEGRADED_LIMIT`]: crate::DEFAULT_DEGRADED_LIMIT
+    /// [`Eject`]: crate::Eject
     Degraded,
-    /// The peer failed: it is ejected, by default at once.
+    /// The peer failed. The first such outcome ejects it, unless [`Eject`](crate::Eject) says
+    /// otherwise.
     Down,
-    /// Either the peer's fault or the caller's. Another peer is tried. If its outcome is `Healthy`,
-    /// this peer is ejected. If it is `Suspect` too, the first outcome is returned and no peer is
-    /// ejected.
+    /// It is unknown whether the peer or the caller is at fault, so one other peer is asked, if
+    /// [`Retry`] allows it. If that one is `Healthy`, this one is ejected; if it is `Suspect` too,
+    /// the first outcome is returned and no peer is ejected.
     Suspect,
 }
 
 /// Whether another peer may be tried after an outcome.
+///
+/// It applies to responses too: a response whose verdict allows a retry is rejected, and returned
+/// only if no other peer is left to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retry {
@@ -118,11 +124,13 @@ pub enum Retry {
     Never,
     /// Yes: nothing was executed.
     Safe,
-    /// Yes: nothing was executed, as the peer had no room. If no other peer can serve the request, it
-    /// comes back to this one, once: see [`Attempt::is_second_pass`](crate::Attempt::is_second_pass).
-    /// After that, `Busy` means `Safe`.
+    /// Yes: nothing was executed, because the peer had no room. If no other peer can serve the
+    /// request either, it comes back to this one once. In that attempt
+    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass) is true, and `Busy` means the
+    /// same as `Safe`.
     Busy,
-    /// Only if the request is idempotent (see [`Replay`](crate::Replay)): it may have been executed.
+    /// Only if the request is idempotent (see [`Replay`](crate::Replay)): whether it was executed is
+    /// unknown.
     IfIdempotent,
 }
 
@@ -131,6 +139,7 @@ pub enum Retry {
 /// [`Retry::Never`] unless a further method says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Verdict {
     /// What the outcome says about the peer.
     pub peer: PeerVerdict,
@@ -138,9 +147,9 @@ pub struct Verdict {
     pub retry: Retry,
     /// The reason, for events, logs and errors. A fixed text, so that it contains no secret.
     pub reason: Option<&'static str>,
-    /// If this outcome ejects the peer, the time until its next probe, in place of the interval of
-    /// [`Eject`](crate::Eject). At least 1 ms and at most a year. Short for a peer that is merely
-    /// full, long for one that needs an operator.
+    /// If this outcome ejects the peer: the time until its next probe, instead of the interval of
+    /// [`Eject`](crate::Eject); at least 1 ms and at most a year. Short for a peer that is merely
+    /// full, long for one that needs an operator. `None`: as `Eject` says.
     pub recover_in: Option<Duration>,
 }
 
@@ -164,17 +173,19 @@ impl Verdict {
         Self::of(PeerVerdict::Neutral)
     }
 
-    /// The peer may be failing: counts towards ejection.
+    /// A failure that counts towards ejection.
     pub const fn degraded() -> Self {
         Self::of(PeerVerdict::Degraded)
     }
 
-    /// The peer failed: ejects it.
+    /// The peer failed: ejects it, unless [`Eject`](crate::Eject) needs more failures.
     pub const fn down() -> Self {
         Self::of(PeerVerdict::Down)
     }
 
-    /// Lets another peer decide.
+    /// Lets one other peer decide. Add [`safe`](Self::safe), [`busy`](Self::busy) or
+    /// [`if_idempotent`](Self::if_idempotent): otherwise no other peer is asked, and the verdict has
+    /// no effect.
     pub const fn suspect() -> Self {
         Self::of(PeerVerdict::Suspect)
     }
@@ -185,8 +196,8 @@ impl Verdict {
         self
     }
 
-    /// Nothing was executed, as the peer had no room: any request may go to another peer, and comes
-    /// back to this one, once, if no other can serve it.
+    /// Nothing was executed, because the peer has no room: any request may go to another peer, and
+    /// comes back to this one once if no other can serve it. See [`Retry::Busy`].
     pub const fn busy(mut self) -> Self {
         self.retry = Retry::Busy;
         self
@@ -198,7 +209,7 @@ impl Verdict {
         self
     }
 
-    /// Gives the reason.
+    /// Sets the [`reason`](Self#structfield.reason).
     pub const fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
@@ -211,25 +222,25 @@ impl Verdict {
     }
 }
 
-/// A probe that answers `()` finds its peer healthy.
+/// `()` is healthy: for a probe service whose every answer means that the peer works.
 impl From<()> for Verdict {
     fn from((): ()) -> Self {
         Self::healthy()
     }
 }
 
-/// Any error ejects the peer; any response is healthy. The default.
+/// Any error is [`Down`](PeerVerdict::Down); any response is healthy. The default.
 ///
-/// A failed request may have been executed, so another peer is tried only for idempotent requests.
-/// With [`safe`](Self::safe), any request is retried: right for a connector that only opens
-/// connections.
+/// It cannot know whether a failed request was executed, so only idempotent requests are tried on
+/// another peer. With [`safe`](Self::safe) all are: right for a service that only opens connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyErrorIsDown {
     safe: bool,
 }
 
 impl AnyErrorIsDown {
-    /// Errors mean that nothing was executed, so any request may go to another peer.
+    /// As the default, but errors mean that nothing was executed, so any request may go to another
+    /// peer.
     #[must_use]
     pub const fn safe() -> Self {
         Self { safe: true }
@@ -246,7 +257,7 @@ impl<T, E> Classify<T, E> for AnyErrorIsDown {
     }
 }
 
-/// Every outcome is healthy: no peer is ejected and no request is retried.
+/// Every outcome is healthy: no outcome ejects a peer, and no request is tried twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NothingIsDown;
 
@@ -256,7 +267,8 @@ impl<T, E> Classify<T, E> for NothingIsDown {
     }
 }
 
-/// A classifier that judges errors by `judge` and takes every response for healthy.
+/// A classifier for which every response is healthy, and which judges errors with `judge`. For
+/// connectors whose responses say nothing about the peer.
 pub const fn on_error<E, F>(judge: F) -> OnError<F>
 where
     F: Fn(&E) -> Verdict,
@@ -265,8 +277,15 @@ where
 }
 
 /// Judges errors alone; made by [`on_error`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[must_use]
 pub struct OnError<F>(F);
+
+impl<F> fmt::Debug for OnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnError").finish_non_exhaustive()
+    }
+}
 
 impl<T, E, F> Classify<T, E> for OnError<F>
 where
@@ -279,10 +298,19 @@ where
 }
 
 /// A classifier with exceptions; made by [`Classify::unless`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[must_use]
 pub struct Unless<C, F> {
     otherwise: C,
     rule: F,
+}
+
+impl<C: fmt::Debug, F> fmt::Debug for Unless<C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unless")
+            .field("otherwise", &self.otherwise)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T, E, C, F> Classify<T, E> for Unless<C, F>

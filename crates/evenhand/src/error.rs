@@ -16,7 +16,7 @@ pub enum Error<E> {
     NoPeers,
     /// Peers are up, but the pick chose none: each has weight 0.
     ZeroWeight,
-    /// The connector's `poll_ready` failed before a peer was picked.
+    /// The connector's `poll_ready` failed before a peer was picked. No peer is blamed.
     NotReady(E),
     /// No peer is left to try: each is ejected, or was tried and may not be tried again.
     #[non_exhaustive]
@@ -32,8 +32,8 @@ pub enum Error<E> {
         /// The attempts, in order; the last one decided.
         tried: Vec<Tried<E>>,
     },
-    /// Two peers refused the request with [`PeerVerdict::Suspect`], so it is taken for the caller's
-    /// fault and no peer was ejected.
+    /// Two peers refused the request with [`PeerVerdict::Suspect`], so the caller is taken to be at
+    /// fault, and no peer was ejected.
     ///
     /// [`PeerVerdict::Suspect`]: crate::PeerVerdict::Suspect
     #[non_exhaustive]
@@ -61,7 +61,7 @@ pub struct Tried<E> {
 pub enum Cause<E> {
     /// The connector's error.
     Error(E),
-    /// A response that the classifier rejected.
+    /// A response whose verdict allowed a retry. The response itself is not kept.
     Rejected,
 }
 

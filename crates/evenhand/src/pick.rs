@@ -34,7 +34,8 @@ use crate::set::snapshot::{Snapshot, running_weights};
 /// # Ok::<(), evenhand::PeersError>(())
 /// ```
 pub trait Pick {
-    /// The index of the chosen candidate; `None`, or an index out of range, chooses none of them.
+    /// The index of the chosen candidate. `None`, or an index out of range, chooses no peer, and the
+    /// request goes on as if no peer were up.
     ///
     /// Called for every attempt, on the caller's task, with at least one candidate. A candidate may
     /// have been ejected a moment ago or have been tried by the request. If it is chosen, `pick` is
@@ -90,7 +91,10 @@ impl<'a, Target> Candidates<'a, Target> {
         self.member(index).load()
     }
 
-    /// A uniform draw from `0..n`; 0 if `n` is 0.
+    /// A uniform draw from `0..n`, from the balancer's generator ([`BalanceLayer::seed`]); 0 if `n`
+    /// is 0.
+    ///
+    /// [`BalanceLayer::seed`]: crate::BalanceLayer::seed
     #[inline]
     pub fn random_index(&self, n: usize) -> usize {
         self.rng.random_index(n)
@@ -126,7 +130,8 @@ impl Pick for Uniform {
 
 /// Each peer in proportion to its weight, which is 1 unless [`Peers::set_weight`] changes it.
 ///
-/// A peer of weight 0 is never picked, nor probed by a caller's attempt.
+/// A peer of weight 0 is never picked, nor probed by a caller's attempt. If each peer that is up has
+/// weight 0, requests fail with [`Error::ZeroWeight`](crate::Error::ZeroWeight).
 ///
 /// [`Peers::set_weight`]: crate::Peers::set_weight
 #[derive(Clone, Copy, Debug, Default)]

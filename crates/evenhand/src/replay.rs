@@ -1,12 +1,12 @@
 //! How a request is copied for another attempt, and whether it may be executed twice.
 
-/// Copies a request for the next attempt.
+/// Copies a request for the next attempt, and says whether it is idempotent.
 ///
-/// An attempt consumes its request, so a request that may go to another peer is copied first. A
+/// An attempt consumes its request, so a request that may go to another peer must be copied first. A
 /// request that cannot be copied gets one attempt.
 pub trait Replay<R> {
-    /// A copy for the next attempt, made before the request is sent; `None` if there is to be no
-    /// other attempt.
+    /// A copy for the next attempt, or `None` if there must not be one. Called before each attempt, on
+    /// the caller's task.
     fn copy(&self, request: &R) -> Option<R>;
 
     /// Whether the request may be executed twice. Called after an outcome whose verdict is
@@ -16,6 +16,9 @@ pub trait Replay<R> {
 }
 
 /// Copies by `Clone`. The default, with no request idempotent.
+///
+/// Made by [`idempotent`](Self::idempotent) or [`idempotent_if`](Cloned::idempotent_if), or by
+/// [`Default`]. `F` is `bool`, for all requests alike, or a closure that decides for each.
 ///
 /// ```
 /// use evenhand::{BalanceLayer, Cloned, Peers};
@@ -41,7 +44,8 @@ impl Cloned {
 }
 
 impl<F> Cloned<F> {
-    /// Requests for which `idempotent` returns true may be executed twice.
+    /// The requests for which `idempotent`, a `Fn(&Request) -> bool`, returns true may be executed
+    /// twice.
     #[must_use]
     pub const fn idempotent_if(idempotent: F) -> Self {
         Self { idempotent }

@@ -59,8 +59,8 @@ impl HealthCheck {
     /// [`ProbeKind::Writable`] in pools that are declared
     /// [`writable`](crate::PoolOptions::writable).
     ///
-    /// - `Ping`: pings. A Galera node that refuses work and a proxy without a backend pass it.
-    /// - `Ready`: runs `DO 1`, which needs no privilege and which those two fail.
+    /// - `Ping`: pings. Does not find a Galera node that refuses work, or a proxy without a backend.
+    /// - `Ready`: runs `DO 1`, which needs no privilege and fails on those two.
     /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only` and `innodb_read_only` may
     ///   be on.
     /// - `Query`: runs a query. The first value of its first row, as text, must be the expected one;
@@ -97,8 +97,8 @@ impl HealthCheck {
         self
     }
 
-    /// Turns [active](Self::active) checks off: probes only ejected peers, and peers whose outcomes
-    /// raised doubt.
+    /// Turns [active](Self::active) checks off: only ejected peers are probed, and peers whose errors
+    /// alone do not say whether they are down.
     pub fn passive(mut self) -> Self {
         self.active = None;
         self

@@ -46,7 +46,7 @@ pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// costs milliseconds.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Settings of a [`Pool`](crate::Pool), and the ways to open one with them: [`open`](Self::open),
+/// The settings of a [`Pool`](crate::Pool), and the methods that open one with them: [`open`](Self::open),
 /// [`open_url`](Self::open_url), [`open_config`](Self::open_config) and
 /// [`open_databases`](Self::open_databases).
 ///
@@ -122,14 +122,17 @@ impl PoolOptions {
     /// Waiting for a free connection does not count. Default: [`DEFAULT_CONNECT_TIMEOUT`].
     ///
     /// It also limits the clean-up of a returned connection, and each probe unless
-    /// [`HealthCheck::timeout`] is set.
+    /// [`HealthCheck::timeout`] is set. A checkout ends by its
+    /// [`checkout_timeout`](Self::checkout_timeout) in any case.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
     /// How long a checkout may take in total, over every peer that it tries and while it waits for a
-    /// peer to recover. Default: [`DEFAULT_CHECKOUT_TIMEOUT`].
+    /// peer to recover. In [`Pool::run_idempotent`](crate::Pool::run_idempotent) the
+    /// [work timeout](Self::work_timeout) limits the checkouts instead. Default:
+    /// [`DEFAULT_CHECKOUT_TIMEOUT`].
     pub fn checkout_timeout(mut self, limit: Duration) -> Self {
         self.checkout_timeout = limit;
         self
@@ -150,7 +153,8 @@ impl PoolOptions {
         self
     }
 
-    /// How many times a [transaction](crate::Pool::transaction) is run at most; 0 is treated as 1.
+    /// How many times the work of a [transaction](crate::Pool::transaction) is run at most, the first
+    /// time included; 0 is treated as 1.
     /// Default: [`DEFAULT_TRANSACTION_ATTEMPTS`].
     pub fn transaction_attempts(mut self, attempts: u32) -> Self {
         self.transaction_attempts = attempts.max(1);
@@ -158,7 +162,8 @@ impl PoolOptions {
     }
 
     /// How many connections to all peers together may be in use at a time. `None`: only each peer's
-    /// own limit applies (`pool_max`, 100 by default). Default: `None`.
+    /// own limit applies (`pool_max`, 100 by default). With `Some(0)` every checkout fails. Default:
+    /// `None`.
     ///
     /// A checkout waits for a permit in FIFO order within its time limit, before a peer is picked, and
     /// holds it until its connection is returned. Idle connections do not count. If no permit comes

@@ -24,7 +24,7 @@ use crate::classify::{PeerVerdict, Retry};
 use crate::error::Error;
 
 pin_project! {
-    /// The response of a [`Balance`](crate::Balance).
+    /// The future of a request to a [`Balance`](crate::Balance).
     ///
     /// # Cancel safety
     ///
@@ -86,12 +86,10 @@ where
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns an error that names the peers
-    /// tried so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
+    /// attempts that failed so far: for a caller whose time limit has passed.
     ///
-    /// # Panics
-    ///
-    /// The future panics if it is polled afterwards.
+    /// The future must not be polled afterwards: that panics.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use crate::classify::Verdict;
 
-/// The record of one peer under a custom ejection policy: see [`Eject::accrual`].
+/// The record of one peer's outcomes under a custom ejection policy: see [`Eject::accrual`].
+///
+/// The methods run on callers' tasks at every outcome, concurrently, and must not block.
 ///
 /// The record is kept with the peer, so balancers that share [`Peers`] should share the policy.
 /// Outcomes that are older than the peer's latest change of state do not reach it.
@@ -40,13 +42,13 @@ use crate::classify::Verdict;
 /// [`Eject::accrual`]: crate::Eject::accrual
 /// [`Peers`]: crate::Peers
 pub trait Accrual: Send + Sync + 'static {
-    /// The peer did its job.
+    /// A `Healthy` outcome.
     fn healthy(&self);
 
     /// The peer failed: a `Degraded` or `Down` outcome. Returns whether to eject the peer.
     fn failed(&self, verdict: &Verdict) -> bool;
 
-    /// The peer recovered or was restored by an operator: forget all outcomes.
+    /// Forgets all outcomes: the peer recovered or was restored by an operator.
     fn reset(&self);
 }
 

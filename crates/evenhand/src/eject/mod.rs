@@ -111,8 +111,8 @@ impl Eject {
     /// Ejects when at least the share `rate` of the outcomes within the last `window` were `Down`
     /// or `Degraded`, once there are `min_outcomes` in it.
     ///
-    /// `rate` is clamped to 0 to 1; NaN is treated as 1. The window slides by tenths and is at
-    /// least 10 ms. This policy reads the clock and takes a lock of the peer at every outcome; the
+    /// `rate` is clamped to 0 to 1; NaN is treated as 1. The window slides by tenths, and is at
+    /// least 10 ms. `min_outcomes` of 0 is the same as 1. This policy reads the clock and takes a lock of the peer at every outcome; the
     /// policies that count consecutive outcomes do not.
     pub fn on_failure_rate(rate: f64, window: Duration, min_outcomes: u32) -> Self {
         Self::accrual(move || Box::new(FailureRate::new(rate, window, min_outcomes)))
@@ -123,16 +123,16 @@ impl Eject {
         Self::when(Trip::Accrual(Arc::new(new_accrual)))
     }
 
-    /// A probe is due exactly `interval` after each ejection and after each failed probe; at least
-    /// 1 ms and at most a year.
+    /// A probe is due exactly `interval`, clamped to 1 ms to 1 year, after each ejection and after
+    /// each failed probe. Replaces [`recheck_growing`](Self::recheck_growing).
     pub fn recheck_every(mut self, interval: Duration) -> Self {
         self.recovery = Recovery::Fixed(interval);
         self
     }
 
     /// The first probe is due `first` after the ejection. After each probe that fails the interval
-    /// doubles, up to `max`. Each interval has ±10 % jitter, and is at least 1 ms and at most a
-    /// year.
+    /// doubles, up to `max`; so `max` applies also to the first one. Each interval has ±10 % jitter,
+    /// and is clamped to 1 ms to 1 year. Replaces [`recheck_every`](Self::recheck_every).
     ///
     /// Default: [`DEFAULT_FIRST_RECHECK`] and [`DEFAULT_MAX_RECHECK_INTERVAL`].
     pub fn recheck_growing(mut self, first: Duration, max: Duration) -> Self {
@@ -140,15 +140,17 @@ impl Eject {
         self
     }
 
-    /// Never ejects a peer if fewer than `peers` would be left up: the peers that failed last, the
-    /// least bad, stay in. Default: 0. Does not apply to manual ejection.
+    /// Does not eject a peer if fewer than `peers` would be left up: then the peers that failed last
+    /// stay up. Default: 0. Does not apply to manual ejection. Replaces
+    /// [`min_up_share`](Self::min_up_share).
     pub fn min_up(mut self, peers: usize) -> Self {
         self.floor = Floor::Peers(peers);
         self
     }
 
-    /// As [`min_up`](Self::min_up), for a share of all peers, rounded up. The share is clamped to 0
-    /// to 1; NaN is treated as 0.
+    /// As [`min_up`](Self::min_up), for a share of all peers, such as 0.5; the number of peers is
+    /// rounded up. The share is clamped to 0 to 1; NaN is treated as 0. Replaces
+    /// [`min_up`](Self::min_up).
     pub fn min_up_share(mut self, share: f64) -> Self {
         self.floor = Floor::Share(share);
         self

@@ -20,7 +20,7 @@ use crate::balance::rules::RulesFor;
 use crate::error::Error;
 
 pin_project! {
-    /// The response of a [`Hedge`](crate::Hedge).
+    /// The future of a request to a [`Hedge`](crate::Hedge).
     ///
     /// # Cancel safety
     ///
@@ -61,12 +61,14 @@ where
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns an error that names the peers
-    /// that either leg tried so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
+    /// attempts of either leg that failed so far: for a caller whose time limit has passed.
+    ///
+    /// The future must not be polled afterwards: that panics.
     ///
     /// # Panics
     ///
-    /// The future panics if it is polled afterwards.
+    /// If the future has resolved already.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         let second = this.second.take();

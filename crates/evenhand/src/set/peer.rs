@@ -12,7 +12,8 @@ use super::status::State;
 
 /// One peer of a set: its name and, by `Deref`, its target. Cheap to clone.
 ///
-/// A handle keeps the target alive, also after the peer has left the set.
+/// A handle keeps the target alive, also after the peer has left the set. The methods here take
+/// precedence over the target's methods of the same name: write `(*peer).name()` for those.
 pub struct Peer<Target>(Arc<Inner<Target>>);
 
 struct Inner<Target> {
