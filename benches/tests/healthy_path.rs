@@ -59,7 +59,7 @@ where
     }
 }
 
-fn assert_spares(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: bool) {
+fn assert_costs_nothing(pick: impl Pick + Clone, n: usize, half_out: bool, clone_each: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -99,9 +99,9 @@ fn request_on_its_first_peer_allocates_nothing() {
     for n in [2, 3, 10, 1000] {
         for half_out in [false, true] {
             for clone_each in [false, true] {
-                assert_spares(Uniform, n, half_out, clone_each);
-                assert_spares(Weighted, n, half_out, clone_each);
-                assert_spares(LeastInFlight, n, half_out, clone_each);
+                assert_costs_nothing(Uniform, n, half_out, clone_each);
+                assert_costs_nothing(Weighted, n, half_out, clone_each);
+                assert_costs_nothing(LeastInFlight, n, half_out, clone_each);
             }
         }
     }
