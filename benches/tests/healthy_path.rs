@@ -69,7 +69,7 @@ enum Out {
     HalfProbed,
 }
 
-fn assert_spares(pick: impl Pick + Clone, n: usize, out: Out, clone_each: bool) {
+fn assert_costs_nothing(pick: impl Pick + Clone, n: usize, out: Out, clone_each: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -118,9 +118,9 @@ fn request_on_its_first_peer_allocates_nothing() {
     for n in [2, 3, 10, 1000] {
         for out in [Out::None, Out::Half, Out::HalfProbed] {
             for clone_each in [false, true] {
-                assert_spares(Uniform, n, out, clone_each);
-                assert_spares(Weighted, n, out, clone_each);
-                assert_spares(LeastInFlight, n, out, clone_each);
+                assert_costs_nothing(Uniform, n, out, clone_each);
+                assert_costs_nothing(Weighted, n, out, clone_each);
+                assert_costs_nothing(LeastInFlight, n, out, clone_each);
             }
         }
     }

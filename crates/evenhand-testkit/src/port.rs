@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_gives_a_reserved_port_to_nobody_else() {
+    fn reserved_port_is_assigned_to_no_other_process() {
         let port = ReservedPort::any().unwrap();
         for _ in 0..200 {
             assert_ne!(ReservedPort::any().unwrap().addr(), port.addr());

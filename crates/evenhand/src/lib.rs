@@ -87,6 +87,14 @@
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
 //! | active checks, hedging | none | [`Probe::active_checks`], [`BalanceLayer::hedge_after`] |
 //!
+//! With these defaults no request is tried on a second peer: say with [`BalanceLayer::classify`] which
+//! errors are safe to retry, or with [`BalanceLayer::replay`] which requests are idempotent.
+//!
+//! # Runtime
+//!
+//! Times are those of tokio. [`AllDown::WaitUpTo`], [`BalanceLayer::probe`] and hedging need a runtime
+//! with a timer; [`Peers::observe`] needs a runtime. The rest works without one.
+//!
 //! # How to stack it
 //!
 //! [`Balance`] is always ready and can be cloned freely, so it needs no `Buffer`.
@@ -99,8 +107,23 @@
 //! - Not above it: `Retry` for a peer's failures. The balancer tries other peers itself, and knows
 //!   which it has tried.
 //!
-//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, which tower's `Timeout`
-//! returns, is none: put a `map_err` into an error type of your own between the two.
+//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, the error of tower's
+//! `Timeout`, is none: if a `Timeout` is below the balancer, put a `map_err` into an error type of
+//! your own between the two. Keep the connector's error there, so that the classifier sees it:
+//!
+//! ```
+//! use std::io;
+//!
+//! fn unbox(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
+//!     match error.downcast::<io::Error>() {
+//!         Ok(error) => *error,
+//!         Err(elapsed) => io::Error::new(io::ErrorKind::TimedOut, elapsed),
+//!     }
+//! }
+//! // .layer(balance).map_err(unbox).timeout(..).service(connector)
+//! # let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+//! # assert_eq!(unbox(refused.into()).kind(), io::ErrorKind::ConnectionRefused);
+//! ```
 //!
 //! # Compared with tower's `balance`
 //!
@@ -157,7 +180,7 @@ pub use attempt::{Attempt, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;
 pub use balance::future::ResponseFuture;
 pub use balance::layer::BalanceLayer;
-pub use balance::rules::Rules;
+pub use balance::rules::{Rules, RulesFor};
 pub use balance::service::Balance;
 pub use classify::{
     AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,

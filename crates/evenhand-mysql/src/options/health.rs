@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::deadline::LONGEST;
+
 use evenhand_config::ProbeKind;
 
 /// Default interval of [active checks](HealthCheck::active): 5 s.
@@ -70,10 +72,10 @@ impl HealthCheck {
         self
     }
 
-    /// How long one probe may take, its login included. `None`: as long as
+    /// How long one probe may take, its login included; at most a year. `None`: as long as
     /// [`connect_timeout`](crate::PoolOptions::connect_timeout). Default: `None`.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.timeout = limit.into();
+        self.timeout = limit.into().map(|limit| limit.min(LONGEST));
         self
     }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
 
 use crate::classify::Classifier;
+use crate::time::deadline::LONGEST;
 use health::HealthCheck;
 
 /// Default of [`PoolOptions::connect_timeout`]: 2 s.
@@ -110,7 +111,7 @@ impl Default for PoolOptions {
     }
 }
 
-/// Limits in time and number.
+/// Limits in time and number. Every time is cut to a year.
 impl PoolOptions {
     /// The defaults.
     pub fn new() -> Self {
@@ -125,7 +126,7 @@ impl PoolOptions {
     /// [`HealthCheck::timeout`] is set. A checkout ends by its
     /// [`checkout_timeout`](Self::checkout_timeout) in any case.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
+        self.connect_timeout = limit.min(LONGEST);
         self
     }
 
@@ -134,7 +135,7 @@ impl PoolOptions {
     /// [work timeout](Self::work_timeout) limits the checkouts instead. Default:
     /// [`DEFAULT_CHECKOUT_TIMEOUT`].
     pub fn checkout_timeout(mut self, limit: Duration) -> Self {
-        self.checkout_timeout = limit;
+        self.checkout_timeout = limit.min(LONGEST);
         self
     }
 
@@ -142,14 +143,14 @@ impl PoolOptions {
     /// which it has a connection. Then it is tried on another peer. Default:
     /// [`DEFAULT_TRY_TIMEOUT`].
     pub fn try_timeout(mut self, limit: Duration) -> Self {
-        self.try_timeout = limit;
+        self.try_timeout = limit.min(LONGEST);
         self
     }
 
     /// How long [idempotent work](crate::Pool::run_idempotent) or a
     /// [transaction](crate::Pool::transaction) may take in total. Default: [`DEFAULT_WORK_TIMEOUT`].
     pub fn work_timeout(mut self, limit: Duration) -> Self {
-        self.work_timeout = limit;
+        self.work_timeout = limit.min(LONGEST);
         self
     }
 
@@ -177,7 +178,7 @@ impl PoolOptions {
     /// when it is idle or returned, never while it is in use. A peer's own `abs_conn_ttl` takes
     /// precedence. Default: [`DEFAULT_MAX_LIFETIME`].
     pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
-        self.max_lifetime = lifetime.into();
+        self.max_lifetime = lifetime.into().map(|lifetime| lifetime.min(LONGEST));
         self
     }
 
@@ -185,7 +186,7 @@ impl PoolOptions {
     /// quarter of this time, and at least 1 s. `None`: no limit. A peer's own
     /// `inactive_connection_ttl` takes precedence. Default: [`DEFAULT_IDLE_TIMEOUT`].
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.idle_timeout = timeout.into();
+        self.idle_timeout = timeout.into().map(|timeout| timeout.min(LONGEST));
         self
     }
 }

@@ -20,8 +20,11 @@ pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Unifor
 /// [`Rules`] that fit a connector's requests and outcomes. Implemented for every `Rules` whose
 /// parts do.
 pub trait RulesFor<Request, Response, Error>: Pick {
+    /// [`Classify::classify`].
     fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict;
+    /// [`Replay::copy`].
     fn copy(&self, request: &Request) -> Option<Request>;
+    /// [`Replay::is_idempotent`].
     fn is_idempotent(&self, request: &Request) -> bool;
 }
 

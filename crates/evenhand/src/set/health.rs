@@ -54,7 +54,7 @@ pub(crate) enum Phase {
     Ejected,
     /// One probe is out.
     Probing,
-    /// An operator took it out of the picks; attempts under way go on.
+    /// An operator took it out of the picks; attempts in flight go on.
     Draining,
 }
 

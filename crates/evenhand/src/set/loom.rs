@@ -151,7 +151,7 @@ fn loom_drain_and_attempt_see_each_other() {
         let goes_ahead = attempt.join().unwrap();
         assert!(
             !(idle && goes_ahead),
-            "drained, and yet an attempt is under way"
+            "drained, and yet an attempt is in flight"
         );
     });
 }

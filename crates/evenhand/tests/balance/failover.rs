@@ -37,7 +37,7 @@ async fn no_peer_is_tried_twice_for_one_request() {
 }
 
 /// Sends a request to these peers: "full" accepts on the second pass only, "gone" refuses, and
-/// "crammed" is always busy. Returns the attempts, each with whether it was on the second pass.
+/// "overloaded" is always busy. Returns the attempts, each with whether it was on the second pass.
 async fn ask_for_room(
     names: &[&'static str],
     all_down: AllDown,
@@ -88,10 +88,10 @@ async fn request_returns_to_a_busy_peer_if_no_other_works() {
 
 #[tokio::test(start_paused = true)]
 async fn request_returns_to_a_busy_peer_once() {
-    let (outcome, asked) = ask_for_room(&["crammed", "gone"], AllDown::Fail).await;
+    let (outcome, asked) = ask_for_room(&["overloaded", "gone"], AllDown::Fail).await;
     assert!(matches!(outcome, Err(Error::Exhausted { .. })));
     assert_eq!(asked.len(), 3, "{asked:?}");
-    assert_eq!(asked[2], ("crammed".to_owned(), true));
+    assert_eq!(asked[2], ("overloaded".to_owned(), true));
 }
 
 #[tokio::test(start_paused = true)]
