@@ -59,7 +59,7 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
     ///
     /// A probe succeeds if the service answers with a [`Verdict`] that is `Healthy`, or with `()`. It
     /// fails on any other verdict, which may give a reason and the time to the next probe, on an
-    /// error, and on a timeout.
+    /// error, on a panic, and on a timeout.
     ///
     /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
     /// that runtime ends, the next call in another one takes over; meanwhile, callers' attempts
