@@ -295,7 +295,7 @@ impl Service<Attempt<(), &'static str>> for Limited {
     }
 
     fn call(&mut self, attempt: Attempt<(), &'static str>) -> Self::Future {
-        self.1.take().expect("it was ready");
+        drop(self.1.take().expect("it was ready"));
         ready(Ok(Answer {
             peer: attempt.peer.name().to_owned(),
             verdict: Verdict::healthy(),
