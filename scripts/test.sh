@@ -69,7 +69,10 @@ step() {
 }
 
 # One build for all: the balancer with everything it has behind features, and one TLS stack, as a
-# refused certificate is told by the TLS stack.
+# refused certificate is told by the TLS stack. It builds the examples, too, before a test runs.
+target=${CARGO_TARGET_DIR:-target}
+[[ $target == /* ]] || target=$PWD/$target
+export EVENHAND_EXAMPLES=$target/debug/examples
 step "tests" \
     cargo test --workspace --no-fail-fast --locked \
     --features evenhand/discover,evenhand/metrics,evenhand/serde,evenhand-mysql/rustls-ring
@@ -79,7 +82,7 @@ step "loom models" env RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/l
     cargo test --locked --package evenhand --lib --release loom_
 
 # The driver's own example runs as it is documented.
-step "example payments" cargo run --locked --package evenhand-examples --example payments
+step "example payments" "$EVENHAND_EXAMPLES/payments"
 
 # The balancer stands without the MySQL crate, and so does what is built on it.
 step "example echo" \
