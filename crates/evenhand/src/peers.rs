@@ -192,9 +192,9 @@ impl<Target> Peers<Target> {
             Some(Change::Event(EventKind::Restored))
         });
         if restored {
-            member.reset_failures();
-            // A drain that waits is over.
+            // A drain that waits is over. First, as the user's accrual may panic.
             member.wake();
+            member.reset_failures();
         }
         Ok(())
     }

@@ -57,8 +57,8 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
     /// find out whether a peer is back. Each probe ends after `timeout`.
     ///
     /// A peer is back if the service answers with a [`Verdict`] that is `Healthy`, or with `()`.
-    /// Any other verdict, which may give a reason and an interval, an error, or no answer in time
-    /// mean that the peer is still out.
+    /// Any other verdict, which may give a reason and an interval, an error, a panic, or no answer in
+    /// time mean that the peer is still out.
     ///
     /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
     /// that runtime ends, the next call in another one takes over; meanwhile, callers' attempts

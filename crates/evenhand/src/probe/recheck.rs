@@ -3,16 +3,20 @@
 //! One task sleeps until the first peer is due, and looks again whenever a peer is ejected. Each
 //! probe runs in a task of its own, so that a slow one delays no other.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
 
 use super::{Context, Probe};
 use crate::attempt::permit::AttemptPermit;
-use crate::classify::PeerVerdict;
+use crate::classify::{PeerVerdict, Verdict};
 use crate::interval::with_jitter;
+use crate::set::peer::Peer;
 use crate::set::policies::Policy;
 use crate::set::registry::Registry;
 
@@ -57,7 +61,7 @@ async fn probe<Target: Send + Sync + 'static>(
 ) {
     let mut remaining = probe.rise;
     let verdict = loop {
-        let verdict = probe.run(permit.peer().clone()).await;
+        let verdict = run_once(&probe, permit.peer().clone()).await;
         remaining -= 1;
         if remaining == 0 || verdict.peer != PeerVerdict::Healthy {
             break verdict;
@@ -70,4 +74,19 @@ async fn probe<Target: Send + Sync + 'static>(
         }
     };
     permit.settle(&verdict, &policy);
+}
+
+/// One probe. One that panics has failed: if it only released its permit, its peer would be due at
+/// once, and probed again without end.
+async fn run_once<Target: Send + Sync + 'static>(
+    probe: &Probe<Target>,
+    peer: Peer<Target>,
+) -> Verdict {
+    let mut run = pin!(probe.run(peer));
+    poll_fn(|cx| {
+        // After a panic it is dropped, not polled.
+        let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Verdict::down().because("probe panicked")))
+    })
+    .await
 }

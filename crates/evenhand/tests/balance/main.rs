@@ -20,6 +20,7 @@ mod hedge;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observe;
+mod panics;
 mod peers;
 mod recovery;
 #[cfg(feature = "serde")]
