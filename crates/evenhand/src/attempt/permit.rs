@@ -282,6 +282,28 @@ mod tests {
         assert!(AttemptPermit::pick(&set(2), &Uniform, &rng, &[0, 1]).is_none());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn picks_leave_a_due_peer_to_a_prober_while_one_runs() {
+        let (set, rng, second) = (set(1), Rng::seeded(0), std::time::Duration::from_secs(1));
+        set.registry.add_prober();
+        ejection::eject_manually(&set.snapshot().peers()[0].clone(), second);
+        tokio::time::advance(second).await;
+        assert!(AttemptPermit::pick(&set, &Uniform, &rng, &[]).is_none());
+        assert_eq!(set.registry.next_due_for_picks(&[]), None);
+        set.registry.remove_prober();
+        let permit = AttemptPermit::pick(&set, &Uniform, &rng, &[]).unwrap();
+        assert!(permit.epoch().is_probing());
+    }
+
+    #[test]
+    fn no_probe_of_a_manual_ejection_is_claimed_early() {
+        let (set, minute) = (set(1), std::time::Duration::from_secs(60));
+        let peer = set.snapshot().peers()[0].clone();
+        ejection::eject_manually(&peer, minute);
+        assert!(AttemptPermit::claim(peer.clone(), true).is_none());
+        assert_eq!(peer.member().in_flight.count(), 0);
+    }
+
     #[test]
     fn many_ejections_make_few_snapshots() {
         let (set, rng) = (set(1000), Rng::seeded(3));

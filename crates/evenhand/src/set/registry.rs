@@ -356,3 +356,26 @@ impl Ledger {
         self.refresh = false;
     }
 }
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_member_takes_no_transition() {
+        let registry = Registry::new();
+        let member = Member::new(0, "a".into());
+        registry.lock().join();
+        registry.lock().leave(&member);
+        let before = member.health.read();
+        let took_place = registry.change(&member, |record, _| {
+            member.health.restore()?;
+            *record = None;
+            Some(Change::Event(EventKind::Restored))
+        });
+        assert!(!took_place);
+        assert_eq!(member.health.read(), before);
+        assert_eq!(registry.up(), 0);
+    }
+}

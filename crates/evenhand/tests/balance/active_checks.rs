@@ -339,3 +339,67 @@ async fn a_probe_alone_checks_no_peer_that_is_up() {
     assert!(checks.seen().is_empty());
     assert_eq!(peers.up_count(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_balancer_ends_its_tasks_at_once() {
+    let runtime = tokio::runtime::Handle::current().metrics();
+    let before = runtime.num_alive_tasks();
+    let (peers, checks) = (peers(&["a", "b"]), Checks::default());
+    let probe = Probe::new(checks.clone(), 100 * INTERVAL);
+    let probe = probe.active_checks(ActiveChecks::every(EVERY));
+    let balance = layer(&peers).probe(probe).layer(ScriptedConnector::new());
+    // A probe and a check hang while the balancer goes.
+    *checks.hangs.lock().unwrap() = true;
+    peers.eject("a", Duration::from_millis(1)).unwrap();
+    let other = balance.clone();
+    drop(balance);
+    while checks.out.load(Ordering::SeqCst) < 2 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(runtime.num_alive_tasks() > before, "a clone lives");
+
+    let dropped = Instant::now();
+    drop(other);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(runtime.num_alive_tasks(), before);
+    assert_eq!(dropped.elapsed(), Duration::ZERO);
+    assert_eq!(checks.out.load(Ordering::SeqCst), 0);
+    let a = &peers.statuses()[0];
+    assert_eq!((a.state, a.in_flight), (State::Ejected, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_traffic_proves_during_a_check_outweighs_it() {
+    let (peers, _, checks, balance) =
+        checked(&["a"], |probe, checks| probe.active_checks(checks.fall(1)));
+    *checks.hangs.lock().unwrap() = true;
+    while checks.out.load(Ordering::SeqCst) == 0 {
+        sleep(LIMIT / 10).await;
+    }
+    send(&balance).await.unwrap();
+    sleep(2 * LIMIT).await;
+    assert_eq!(checks.out.load(Ordering::SeqCst), 0, "the check has failed");
+    assert_eq!(peers.up_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_checks_from_before_a_restore_do_not_count() {
+    let (peers, _, checks, _balance) =
+        checked(&["a"], |probe, checks| probe.active_checks(checks.fall(2)));
+    checks.fail(&["a"]);
+    let mut failed = 0;
+    for expected in 1..=3 {
+        while failed < expected {
+            sleep(LIMIT / 10).await;
+            failed += checks.seen().len();
+        }
+        sleep(LIMIT / 10).await;
+        if expected == 1 {
+            peers.eject("a", INTERVAL).unwrap();
+            peers.restore("a").unwrap();
+        }
+        assert_eq!(peers.up_count(), usize::from(expected < 3), "{expected}");
+    }
+}

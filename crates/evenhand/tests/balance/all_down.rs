@@ -1,13 +1,19 @@
 //! What a request does when no peer is left: fail, wait, or make a last attempt.
 
+use std::future::{Future, Ready, pending, poll_fn, ready};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::common::{
-    Balanced, Does, INTERVAL, REFUSE, ScriptedConnector, layer, peers, send, up_and_down,
+    Answer, Balanced, Does, Failure, INTERVAL, REFUSE, ScriptedConnector, layer, peers, send,
+    up_and_down,
 };
-use evenhand::{AllDown, Error, Peers, Verdict};
-use tokio::time::{Instant, advance};
-use tower::Layer;
+use evenhand::{AllDown, Attempt, Error, Peer, Peers, Probe, Verdict};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, advance, sleep};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 async fn both_down(all_down: AllDown) -> (Peers<()>, ScriptedConnector, Balanced) {
     let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
@@ -200,4 +206,112 @@ async fn a_probe_that_says_nothing_does_not_wake_its_own_request() {
     send(&balance).await.unwrap_err();
     let attempts = connector.attempts().len();
     assert!((2..=6).contains(&attempts), "{attempts} attempts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_wakes_exactly_when_a_peer_is_due() {
+    let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+    let balance = layer(&peers)
+        .all_down(AllDown::WaitUpTo(4 * INTERVAL))
+        .layer(connector.clone());
+    let start = Instant::now();
+    let seconds = Duration::from_secs;
+    peers.eject("a", seconds(10)).unwrap();
+    peers.eject("b", seconds(25)).unwrap();
+    connector.script([REFUSE, REFUSE, Does::Answer]);
+
+    let mut polls = Vec::new();
+    let mut request = pin!(send(&balance));
+    let served = poll_fn(|cx| {
+        polls.push(start.elapsed());
+        request.as_mut().poll(cx)
+    });
+    assert_eq!(served.await.unwrap(), "a");
+    // Both peers refuse when they are due; the first one is due again an interval later.
+    let due = [seconds(0), seconds(10), seconds(25), seconds(10) + INTERVAL];
+    // What its own attempt brought about may wake it once more, at that same moment.
+    polls.dedup();
+    assert_eq!(polls.len(), due.len(), "{polls:?}");
+    for (poll, due) in polls.iter().zip(due) {
+        assert!(
+            poll.abs_diff(due) <= Duration::from_millis(4),
+            "{polls:?}: timers round up to a millisecond"
+        );
+        assert!(*poll >= due, "{polls:?}");
+    }
+    assert_eq!(connector.attempts(), ["a", "b", "a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_due_only_at_the_deadline_is_too_late() {
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    let waits = AllDown::WaitUpTo(INTERVAL);
+    let balance = layer(&peers).all_down(waits).layer(connector.clone());
+    peers.eject("a", INTERVAL).unwrap();
+    send(&balance).await.unwrap_err();
+    assert!(connector.attempts().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_probes_once_the_prober_is_gone() {
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    let waits = AllDown::WaitUpTo(2 * INTERVAL);
+    let balance = layer(&peers).all_down(waits).layer(connector.clone());
+    let probe = service_fn(|_: Peer<()>| pending::<Result<(), ()>>());
+    let prober = layer(&peers)
+        .probe(Probe::new(probe, INTERVAL))
+        .layer(connector);
+    peers.eject("a", INTERVAL).unwrap();
+    let start = Instant::now();
+    let waiting = tokio::spawn(async move { send(&balance).await });
+    sleep(INTERVAL / 2).await;
+    drop(prober);
+    assert_eq!(waiting.await.unwrap().unwrap(), "a");
+    let took = start.elapsed();
+    assert!(
+        took.abs_diff(INTERVAL) <= Duration::from_millis(2),
+        "{took:?}"
+    );
+}
+
+/// Ready with a permit, which the call takes.
+struct Limited(Arc<Semaphore>, Option<OwnedSemaphorePermit>);
+
+impl Clone for Limited {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), None)
+    }
+}
+
+impl Service<Attempt<(), &'static str>> for Limited {
+    type Response = Answer;
+    type Error = Failure;
+    type Future = Ready<Result<Answer, Failure>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let permit = self.0.clone().try_acquire_owned();
+        self.1 = Some(permit.expect("each request has room"));
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<(), &'static str>) -> Self::Future {
+        drop(self.1.take().expect("it was ready"));
+        ready(Ok(Answer {
+            peer: attempt.peer.name().to_owned(),
+            verdict: Verdict::healthy(),
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_holds_no_readiness_of_the_connector() {
+    let (peers, room) = (peers(&["a"]), Arc::new(Semaphore::new(1)));
+    let balance = layer(&peers)
+        .all_down(AllDown::WaitUpTo(2 * INTERVAL))
+        .layer(Limited(room.clone(), None));
+    peers.eject("a", INTERVAL).unwrap();
+    let waiting = tokio::spawn(balance.oneshot("request"));
+    sleep(INTERVAL / 2).await;
+    assert_eq!(room.available_permits(), 1);
+    assert_eq!(waiting.await.unwrap().unwrap().peer, "a");
 }

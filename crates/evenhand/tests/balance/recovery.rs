@@ -303,3 +303,21 @@ async fn an_event_tells_when_it_happened_however_late_it_is_read() {
     }
     assert_eq!(told, [Duration::ZERO, INTERVAL, INTERVAL]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_background_probe_with_any_other_verdict_has_failed() {
+    for verdict in [Verdict::neutral(), Verdict::suspect(), Verdict::degraded()] {
+        let (peers, mut failed) = (peers(&["a"]), 0);
+        let probe = service_fn(move |_: Peer<()>| async move { Ok::<_, ()>(verdict) });
+        let _balance = layer(&peers)
+            .probe(Probe::new(probe, Duration::from_secs(2)))
+            .layer(ScriptedConnector::new());
+        peers.eject("a", INTERVAL).unwrap();
+        let mut events = peers.subscribe();
+        tokio::time::sleep(INTERVAL + INTERVAL / 2).await;
+        while let Some(event) = events.try_next().unwrap() {
+            failed += u32::from(matches!(event.kind, EventKind::ProbeFailed { .. }));
+        }
+        assert_eq!(failed, 1, "{verdict:?}");
+    }
+}

@@ -1,8 +1,14 @@
 //! Outcomes that come later than the response.
 
-use crate::common::{Does, INTERVAL, REFUSE, balance, send, up_and_down};
-use evenhand::Verdict;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::common::{
+    Does, INTERVAL, REFUSE, ScriptedConnector, balance, layer, peers, send, up_and_down,
+};
+use evenhand::{Accrual, Eject, Verdict};
 use tokio::time::advance;
+use tower::Layer;
 
 #[tokio::test(start_paused = true)]
 async fn a_late_failure_ejects() {
@@ -107,4 +113,76 @@ async fn neutral_and_suspect_say_nothing_late() {
         "its place is still held"
     );
     probe.abort();
+}
+
+/// Counts what reaches it, and ejects on the first failure.
+#[derive(Clone, Default)]
+struct Heard(Arc<AtomicU32>);
+
+impl Accrual for Heard {
+    fn healthy(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn failed(&self, _: &Verdict) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_outcomes_from_before_a_recovery_reach_no_accrual() {
+    let (peers, connector, heard) = (peers(&["a"]), ScriptedConnector::new(), Heard::default());
+    let accrual = heard.clone();
+    let balance = layer(&peers)
+        .eject(Eject::accrual(move || Box::new(accrual.clone())))
+        .layer(connector.clone());
+    send(&balance).await.unwrap();
+    let ticket = connector.tickets().pop().unwrap();
+    ticket.report(Verdict::healthy());
+    assert_eq!(heard.0.load(Ordering::SeqCst), 2);
+    peers.eject("a", INTERVAL).unwrap();
+    ticket.report(Verdict::down());
+    assert_eq!(heard.0.load(Ordering::SeqCst), 2);
+    peers.restore("a").unwrap();
+    ticket.report(Verdict::healthy());
+    ticket.report(Verdict::down());
+    assert_eq!(heard.0.load(Ordering::SeqCst), 0, "reset, and silent since");
+    assert_eq!(peers.up_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_brings_its_peer_back_resets_the_accrual() {
+    let (peers, connector, heard) = (peers(&["a"]), ScriptedConnector::new(), Heard::default());
+    let accrual = heard.clone();
+    let eject = Eject::accrual(move || Box::new(accrual.clone())).recheck_every(INTERVAL);
+    let balance = layer(&peers).eject(eject).layer(connector.clone());
+    connector.script([REFUSE]);
+    send(&balance).await.unwrap_err();
+    assert_eq!(heard.0.load(Ordering::SeqCst), 1);
+    advance(INTERVAL).await;
+    send(&balance).await.unwrap();
+    assert_eq!((heard.0.load(Ordering::SeqCst), peers.up_count()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_is_no_ejection_to_a_probes_ticket() {
+    let (peers, connector, balance) = balance(&["a"]);
+    peers.eject("a", INTERVAL).unwrap();
+    advance(INTERVAL).await;
+    connector.tell("a", Does::Hang);
+    let request = tokio::spawn(async move { send(&balance).await });
+    tokio::task::yield_now().await;
+    let ticket = connector.tickets().pop().unwrap();
+    let drain = tokio::spawn(async move { peers.drain("a").await });
+    tokio::task::yield_now().await;
+    let ejected = tokio::time::timeout(INTERVAL, ticket.ejected()).await;
+    assert!(ejected.is_err());
+    request.abort();
+    drop(ticket);
+    drain.await.unwrap().unwrap();
 }
