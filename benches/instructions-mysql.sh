@@ -1,7 +1,7 @@
 #!/bin/sh
 # Instructions of one checkout and return, for the MySQL pool and the driver's own, as a Markdown
 # table. Callgrind counts between entering and leaving the measured loop, on the one thread that the
-# pool and its tasks run on; the server is a process of its own. Needs valgrind and MariaDB.
+# pool and its tasks run on; the server is a separate process. Needs valgrind and MariaDB.
 #
 #     benches/instructions-mysql.sh [ROW..]   default: all rows
 set -eu

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
-/// A line that came back, and the name of the peer that sent it.
+/// An echoed line, and the name of the peer that sent it.
 type Echo = (Arc<str>, String);
 
 /// The connector: takes one line to the peer that was picked, and its answer back.
@@ -62,7 +62,7 @@ fn judge(outcome: Result<&Echo, &io::Error>) -> Verdict {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Three peers: at one's port nobody listens, one accepts and hangs up, and one works.
+    // Three peers: one does not listen, one accepts and hangs up, and one works.
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let absent = TcpSocket::new_v4()?;
     absent.bind(any_port)?;
@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // From the top: what the caller's request passes first stands first.
     let service = ServiceBuilder::new()
-        // Above the balancer: so many requests at a time, over all peers.
+        // Above the balancer: at most four requests at a time, over all peers.
         .concurrency_limit(4)
         .layer(
             BalanceLayer::new(peers.clone())
@@ -101,7 +101,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let echoing = tokio::spawn(echo(well));
     send(&service, "hello", 50).await?;
 
-    println!("an answer that is an error is an answer, and ejects nobody:");
+    println!("an answer that is an error is an answer, and ejects no peer:");
     match service.clone().oneshot(String::new()).await {
         Err(refused) if peers.up_count() == 1 => println!("  {refused}"),
         other => return Err(format!("expected a refusal and one peer up, found {other:?}").into()),
@@ -125,7 +125,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends so many lines side by side; each must come back as it was.
+/// Sends this number of lines concurrently. Each echo must equal its line.
 async fn send<S>(service: &S, text: &str, lines: u32) -> Result<(), Box<dyn Error>>
 where
     S: Service<String, Response = Echo> + Clone + Send + 'static,
@@ -142,11 +142,11 @@ where
         let (answer, sent) = done?;
         let (peer, line) = answer.map_err(|error| error.to_string())?;
         if line != sent {
-            return Err(format!("sent `{sent}`, and `{line}` came back from {peer}").into());
+            return Err(format!("sent `{sent}`, but {peer} answered `{line}`").into());
         }
         *counts.entry(peer).or_insert(0) += 1;
     }
-    println!("  all {lines} lines came back: {counts:?}");
+    println!("  all {lines} lines were echoed: {counts:?}");
     Ok(())
 }
 

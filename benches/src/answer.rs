@@ -76,7 +76,7 @@ where
     }
 }
 
-/// Sends so many requests one after the other, and adds up the answers.
+/// Sends this number of requests one after the other, and adds up the answers.
 pub async fn send_all<S>(service: &mut S, calls: u64) -> u64
 where
     S: Service<u64, Response = u64>,

@@ -43,7 +43,7 @@ where
     })
 }
 
-/// The same where each task has a handle of its own for all of its calls.
+/// The same with a separate handle for each task.
 fn share_service<S>(runtime: &Runtime, calls: u64, service: &S) -> u64
 where
     S: Service<u64, Response = u64> + Clone + Send + 'static,

@@ -19,7 +19,7 @@ use crate::seed::Seed;
 /// How many requests `Buffer` holds: more than are ever under way, so that none waits for room.
 pub const BUFFER_BOUND: usize = 1024;
 
-/// Makes so many calls and gives the sum of the answers.
+/// Makes this number of calls and returns the sum of the answers.
 pub type Run = Box<dyn FnMut(u64) -> u64>;
 
 /// tower's balancer over peers that count their pending requests.

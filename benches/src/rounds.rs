@@ -79,7 +79,7 @@ fn time(run: &mut Run, calls: u64) -> Duration {
     start.elapsed()
 }
 
-/// Runs so many rounds over groups of cases: one group a number of peers.
+/// Runs this number of rounds over groups of cases, one group for each number of peers.
 pub fn interleave(groups: &mut [Vec<Timed>], rounds: usize) {
     let mut random = SmallRng::seed_from_u64(rounds as u64);
     for _ in 0..rounds {

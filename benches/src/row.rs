@@ -17,7 +17,7 @@ pub enum Row {
     EvenhandClone,
     /// The same as `Evenhand` with half of the peers ejected.
     EvenhandHalf,
-    /// The same as `Evenhand` with a connector of its own in place of `PerPeer`.
+    /// The same as `Evenhand` with a special connector in place of `PerPeer`.
     EvenhandAsk,
 }
 

@@ -48,7 +48,7 @@ fn every_way_to_query_reads_every_value() {
 }
 
 #[test]
-fn every_held_connection_is_asked_and_each_set_connects_anew() {
+fn held_connections_are_queried_and_each_set_reconnects() {
     let server = server::start(1).remove(0);
     let url = server::url(server.addr());
     for (protocol, counter) in [
@@ -68,7 +68,7 @@ fn every_held_connection_is_asked_and_each_set_connects_anew() {
 }
 
 #[test]
-fn a_checkout_without_a_reset_asks_the_server_nothing_and_one_with_a_reset_does() {
+fn only_a_checkout_with_a_reset_contacts_the_server() {
     let server = server::start(1).remove(0);
     for row in checkout::Row::ALL {
         let mut run = checkout::set_up(row, &server::url(server.addr()));
@@ -101,7 +101,7 @@ fn every_way_to_two_servers_reads_every_value() {
 }
 
 #[test]
-fn what_an_outage_does_to_its_clients_is_seen() {
+fn outage_is_measured_by_its_clients() {
     let window = Duration::from_secs(3);
     let alone = outage::run(Contender::Driver, Fault::Freeze, window);
     assert_eq!(alone.stuck, CLIENTS as u64, "{alone:?}");

@@ -130,11 +130,11 @@ impl Accounting {
 
 impl Shared {
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {
-        self.told.lock().expect("nobody panics with it")
+        self.told.lock().expect("the lock is not poisoned")
     }
 }
 
-/// An entry, on a connection of its own or on the pool itself.
+/// An entry, on a checked-out connection or on the pool itself.
 async fn entry(pool: &Pool, number: u64, on_pool: bool) -> Fate {
     let insert = "INSERT INTO test.entry (number) VALUES (?)";
     if on_pool {
@@ -248,7 +248,7 @@ impl Kept {
 
 fn agree(what: &str, kept: &BTreeMap<u64, usize>, told: &BTreeMap<u64, Fate>) -> usize {
     for number in kept.keys() {
-        assert!(told.contains_key(number), "{what} {number} is nobody's");
+        assert!(told.contains_key(number), "{what} {number} was never sent");
     }
     let mut unknown_there = 0;
     for (number, fate) in told {

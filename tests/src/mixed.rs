@@ -264,7 +264,7 @@ async fn idempotent(pool: &Pool, work: Work, shared: &Shared) {
         .run_idempotent(|mut conn| {
             first.get_or_init(|| asked.elapsed());
             let peer = conn.peer().to_owned();
-            *last.lock().expect("nobody panics") = Some((peer.clone(), Instant::now()));
+            *last.lock().expect("the lock is not poisoned") = Some((peer.clone(), Instant::now()));
             async move {
                 // The error itself is the pool's to judge: it has seen it already.
                 let done = work.on(&mut conn).await;
@@ -279,7 +279,7 @@ async fn idempotent(pool: &Pool, work: Work, shared: &Shared) {
     count.longest_checkout = count.longest_checkout.max(checkout);
     count.longest_work = count.longest_work.max(took);
     let done = done.map(drop).map_err(|error| error.to_string());
-    let last = last.into_inner().expect("nobody panics");
+    let last = last.into_inner().expect("the lock is not poisoned");
     let (peer, since) = last.map_or((None, asked), |(peer, since)| (Some(peer), since));
     count.settle(Kind::Idempotent, peer, since, done);
 }

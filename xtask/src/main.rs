@@ -1,31 +1,37 @@
-//! Checks of this workspace that no published tool makes: `cargo xtask layout`.
+//! Checks of this workspace that no published tool makes: `cargo xtask layout` of the source,
+//! `cargo xtask test-names` of the tests that the documentation names.
 
 #![forbid(unsafe_code)]
 
 mod layout;
+mod test_names;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments != ["layout"] {
-        eprintln!("usage: cargo xtask layout");
-        return ExitCode::from(2);
-    }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
-    let crates = workspace.join("crates");
-    match layout::check(&crates) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["layout"] => layout::check(&workspace.join("crates")),
+        ["test-names"] => test_names::check(&workspace),
+        _ => {
+            eprintln!("usage: cargo xtask layout | test-names");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
         Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
         Ok(problems) => {
             for problem in &problems {
                 eprintln!("{problem}\n");
             }
-            eprintln!("problems with the layout of the source: {}", problems.len());
+            eprintln!("problems: {}", problems.len());
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("cannot check the layout: {error}");
+            eprintln!("cannot check: {error}");
             ExitCode::FAILURE
         }
     }

@@ -32,7 +32,7 @@ pub(crate) fn compare(quick: bool) -> Vec<Table> {
     tables
 }
 
-/// So many checkouts of one row, for callgrind.
+/// Runs this number of checkouts of one row, for callgrind.
 pub(crate) fn only(row: checkout::Row, calls: u64) {
     let server = server::start(1);
     for server in &server {

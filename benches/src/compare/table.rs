@@ -60,7 +60,7 @@ impl Table {
 
     fn figure(&self, figure: Option<f64>) -> Option<String> {
         let figure = figure.filter(|figure| figure.is_finite())?;
-        // No nought with a sign.
+        // Zero without a sign.
         let figure = if figure.abs() < 1e-9 { 0.0 } else { figure };
         Some(format!("{figure:.0$}", self.decimals))
     }

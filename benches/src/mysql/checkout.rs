@@ -1,7 +1,7 @@
 //! A connection is taken from its pool and given back, with nothing done in between.
 //!
 //! One task does it over and over. After each return it lets the other tasks run once, as the query
-//! that belongs there would: the driver takes returned connections in by a task of its own, and
+//! that belongs there would: the driver takes returned connections in in a background task, and
 //! a loop without a pause would open one connection after the other.
 //!
 //! Without a reset the server is not asked anything, so this is the pools' own cost. With one, the
@@ -102,7 +102,8 @@ pub fn set_up(row: Row, url: &str) -> Run {
     }
 }
 
-/// Makes so many calls where callgrind looks: it counts between entering this and leaving it.
+/// Makes this number of calls for callgrind, which counts between entering and leaving this
+/// function.
 #[inline(never)]
 pub fn measured(run: &mut Run, calls: u64) -> u64 {
     std::hint::black_box(run(calls))

@@ -24,8 +24,8 @@ pub const NAMES: [&str; 3] = ["bare", "mysql_async, held", "evenhand, held"];
 /// The median time of a query in nanoseconds, for each row, over one set of connections.
 pub type Set = [f64; 3];
 
-/// So many sets of fresh connections to the server at `url`, and so many queries on each
-/// connection of each.
+/// How many sets of fresh connections to the server at `url`, and how many queries on each
+/// connection.
 pub fn run(url: &str, protocol: Protocol, sets: usize, queries: u64) -> Vec<Set> {
     let runtime = super::one_thread();
     let mut random = SmallRng::seed_from_u64(sets as u64);

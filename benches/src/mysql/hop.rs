@@ -40,8 +40,8 @@ impl Row {
     }
 }
 
-/// Sets a row up with so many tasks; calls must be a multiple of `tasks`. What it gives is the sum
-/// of the values that were read.
+/// Sets a row up with this number of tasks. Calls must be a multiple of `tasks`. The result is the
+/// sum of the values that were read.
 pub fn set_up(row: Row, tasks: usize, servers: &[SocketAddr], proxy: SocketAddr) -> Run {
     let runtime = super::two_threads();
     match row {
@@ -80,7 +80,7 @@ async fn get<C>(tasks: usize, one: impl AsyncFn() -> C) -> Vec<C> {
     conns
 }
 
-/// Every connection with a task of its own, which does its share of the calls.
+/// One task for each connection, which does its share of the calls.
 fn all<C: Queryable + Send + 'static>(runtime: Runtime, conns: Vec<C>) -> Run {
     let mut conns = Some(conns);
     Box::new(move |calls| {

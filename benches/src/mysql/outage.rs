@@ -2,8 +2,8 @@
 //!
 //! Clients take a connection, ask for one value and give the connection back, without pause. After
 //! a failure they pause for some milliseconds, so that a failure that is quick does not become
-//! a loop. Unless it is said otherwise nobody sets a time limit of their own: what is seen is what
-//! each pool does by itself.
+//! a loop. Unless it is said otherwise clients set no time limit: the figures show what each
+//! pool does by itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -55,13 +55,13 @@ async function run(client) {
   }
 }
 
-// A node that has failed too often is removed, which closes its pool; where that fails there is
-// nobody to tell, and the exception would end the process.
+// A node that has failed too often is removed, which closes its pool; a failure of that is
+// reported to no caller, and the exception would end the process.
 let uncaught = 0;
 process.on('uncaughtException', (error) => {
   uncaught += 1;
   if (uncaught === 1) {
-    console.error(`PoolCluster threw where nobody can catch it, which ends a process: ${error.message}`);
+    console.error(`PoolCluster threw an exception that no caller can catch, which ends a process: ${error.message}`);
   }
 });
 
@@ -85,7 +85,7 @@ process.stdin.on('data', (data) => {
   }
   if (String(data).includes('end')) report();
 });
-// Whoever started it has gone.
+// The parent process has ended.
 process.stdin.on('close', () => process.exit(1));
 for (let client = 0; client < clients; client += 1) run(client);
 console.log('ready');

@@ -60,7 +60,7 @@ impl Row {
 pub enum Protocol {
     /// As text, with the id in it.
     Text,
-    /// As a prepared statement. Whoever resets connections prepares it again each time.
+    /// As a prepared statement. A client that resets connections prepares it again each time.
     Prepared,
 }
 

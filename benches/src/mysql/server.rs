@@ -32,7 +32,7 @@ pub fn url(addr: SocketAddr) -> String {
     format!("mysql://root@{addr}/test?prefer_socket=false")
 }
 
-/// Starts so many, each with the same table.
+/// Starts `n` servers, each with the same table.
 pub fn start(n: usize) -> Vec<MariaDb> {
     let servers = MariaDb::start_many(n).unwrap_or_else(|error| panic!("{error}"));
     let runtime = super::one_thread();

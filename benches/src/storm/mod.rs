@@ -48,7 +48,7 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// Sends so many requests through one contender.
+/// Sends this number of requests through one contender.
 pub fn run(contender: Contender, refusal: Refusal, requests: u32) -> Outcome {
     let ledger = Arc::new(Ledger::new(requests));
     let peers = StormPeer::set(PEERS, BAD, refusal, &ledger);

@@ -38,7 +38,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// For so many requests.
+    /// For this number of requests.
     pub fn new(requests: u32) -> Self {
         Self {
             arrivals: (0..requests).map(|_| AtomicU32::new(0)).collect(),
@@ -74,7 +74,7 @@ pub struct StormPeer {
 }
 
 impl StormPeer {
-    /// So many peers, of which so many refuse.
+    /// `peers` peers, of which `bad` refuse.
     pub fn set(peers: usize, bad: usize, refusal: Refusal, ledger: &Arc<Ledger>) -> Vec<Self> {
         let peer = |index| Self {
             ledger: ledger.clone(),

@@ -1,6 +1,6 @@
 //! How long a bad peer takes to refuse.
 //!
-//! Tokio's timers tell milliseconds, so a refusal of 200 µs is timed by a thread of its own that
+//! Tokio's timers tell milliseconds, so a refusal of 200 µs is timed by a separate thread that
 //! sleeps. As all refusals take equally long, they end in the order in which they began, and a queue
 //! is all it takes.
 
@@ -54,7 +54,7 @@ fn tell(waiting: &Receiver<Waiting>) {
         if !left.is_zero() {
             thread::sleep(left);
         }
-        // Whoever was cancelled meanwhile does not mind.
+        // The receiver may have been cancelled meanwhile.
         let _ = done.send(());
     }
 }

@@ -67,7 +67,7 @@
 //! - Environment variables override keys: `EVENHAND__DATABASES__DEFAULT__CHECK_INTERVAL=10s`. [`Sources`] has them.
 //! - A password may be in an environment variable (`password_env`) or in a file (`password_file`).
 //!   [`Config::reload_inputs`] names all files that were read.
-//! - [`Config::warnings`] has what looks like a mistake but can be run.
+//! - [`Config::warnings`] has what is probably a mistake, but is valid.
 //! - [`keys()`] has every key as data. The
 //!   [reference page](https://github.com/evenhand/evenhand/blob/main/docs/CONFIG.md) and the
 //!   [schema for editors](https://github.com/evenhand/evenhand/blob/main/docs/evenhand.schema.json) are made from it.

@@ -42,7 +42,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// No variables and no files.
+    /// No variables and no files, as [`Default`].
     pub fn none() -> Self {
         Sources::default()
     }
@@ -71,7 +71,9 @@ impl Sources {
         self
     }
 
-    /// Allows files to be read. Relative paths are relative to `directory`.
+    /// Allows password and TLS files to be read. Relative paths are relative to `directory`; absolute
+    /// paths, and those with `..`, may be outside it. Without it `password_file` is an error, and TLS files
+    /// are not checked.
     pub fn files_in(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self

@@ -30,7 +30,7 @@ pub enum Error {
     Options {
         /// The peer's name, or its place in the list, such as `number 2`, if it has none.
         peer: Arc<str>,
-        /// What is wrong. It is shown by `Display`, and so is no [source](std::error::Error::source).
+        /// What is wrong. `Display` shows it, so it is not the [source](std::error::Error::source).
         cause: AnyError,
     },
     /// The URL of a whole pool is invalid.
@@ -73,7 +73,7 @@ pub enum Error {
     OutcomeUnknown {
         /// The peer's name.
         peer: Arc<str>,
-        /// What happened instead: an error of the driver, [`Error::PeerLost`] in one, or
+        /// Why there was no answer: an error of the driver, [`Error::PeerLost`] in one, or
         /// [`AttemptError::OutOfTime`].
         source: AnyError,
     },
@@ -158,7 +158,7 @@ pub enum AttemptError {
     /// As [`NoFreeConnection`](Self::NoFreeConnection), but another peer had a free connection.
     #[error("no free connection: {0}")]
     Busy(PeerUsage),
-    /// The caller's time limit passed during the attempt.
+    /// The caller's time limit passed during the attempt: that of the checkout or of the work.
     #[error("the caller's time limit passed")]
     OutOfTime,
     /// The peer was ejected while the attempt waited for it.
@@ -167,7 +167,7 @@ pub enum AttemptError {
     /// The pool was disconnected during the attempt.
     #[error("the pool was disconnected")]
     Disconnected,
-    /// The same work already failed on this peer.
+    /// The peer was not tried, as the same work already failed on it.
     #[error("the same work already failed on it")]
     Avoided,
     /// A try of idempotent work took longer than the
@@ -212,9 +212,9 @@ impl std::error::Error for CheckoutError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WorkError {
-    /// How long all tries took together.
+    /// The time from the start of the work to this error.
     pub waited: Duration,
-    /// The tries that had a connection, in order. Never empty.
+    /// The tries that had a connection and failed, in order. Never empty.
     pub tries: Vec<FailedTry>,
     /// Why there was no connection for another try; `None` if the time was up or no more tries were
     /// allowed.

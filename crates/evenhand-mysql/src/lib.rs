@@ -62,8 +62,8 @@
 //!
 //! # How peers are judged
 //!
-//! A table judges each error by phase, code and message. A [`Classifier`] adds rows or overrides
-//! them. An ejected peer comes back when it passes its [`HealthCheck`]. Peers that are up are checked
+//! The crate has a table of MySQL's errors, which judges each error by [phase](Phase), code and
+//! message. A [`Classifier`] adds judgements, which come before the table's. An ejected peer comes back when it passes its [`HealthCheck`]. Peers that are up are checked
 //! too, unless traffic has just shown that they work.
 //!
 //! # What it does not do
@@ -73,7 +73,7 @@
 //! A `COMMIT` whose answer is lost is never sent again. It fails with [`Error::OutcomeUnknown`], also
 //! if it was sent as text (`COMMIT` alone, not prepared, and not `COMMIT WORK`).
 //!
-//! The guard sees a statement that is called on a [`PeerConn`] or a [`Transaction`]
+//! The guard, that is the [`PeerConn`] or [`Transaction`], sees the statements that are called on it
 //! (`conn.query(..)`, `conn.exec(..)`). With `"..".first(&mut conn)` the driver uses its own
 //! connection, so the guard does not see the error. When such a connection is returned broken, cut
 //! short, or cannot be reset, its peer is checked; an error that leaves the connection usable is not
@@ -108,8 +108,7 @@ mod usage;
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-#[derive(Debug)]
-pub struct Readme;
+struct Readme;
 
 pub use classify::{Case, Classifier, Judgement, Phase};
 pub use conn::PeerConn;

@@ -9,9 +9,10 @@ use evenhand::State;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Connections in use, about to be opened, or being cleaned up after use.
+    /// The number of connections in use, about to be opened, or being cleaned up after use.
     pub in_use: usize,
-    /// The limit over all peers; `None` if only the peers' own limits apply.
+    /// The limit over all peers, [`PoolOptions::max_connections`](crate::PoolOptions::max_connections);
+    /// `None` if only the peers' own limits apply.
     pub limit: Option<usize>,
     /// Checkouts that count against `limit` but have no connection yet. 0 without a limit.
     pub checking_out: usize,
@@ -31,7 +32,7 @@ pub struct PeerUsage {
     pub state: State,
     /// Connections in use, about to be opened, or being cleaned up after use.
     pub in_use: usize,
-    /// How many connections may be in use at a time.
+    /// How many connections may be in use at a time: the peer's `pool_max`.
     pub limit: usize,
     /// Idle connections, ready for use.
     pub idle: usize,

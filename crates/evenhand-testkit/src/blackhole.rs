@@ -11,8 +11,8 @@ const HANGS: Duration = Duration::from_millis(50);
 /// Linux holds one connection more than the backlog says, other systems some more.
 const MOST: usize = 64;
 
-/// A port on 127.0.0.1 on which nobody ever accepts and the kernel holds as many connections as it
-/// may: it drops whoever else knocks, so a connect is neither made nor refused. The client's kernel
+/// A port on 127.0.0.1 whose connections are never accepted, with a full backlog: the kernel drops
+/// further connection requests, so a connect is neither made nor refused. The client's kernel
 /// gives up after two minutes.
 ///
 /// A peer that accepts and stays silent is [`Fault::Silent`](crate::Fault::Silent), or a frozen
@@ -63,7 +63,7 @@ impl Blackhole {
             }
         }
         Err(io::Error::other(format!(
-            "the kernel made {MOST} connections to {addr}, on which nobody accepts"
+            "the kernel made {MOST} connections to {addr}, which accepts none"
         )))
     }
 

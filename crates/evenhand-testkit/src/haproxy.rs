@@ -148,8 +148,8 @@ impl HaProxy {
         Ok(proxy)
     }
 
-    /// Where it listens. The port stays the same through every stop and restart, and is nobody
-    /// else's meanwhile.
+    /// Where it listens. The port stays the same through every stop and restart, and is
+    /// reserved meanwhile.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
@@ -318,8 +318,8 @@ impl HaProxy {
                     log: self.log_tail(),
                 });
             }
-            // It listens before it answers here. Before its own socket is there an older one's may
-            // be, that nobody answers on.
+            // It listens before it answers here. Until its socket exists, there may be an older
+            // socket on which nothing answers.
             let info = self.ask("show info").unwrap_or_default();
             if info.lines().any(|line| line == format!("Pid: {pid}")) {
                 return Ok(());

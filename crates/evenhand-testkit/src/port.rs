@@ -2,9 +2,9 @@
 //!
 //! A server that is stopped and started again must come back on the same port. Between the two the
 //! kernel would be free to give that port to any outgoing connection on the machine. A socket that
-//! is bound to the port with `SO_REUSEADDR`, and never listens, prevents that: the kernel hands the
-//! port to nobody else by itself, a server that sets `SO_REUSEADDR` too can still bind it and
-//! listen, and a client that connects meanwhile is refused.
+//! is bound to the port with `SO_REUSEADDR`, and never listens, prevents that: the kernel does
+//! not assign the port to another process, a server that sets `SO_REUSEADDR` too can still bind it
+//! and listen, and a client that connects meanwhile is refused.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_gives_a_reserved_port_to_nobody_else() {
+    fn reserved_port_is_assigned_to_no_other_process() {
         let port = ReservedPort::any().unwrap();
         for _ in 0..200 {
             assert_ne!(ReservedPort::any().unwrap().addr(), port.addr());

@@ -26,7 +26,7 @@ pub(crate) enum Failure {
 /// Logs in as `root` on this Unix socket, which no port of the server's is needed for, and runs the
 /// statement. Blocks.
 pub(crate) fn query(socket: &Path, statement: &str) -> Result<Vec<Row>, Failure> {
-    // A runtime cannot be waited for on a thread of another one, so it has a thread of its own.
+    // A runtime cannot block on a thread of another runtime, so it has a separate thread.
     thread::scope(|scope| {
         thread::Builder::new()
             .name("testkit-sql".to_owned())

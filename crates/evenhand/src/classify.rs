@@ -1,9 +1,9 @@
-//! What an attempt's outcome says: of the peer, and of trying another one.
+//! Judging an attempt's outcome: is the peer healthy, and may another peer be tried?
 //!
-//! The two questions are apart because their answers are. A refused connection is the peer's
-//! fault and nothing was executed, so the request may go elsewhere. A connection lost in the
-//! middle of a write may be the peer's fault too, but the write may have happened. A syntax error
-//! is nobody's fault but the caller's.
+//! The two questions are separate, because one answer does not imply the other. A refused
+//! connection is the peer's fault and nothing was executed, so the request may go to another peer.
+//! A connection lost in the middle of a write may be the peer's fault too, but the write may have
+//! happened. A syntax error is the caller's fault, and would fail on every peer.
 //!
 //! # How to write a classifier
 //!
@@ -30,25 +30,27 @@
 //! # Ok::<(), evenhand::PeersError>(())
 //! ```
 //!
-//! Where responses tell nothing of the peer, [`on_error`] judges errors alone, and
+//! Where responses say nothing about the peer, [`on_error`] judges errors alone, and
 //! [`Classify::unless`] adds exceptions to any classifier.
 //!
-//! Ask of each outcome: would the same request have failed on a healthy peer? Then it is
-//! [`Healthy`](PeerVerdict::Healthy) (the peer answered) or [`Neutral`](PeerVerdict::Neutral) (it
-//! never had a chance to). A classifier that blames the peer for the caller's mistake lets one bad
-//! caller eject every peer. Where it cannot be told, [`Suspect`](PeerVerdict::Suspect) lets
-//! another peer decide.
+//! For each outcome, ask whether the same request would have failed on a healthy peer. If so, the
+//! verdict is [`Healthy`](PeerVerdict::Healthy) if the peer answered, or
+//! [`Neutral`](PeerVerdict::Neutral) if it was not asked. A classifier that blames the peer for the
+//! caller's mistake lets one bad caller eject every peer. Where the outcome alone does not say,
+//! [`Suspect`](PeerVerdict::Suspect) lets another peer decide.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Judges the outcome of an attempt.
 ///
-/// Closures of the right shape are classifiers; see the [module docs](self) for an example.
+/// A closure `Fn(Result<&Response, &Error>) -> Verdict` is a classifier; see the
+/// [module docs](self) for an example.
 pub trait Classify<T, E> {
-    /// Judges one outcome. Runs once an attempt, on the caller's task: keep it short.
+    /// Judges one outcome. Runs once for each attempt, on the caller's task, and must not block.
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
 
-    /// This classifier, but for the outcomes that `rule` has a verdict for.
+    /// This classifier with exceptions: where `rule` returns a verdict, that one applies.
     ///
     /// ```
     /// use std::io;
@@ -57,7 +59,7 @@ pub trait Classify<T, E> {
     /// struct Response { status: u16 }
     ///
     /// let classify = on_error(|_: &io::Error| Verdict::down().if_idempotent())
-    ///     // A proxy that has no backend answers, and did nothing.
+    ///     // A proxy without a backend answers, but executes nothing.
     ///     .unless(|outcome: Result<&Response, &io::Error>| match outcome {
     ///         Ok(response) if response.status == 503 => Some(Verdict::degraded().safe()),
     ///         _ => None,
@@ -88,53 +90,66 @@ where
     }
 }
 
-/// What an outcome says of the peer that produced it.
+/// What an outcome says about the peer that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PeerVerdict {
-    /// It did its job; application errors count as such.
+    /// The peer did its job. An application error is healthy.
     Healthy,
-    /// It says nothing of the peer: the caller's own fault, a cancellation, a local shortage.
+    /// It says nothing about the peer: the caller's own fault, a cancellation, a local shortage.
     Neutral,
-    /// It counts towards ejection: so many in a row eject (see [`Eject::after_degraded`]).
+    /// A failure that counts towards ejection: [`DEFAULT_DEGRADED_LIMIT`] consecutive ones eject,
+    /// unless [`Eject`] says otherwise.
     ///
-    /// [`Eject::after_degraded`]: crate::Eject::after_degraded
+    /// [`DEFAULT_DEGRADED_LIMIT`]: crate::DEFAULT_DEGRADED_LIMIT
+    /// [`Eject`]: crate::Eject
     Degraded,
-    /// Eject the peer now.
+    /// The peer failed. The first such outcome ejects it, unless [`Eject`](crate::Eject) says
+    /// otherwise.
     Down,
-    /// The peer's fault or the caller's? One other peer is asked. If that one is `Healthy`, this
-    /// one is ejected; if it is `Suspect` too, the first outcome is returned and nobody is ejected.
+    /// It is unknown whether the peer or the caller is at fault, so one other peer is asked, if
+    /// [`Retry`] allows it. If that one is `Healthy`, this one is ejected; if it is `Suspect` too,
+    /// the first outcome is returned and no peer is ejected.
     Suspect,
 }
 
 /// Whether another peer may be tried after an outcome.
+///
+/// It applies to responses too: a response whose verdict allows a retry is rejected, and returned
+/// only if no other peer is left to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Retry {
-    /// No: return this outcome.
+    /// No: this outcome is returned.
     Never,
     /// Yes: nothing was executed.
     Safe,
-    /// Yes: nothing was executed. And where no other peer is of use, this one once more: it only had
-    /// no room just now. The attempt that comes back is told so (see
-    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass)); after it `Busy` is as good as `Safe`.
+    /// Yes: nothing was executed, because the peer had no room. If no other peer can serve the
+    /// request either, it comes back to this one once. In that attempt
+    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass) is true, and `Busy` means the
+    /// same as `Safe`.
     Busy,
-    /// The outcome is unknown: only for a request that its caller marked idempotent (see
-    /// [`Replay`](crate::Replay)).
+    /// Only if the request is idempotent (see [`Replay`](crate::Replay)): whether it was executed is
+    /// unknown.
     IfIdempotent,
 }
 
-/// A classifier's answer. Built with [`healthy`](Self::healthy) and its siblings, which start from
-/// [`Retry::Never`].
+/// A classifier's answer. Made by [`healthy`](Self::healthy), [`neutral`](Self::neutral),
+/// [`degraded`](Self::degraded), [`down`](Self::down) or [`suspect`](Self::suspect), with
+/// [`Retry::Never`] unless a further method says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Verdict {
-    /// What of the peer?
+    /// What the outcome says about the peer.
     pub peer: PeerVerdict,
-    /// May another peer be tried?
+    /// Whether another peer may be tried.
     pub retry: Retry,
-    /// Why, for events, logs and errors. A fixed text, so that no secret can be in it.
+    /// The reason, for events, logs and errors. A fixed text, so that it contains no secret.
     pub reason: Option<&'static str>,
-    /// If this outcome ejects the peer: for how long, in place of what [`Eject`](crate::Eject)
-    /// says. Short for a peer that is merely full, long for one that needs an operator.
+    /// If this outcome ejects the peer: the time until its next probe, instead of the interval of
+    /// [`Eject`](crate::Eject); at least 1 ms and at most a year. Short for a peer that is merely
+    /// full, long for one that needs an operator. `None`: as `Eject` says.
     pub recover_in: Option<Duration>,
 }
 
@@ -153,22 +168,24 @@ impl Verdict {
         Self::of(PeerVerdict::Healthy)
     }
 
-    /// Nothing is learnt of the peer.
+    /// The outcome says nothing about the peer.
     pub const fn neutral() -> Self {
         Self::of(PeerVerdict::Neutral)
     }
 
-    /// Counts towards ejection.
+    /// A failure that counts towards ejection.
     pub const fn degraded() -> Self {
         Self::of(PeerVerdict::Degraded)
     }
 
-    /// Ejects the peer.
+    /// The peer failed: ejects it, unless [`Eject`](crate::Eject) needs more failures.
     pub const fn down() -> Self {
         Self::of(PeerVerdict::Down)
     }
 
-    /// Lets one other peer decide.
+    /// Lets one other peer decide. Add [`safe`](Self::safe), [`busy`](Self::busy) or
+    /// [`if_idempotent`](Self::if_idempotent): otherwise no other peer is asked, and the verdict has
+    /// no effect.
     pub const fn suspect() -> Self {
         Self::of(PeerVerdict::Suspect)
     }
@@ -179,20 +196,20 @@ impl Verdict {
         self
     }
 
-    /// Nothing was executed: any request may go to another peer, and comes back to this one if no
-    /// other is of use. For a peer that merely has no room just now.
+    /// Nothing was executed, because the peer has no room: any request may go to another peer, and
+    /// comes back to this one once if no other can serve it. See [`Retry::Busy`].
     pub const fn busy(mut self) -> Self {
         self.retry = Retry::Busy;
         self
     }
 
-    /// The outcome is unknown: only an idempotent request may go to another peer.
+    /// The request may have been executed: only an idempotent request may go to another peer.
     pub const fn if_idempotent(mut self) -> Self {
         self.retry = Retry::IfIdempotent;
         self
     }
 
-    /// Says why.
+    /// Sets the [`reason`](Self#structfield.reason).
     pub const fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
@@ -205,25 +222,25 @@ impl Verdict {
     }
 }
 
-/// To have answered at all is healthy: for probes that have nothing else to say.
+/// `()` is healthy: for a probe service whose every answer means that the peer works.
 impl From<()> for Verdict {
     fn from((): ()) -> Self {
         Self::healthy()
     }
 }
 
-/// Any error ejects the peer; any response is healthy. The default.
+/// Any error is [`Down`](PeerVerdict::Down); any response is healthy. The default.
 ///
-/// As it cannot know whether a failed request was executed, another peer is tried only for
-/// idempotent requests, unless it is told that errors are [`safe`](Self::safe): right for a
-/// service that only opens connections.
+/// It cannot know whether a failed request was executed, so only idempotent requests are tried on
+/// another peer. With [`safe`](Self::safe) all are: right for a service that only opens connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyErrorIsDown {
     safe: bool,
 }
 
 impl AnyErrorIsDown {
-    /// Errors mean that nothing was executed, so any request may go to another peer.
+    /// As the default, but errors mean that nothing was executed, so any request may go to another
+    /// peer.
     #[must_use]
     pub const fn safe() -> Self {
         Self { safe: true }
@@ -240,7 +257,7 @@ impl<T, E> Classify<T, E> for AnyErrorIsDown {
     }
 }
 
-/// Every outcome is healthy: no peer is ever ejected and no request tried twice.
+/// Every outcome is healthy: no outcome ejects a peer, and no request is tried twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NothingIsDown;
 
@@ -250,8 +267,8 @@ impl<T, E> Classify<T, E> for NothingIsDown {
     }
 }
 
-/// A classifier for which every response is healthy, and which judges errors by `judge`: all that
-/// a connector needs whose responses tell nothing of the peer.
+/// A classifier for which every response is healthy, and which judges errors with `judge`. For
+/// connectors whose responses say nothing about the peer.
 pub const fn on_error<E, F>(judge: F) -> OnError<F>
 where
     F: Fn(&E) -> Verdict,
@@ -260,8 +277,15 @@ where
 }
 
 /// Judges errors alone; made by [`on_error`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[must_use]
 pub struct OnError<F>(F);
+
+impl<F> fmt::Debug for OnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnError").finish_non_exhaustive()
+    }
+}
 
 impl<T, E, F> Classify<T, E> for OnError<F>
 where
@@ -274,10 +298,19 @@ where
 }
 
 /// A classifier with exceptions; made by [`Classify::unless`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[must_use]
 pub struct Unless<C, F> {
     otherwise: C,
     rule: F,
+}
+
+impl<C: fmt::Debug, F> fmt::Debug for Unless<C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unless")
+            .field("otherwise", &self.otherwise)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T, E, C, F> Classify<T, E> for Unless<C, F>
@@ -297,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_can_be_judged_alone() {
+    fn classifier_can_judge_errors_only() {
         let classify = on_error(|error: &u8| match error {
             0 => Verdict::neutral(),
             _ => Verdict::down().safe(),
@@ -309,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_goes_before_the_rule_and_the_last_before_the_first() {
+    fn last_exception_takes_precedence() {
         let is = |number: u8, verdict: Verdict| {
             move |outcome: Result<&u8, &u8>| (outcome == Ok(&number)).then_some(verdict)
         };
@@ -324,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn any_error_is_down_retries_only_what_it_may() {
+    fn any_error_is_down_retries_safe_requests_only() {
         let down = |c: AnyErrorIsDown| Classify::<(), ()>::classify(&c, Err(&()));
         assert_eq!(
             down(AnyErrorIsDown::default()),
@@ -338,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_down_blames_nobody() {
+    fn nothing_is_down_ejects_no_peer() {
         assert_eq!(
             Classify::<(), ()>::classify(&NothingIsDown, Err(&())),
             Verdict::healthy()

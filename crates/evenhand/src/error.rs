@@ -16,7 +16,7 @@ pub enum Error<E> {
     NoPeers,
     /// Peers are up, but the pick chose none: each has weight 0.
     ZeroWeight,
-    /// The connector's `poll_ready` failed before a peer was picked.
+    /// The connector's `poll_ready` failed before a peer was picked. No peer is blamed.
     NotReady(E),
     /// No peer is left to try: each is ejected, or was tried and may not be tried again.
     #[non_exhaustive]
@@ -32,8 +32,8 @@ pub enum Error<E> {
         /// The attempts, in order; the last one decided.
         tried: Vec<Tried<E>>,
     },
-    /// Two peers refused the request with [`PeerVerdict::Suspect`], so it is taken for the caller's
-    /// fault and no peer was ejected.
+    /// Two peers refused the request with [`PeerVerdict::Suspect`], so the caller is taken to be at
+    /// fault, and no peer was ejected.
     ///
     /// [`PeerVerdict::Suspect`]: crate::PeerVerdict::Suspect
     #[non_exhaustive]
@@ -61,7 +61,7 @@ pub struct Tried<E> {
 pub enum Cause<E> {
     /// The connector's error.
     Error(E),
-    /// A response that the classifier rejected.
+    /// A response whose verdict allowed a retry. The response itself is not kept.
     Rejected,
 }
 
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn it_names_every_peer_with_its_reason() {
+    fn error_names_every_peer_with_its_reason() {
         let unspecified = Cause::Error(io::Error::other("secret"));
         let error = exhausted(vec![
             failed("db0", "refused"),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn its_source_is_the_error_that_decided() {
+    fn source_is_the_decisive_error() {
         let error = exhausted(vec![
             failed("db0", "refused"),
             failed("db1", "reset"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn it_shows_the_last_of_several_attempts_on_one_peer() {
+    fn error_shows_the_last_attempt_on_a_peer() {
         let error = exhausted(vec![
             failed("db0", "refused"),
             failed("db1", "refused"),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_refusal_decides_where_two_peers_refuse() {
+    fn first_refusal_decides_between_two() {
         let error = Error::Inconclusive {
             tried: vec![failed("db0", "denied"), failed("db1", "denied")],
         };

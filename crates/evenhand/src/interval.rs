@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jitter_is_a_tenth_at_most() {
+    fn jitter_is_at_most_a_tenth() {
         let rng = Rng::seeded(3);
         let second = Duration::from_secs(1);
         let drawn: Vec<_> = (0..1000).map(|_| with_jitter(second, &rng)).collect();
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn no_interval_is_zero_or_overflows() {
+    fn interval_is_never_zero_and_never_overflows() {
         let rng = Rng::seeded(1);
         assert!(with_jitter(Duration::ZERO, &rng) >= SHORTEST);
         assert!(with_jitter(Duration::MAX, &rng) <= LONGEST);

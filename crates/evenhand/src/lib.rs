@@ -1,7 +1,7 @@
 //! A health-aware client-side balancer for any transport, as a [`tower`] layer.
 //!
-//! It spreads requests at random over equal peers, takes a peer out when a classifier says that it
-//! failed, tries the request on another, and brings the peer back when it has proved itself.
+//! It spreads requests at random over equal peers. It ejects a peer when a classifier says that the
+//! peer failed, tries the request on another one, and brings the peer back when a probe succeeds.
 //!
 //! ```
 //! use evenhand::{AnyErrorIsDown, Attempt, BalanceLayer, Peers};
@@ -30,100 +30,130 @@
 //!
 //! # The parts
 //!
-//! - [`Peers`]: the peer set, with the health of each peer. Operators hold it: add, remove, drain,
-//!   eject, restore, look on.
+//! - [`Peers`]: the peer set, with the health of each peer. Operators hold a clone: add, remove,
+//!   drain, eject, restore, and read statuses and events.
 //! - [`BalanceLayer`]: how to balance, as a value. It wraps a *connector*, a cloneable
-//!   `Service<Attempt<P, R>>`, into a [`Balance`], a `Service<R>`. Where the peers are services
-//!   already, [`PerPeer`] is the connector.
-//! - [`Classify`]: judges each outcome: what of the peer, and may another be tried? See
-//!   [`classify`] for how to write one.
-//! - [`Replay`]: how a request is kept for another attempt, and whether it may be executed twice.
-//! - [`Eject`]: when a peer is ejected, and for how long. [`Accrual`]: a policy of your own.
+//!   `Service<Attempt<Target, Request>>`, into a [`Balance`], a `Service<Request>`. If the peers are
+//!   services already, [`PerPeer`] is the connector.
+//! - [`Classify`]: judges each outcome. What does it say about the peer, and may another peer be
+//!   tried? See [`classify`] for how to write one.
+//! - [`Replay`]: how a request is copied for another attempt, and whether it may be executed twice.
+//! - [`Eject`]: when a peer is ejected, and for how long. [`Accrual`]: a custom policy.
+//! - [`Probe`]: how ejected peers are probed, and peers that are up checked, in the background.
 //! - [`Pick`]: which of the peers that are up: [`Uniform`], [`Weighted`], [`LeastInFlight`], or your
 //!   own.
 //! - [`Ticket`]: for outcomes that come later than the response.
-//! - [`Hedge`]: a balancer that asks a second peer where the first takes its time
+//! - [`Hedge`]: a balancer that asks a second peer where the first takes long
 //!   ([`BalanceLayer::hedge_after`]).
-//! - [`Observer`] and [`Events`]: what happens to peers, told outside every lock.
+//! - [`Observer`] and [`Events`]: what happens to peers, delivered outside every lock.
 //!
 //! # A peer's states
 //!
 //! ```text
-//!                       outcomes say that it failed
-//!             ┌────────┐ ───────────────────────► ┌───────────┐
-//!             │   Up   │                          │  Ejected  │ ◄──────┐
-//!             └────────┘ ◄──────┐                 └───────────┘        │
-//!               │    ▲          │ the probe        its time │          │ the probe
-//!         drain │    │ restore  │ succeeded        has come ▼          │ failed
-//!               ▼    │          │                 ┌───────────┐        │
-//!             ┌──────────┐      └──────────────── │  Probing  │ ───────┘
-//!             │ Draining │                        └───────────┘
-//!             └──────────┘
+//!                    outcomes say that it failed
+//!           ┌────────┐ ──────────────────────► ┌───────────┐
+//!           │   Up   │                         │  Ejected  │ ◄──────┐
+//!           └────────┘ ◄──────┐                └───────────┘        │
+//!             │    ▲          │ the probe       it is due │         │ the probe
+//!       drain │    │ restore  │ succeeded                 ▼         │ failed
+//!             ▼    │          │                ┌───────────┐        │
+//!           ┌──────────┐      └─────────────── │  Probing  │ ───────┘
+//!           │ Draining │                       └───────────┘
+//!           └──────────┘
 //! ```
 //!
-//! Only a peer that is up is picked. At most one attempt is out to find whether an ejected peer is
-//! back: the *probe*. Peers that are up and idle can be checked as well
-//! ([`BalanceLayer::check_every`]). By default the probe is the next caller's attempt, which goes on to another peer like
-//! any other if it fails; with [`BalanceLayer::probe`] it is a service of its own, off every
-//! caller's path. An outcome counts only for the state under which its peer was picked: a slow
-//! failure from before a recovery ejects nobody, and a slow success revives nobody.
+//! Only a peer that is up is picked. At most one attempt, the *probe*, is in flight to find whether
+//! an ejected peer is back. By default the probe is the next caller's attempt, which goes on to
+//! another peer like any other if it fails. With [`BalanceLayer::probe`] it is a service that runs in
+//! the background, off every caller's path; it can check peers that are up as well
+//! ([`Probe::active_checks`]).
+//!
+//! An outcome counts only for the state in which its peer was picked. A slow failure from before a
+//! recovery does not eject the peer, and a slow success from before an ejection does not bring it
+//! back.
 //!
 //! # Defaults
 //!
 //! | what | default | where |
 //! | --- | --- | --- |
 //! | verdicts | any error ejects | [`AnyErrorIsDown`] |
-//! | retry | only idempotent requests, and none is | [`Cloned`] |
-//! | ejection | the first `Down`, or 5 `Degraded` in a row | [`Eject::on_first`] |
-//! | first recheck | after 1 s, ± 10 % | [`DEFAULT_FIRST_RECHECK`] |
-//! | then | doubling up to 30 s, ± 10 % | [`DEFAULT_CHECK_INTERVAL`] |
-//! | least that stay up | none | [`Eject::keep`] |
+//! | retry | only idempotent requests; no request is | [`Cloned`] |
+//! | ejection | the first `Down`, or 5 consecutive `Degraded` | [`Eject::on_first`] |
+//! | first recheck | after 1 s, ±10 % | [`DEFAULT_FIRST_RECHECK`] |
+//! | further rechecks | doubling up to 30 s, ±10 % | [`DEFAULT_MAX_RECHECK_INTERVAL`] |
+//! | peers that stay up | 0 | [`Eject::min_up`] |
 //! | all down | fail at once | [`AllDown::Fail`] |
 //! | pick | uniform | [`Uniform`] |
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
-//! | active checks, hedging | none | [`BalanceLayer::check_every`], [`BalanceLayer::hedge_after`] |
+//! | active checks, hedging | none | [`Probe::active_checks`], [`BalanceLayer::hedge_after`] |
+//!
+//! With these defaults no request is tried on a second peer: say with [`BalanceLayer::classify`] which
+//! errors are safe to retry, or with [`BalanceLayer::replay`] which requests are idempotent.
+//!
+//! # Runtime
+//!
+//! Times are those of tokio. [`AllDown::WaitUpTo`], [`BalanceLayer::probe`] and hedging need a runtime
+//! with a timer; [`Peers::observe`] needs a runtime. The rest works without one.
 //!
 //! # How to stack it
 //!
 //! [`Balance`] is always ready and can be cloned freely, so it needs no `Buffer`.
 //!
-//! - **Above it** goes what holds for the request as a whole: a `Timeout` over all attempts, a
+//! - **Above it** goes what applies to the request as a whole: a `Timeout` over all attempts, a
 //!   `ConcurrencyLimit` or `LoadShed` for backpressure (the balancer exerts none), metrics of what
 //!   the caller sees.
-//! - **Below it**, around the connector, goes what holds for each attempt: a `Timeout` for one peer,
-//!   metrics of each attempt. A peer that hangs is noticed only by such a timeout: give one.
+//! - **Below it**, around the connector, goes what applies to each attempt: a `Timeout` for one
+//!   peer, metrics of each attempt. Only such a timeout finds a peer that hangs: add one.
 //! - Not above it: `Retry` for a peer's failures. The balancer tries other peers itself, and knows
 //!   which it has tried.
 //!
-//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, which tower's `Timeout`
-//! gives, is none: put a `map_err` into an error type of your own between the two.
+//! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, the error of tower's
+//! `Timeout`, is none: if a `Timeout` is below the balancer, put a `map_err` into an error type of
+//! your own between the two. Keep the connector's error there, so that the classifier sees it:
 //!
-//! # Beside tower's own `balance`
+//! ```
+//! use std::io;
 //!
-//! `tower::balance::p2c` picks the less loaded of two ready services. It is the better choice where
-//! peers differ in speed and load tells them apart, where the peers come from a `Discover` and are
-//! long-lived connections with readiness of their own, and where nothing fails fast. It has no
-//! notion of a peer's failure: one that answers errors quickly looks idle and draws traffic; a
-//! request is tried once; a service that fails in `poll_ready` is dropped; and it must be shared
-//! through a `Buffer`. Choose this crate where peers are equal and fail, restart and are drained,
-//! and where a request that failed on one should be served by another.
+//! fn unbox(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
+//!     match error.downcast::<io::Error>() {
+//!         Ok(error) => *error,
+//!         Err(elapsed) => io::Error::new(io::ErrorKind::TimedOut, elapsed),
+//!     }
+//! }
+//! // .layer(balance).map_err(unbox).timeout(..).service(connector)
+//! # let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+//! # assert_eq!(unbox(refused.into()).kind(), io::ErrorKind::ConnectionRefused);
+//! ```
+//!
+//! # Compared with tower's `balance`
+//!
+//! `tower::balance::p2c` picks the less loaded of two ready services. It is the better choice if
+//! peers differ in speed, so that load tells them apart; if they are long-lived connections with
+//! their own readiness; and if none of them fails fast. It does not know of a peer's failure: a peer
+//! that returns errors quickly looks idle and draws traffic, a request is tried once, a service that
+//! fails in `poll_ready` is dropped, and the balancer must be shared through a `Buffer`. Choose this
+//! crate if peers are equal and fail, restart and are drained, and a request that failed on one
+//! should be served by another.
 //!
 //! # Features
 //!
 //! | feature | gives |
 //! | --- | --- |
-//! | `discover` | `Peers::follow`: peers that come from a `tower::discover::Discover` |
+//! | `discover` | `Peers::follow`: peers from a `tower::discover::Discover` |
 //! | `metrics` | `Peers::record_metrics`: counters and gauges through the `metrics` facade |
 //! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`] and [`EventKind`] |
 //!
 //! None is on by default.
 //!
-//! # What it costs
+//! # Cost
 //!
-//! On the healthy path: no lock, no allocation, no clock read, no task, and a cost that grows neither
-//! with the number of peers nor with how many of them are ejected.
+//! On the healthy path a request takes no lock, allocates nothing, reads no clock and spawns no task.
+//! Its cost does not grow with the number of peers. While a peer is ejected and no background probe
+//! is set, a pick reads the clock.
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempt;
 mod balance;
@@ -150,7 +180,7 @@ pub use attempt::{Attempt, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;
 pub use balance::future::ResponseFuture;
 pub use balance::layer::BalanceLayer;
-pub use balance::rules::Rules;
+pub use balance::rules::{Rules, RulesFor};
 pub use balance::service::Balance;
 pub use classify::{
     AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,
@@ -169,3 +199,7 @@ pub use replay::{Cloned, Once, Replay};
 pub use set::peer::Peer;
 pub use set::status::{State, Status};
 pub use task_guard::TaskGuard;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

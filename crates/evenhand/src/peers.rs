@@ -66,23 +66,23 @@ impl<Target> Peers<Target> {
         self.set.registry.up()
     }
 
-    /// The status of each peer, in the order they were added.
+    /// The status of each peer, in the order in which they were added.
     pub fn statuses(&self) -> Vec<Status> {
         self.set.statuses()
     }
 
-    /// What happens to the peers from now on. Reading holds up no request: a reader that falls more
-    /// than 1024 events behind loses the oldest ones.
+    /// A stream of the peers' events from now on. A slow reader delays no request: one that falls
+    /// more than 1024 events behind loses the oldest ones.
     pub fn subscribe(&self) -> Events {
         Events(self.set.registry.subscribe())
     }
 
-    /// The peers, in the order they were added.
+    /// The peers, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = Peer<Target>> + use<Target> {
         self.set.snapshot().peers().to_vec().into_iter()
     }
 
-    /// Adds a peer, up.
+    /// Adds a peer, in state `Up` and with weight 1.
     ///
     /// # Errors
     ///
@@ -102,9 +102,9 @@ impl<Target> Peers<Target> {
         self.set.edit(|member| member.id == gone, Vec::new())
     }
 
-    /// Makes `peers` the peers of the set. A peer that is there already, with the same name and an
-    /// equal target, keeps its state. All others are removed, and new ones are added, up. Requests
-    /// see either the old peers or the new ones.
+    /// Replaces all peers at once. A peer that is there already, with the same name and an equal
+    /// target, keeps its state and weight. The others are [removed](Self::remove), and new ones
+    /// added, in state `Up`. A request sees either the old peers or the new ones.
     ///
     /// # Errors
     ///
@@ -146,9 +146,11 @@ impl<Target> Peers<Target> {
         )
     }
 
-    /// Takes a peer out of the picks and resolves once no attempt is in flight on it and no
+    /// Takes a peer out of the picks, and resolves once no attempt is in flight on it and no
     /// [`Ticket`](crate::Ticket) for one lives. The peer stays out until it is
-    /// [restored](Self::restore) or [removed](Self::remove).
+    /// [restored](Self::restore) or [removed](Self::remove); it is neither probed nor checked.
+    ///
+    /// There is no time limit: put your own around it.
     ///
     /// # Errors
     ///
@@ -178,7 +180,8 @@ impl<Target> Peers<Target> {
         }
     }
 
-    /// Puts a peer back at once, whatever its state.
+    /// Puts a peer back at once, whatever its state, and forgets its failures. A drain in progress
+    /// resolves.
     ///
     /// # Errors
     ///
@@ -199,8 +202,8 @@ impl<Target> Peers<Target> {
         Ok(())
     }
 
-    /// Ejects a peer for `time` (at least 1 ms and at most a year), whatever its state. Then its
-    /// next probe is due. It is not probed before, not even by [`AllDown::LastResort`], and
+    /// Ejects a peer manually, whatever its state. Its next probe is due after `time`, which is
+    /// clamped to 1 ms to 1 year. It is not probed earlier, not even by [`AllDown::LastResort`], and
     /// [`Eject::min_up`] does not apply.
     ///
     /// # Errors
@@ -214,8 +217,8 @@ impl<Target> Peers<Target> {
         Ok(())
     }
 
-    /// Sets a peer's weight for [`Weighted`](crate::Weighted) picks. It is 1 at first; a peer of
-    /// weight 0 is never picked.
+    /// Sets a peer's weight, which only [`Weighted`](crate::Weighted) picks use: a peer of weight 0
+    /// gets none of them. Default: 1.
     ///
     /// # Errors
     ///

@@ -34,7 +34,8 @@ use crate::set::snapshot::{Snapshot, running_weights};
 /// # Ok::<(), evenhand::PeersError>(())
 /// ```
 pub trait Pick {
-    /// The index of the chosen candidate; `None`, or an index out of range, chooses none of them.
+    /// The index of the chosen candidate. `None`, or an index out of range, chooses no peer, and the
+    /// request goes on as if no peer were up.
     ///
     /// Called for every attempt, on the caller's task, with at least one candidate. A candidate may
     /// have been ejected a moment ago or have been tried by the request. If it is chosen, `pick` is
@@ -90,7 +91,10 @@ impl<'a, Target> Candidates<'a, Target> {
         self.member(index).load()
     }
 
-    /// A uniform draw from `0..n`; 0 if `n` is 0.
+    /// A uniform draw from `0..n`, from the balancer's generator ([`BalanceLayer::seed`]); 0 if `n`
+    /// is 0.
+    ///
+    /// [`BalanceLayer::seed`]: crate::BalanceLayer::seed
     #[inline]
     pub fn random_index(&self, n: usize) -> usize {
         self.rng.random_index(n)
@@ -126,7 +130,8 @@ impl Pick for Uniform {
 
 /// Each peer in proportion to its weight, which is 1 unless [`Peers::set_weight`] changes it.
 ///
-/// A peer of weight 0 is never picked, nor probed by a caller's attempt.
+/// A peer of weight 0 is never picked, nor probed by a caller's attempt. If each peer that is up has
+/// weight 0, requests fail with [`Error::ZeroWeight`](crate::Error::ZeroWeight).
 ///
 /// [`Peers::set_weight`]: crate::Peers::set_weight
 #[derive(Clone, Copy, Debug, Default)]
@@ -239,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn weighted_picks_are_in_proportion_and_never_of_weight_zero() {
+    fn weighted_picks_are_proportional_to_weights() {
         let set = set(4);
         let weights = [1, 0, 3, 6];
         for (peer, weight) in set.snapshot().peers().iter().zip(weights) {
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn no_peer_is_picked_where_all_weigh_nothing() {
+    fn zero_weights_give_no_pick() {
         let set = set(3);
         let weightless = |peer: &Peer<()>| peer.member().set_weight(0);
         set.snapshot().peers().iter().for_each(weightless);
@@ -270,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busier_of_two_is_passed_over() {
+    fn least_in_flight_avoids_the_busier_of_two() {
         let set = set(2);
         set.snapshot().peers()[0].member().in_flight.enter();
         assert_eq!(draw(&LeastInFlight, &set, 100), [0, 100]);
@@ -280,7 +285,7 @@ mod tests {
     fn failing_fast_attracts_no_traffic() {
         let set = set(3);
         let snapshot = set.snapshot();
-        // The good ones always have some work in flight; the bad one never has.
+        // The healthy peers always have work in flight. The failing one never has.
         snapshot.peers()[1].member().in_flight.enter();
         snapshot.peers()[2].member().in_flight.enter();
         let rng = Rng::seeded(5);

@@ -1,20 +1,24 @@
-//! How a request is kept for another attempt, and whether it may be executed twice.
+//! How a request is copied for another attempt, and whether it may be executed twice.
 
-/// Keeps a request for the next attempt.
+/// Copies a request for the next attempt, and says whether it is idempotent.
 ///
-/// A request is consumed by the attempt that carries it, so what may go to another peer must be
-/// copied first. A request that cannot be copied is served too, with one attempt.
+/// An attempt consumes its request, so a request that may go to another peer must be copied first. A
+/// request that cannot be copied gets one attempt.
 pub trait Replay<R> {
-    /// A copy for the next attempt, made before the request is sent, or `None` if it has only one.
+    /// A copy for the next attempt, or `None` if there must not be one. Called before each attempt, on
+    /// the caller's task.
     fn copy(&self, request: &R) -> Option<R>;
 
-    /// Whether the request may be executed twice. Asked after an outcome whose verdict is
+    /// Whether the request may be executed twice. Called after an outcome whose verdict is
     /// [`Retry::IfIdempotent`](crate::Retry::IfIdempotent), and before a request is
     /// [hedged](crate::HedgeLayer).
     fn is_idempotent(&self, request: &R) -> bool;
 }
 
 /// Copies by `Clone`. The default, with no request idempotent.
+///
+/// Made by [`idempotent`](Self::idempotent) or [`idempotent_if`](Cloned::idempotent_if), or by
+/// [`Default`]. `F` is `bool`, for all requests alike, or a closure that decides for each.
 ///
 /// ```
 /// use evenhand::{BalanceLayer, Cloned, Peers};
@@ -40,7 +44,8 @@ impl Cloned {
 }
 
 impl<F> Cloned<F> {
-    /// Those requests for which `idempotent` holds may be executed twice.
+    /// The requests for which `idempotent`, a `Fn(&Request) -> bool`, returns true may be executed
+    /// twice.
     #[must_use]
     pub const fn idempotent_if(idempotent: F) -> Self {
         Self { idempotent }
@@ -67,7 +72,7 @@ impl<R: Clone, F: Fn(&R) -> bool> Replay<R> for Cloned<F> {
     }
 }
 
-/// Copies nothing: each request gets one attempt. For requests that are not `Clone`.
+/// Copies no request: each gets one attempt. For requests that are not `Clone`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Once;
 

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_draws() {
+    fn same_seed_gives_the_same_draws() {
         let draw = |seed| {
             let rng = Rng::seeded(seed);
             (0..50).map(|_| rng.random_index(1000)).collect::<Vec<_>>()

@@ -1,20 +1,21 @@
-//! A task that works for a peer set beside its requests, and how long it may.
+//! The guard of a background task of a peer set.
 //!
-//! Such a task ends with the set, but whoever started it may want it to end before: a set outlives
-//! the source of its peers, say. So starting one gives a guard.
+//! Such a task ends with the set. Its user may want it to end before, for example because the source
+//! of the peers ends. So starting one returns a guard.
 
 use std::fmt;
 
 use tokio::task::AbortHandle;
 
-/// A task that works for a peer set until this is dropped, the set is gone, or the runtime ends.
+/// A background task of a peer set, which runs until this guard is dropped, the set is gone, or the
+/// runtime ends.
 ///
-/// Dropping it stops the task where it waits next: what it is about at that moment, it finishes.
+/// Dropping the guard stops the task at its next await point.
 #[must_use = "the task stops when this is dropped; `detach` lets it run until the set is gone"]
 pub struct TaskGuard(Option<AbortHandle>);
 
 impl TaskGuard {
-    /// Runs `work` on the runtime that this is called in; panics where there is none.
+    /// Runs `work` on the current runtime; panics if there is none.
     pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(Some(tokio::spawn(work).abort_handle()))
     }

@@ -80,7 +80,7 @@ async fn each_peer_is_reported_online_or_why_not() {
     let (code, said) = example(&file);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.ends_with("\nall peers are online\n"), "{said}");
-    std::fs::write(&file, "[databases.d]\npeers = ['nobody']").unwrap();
+    std::fs::write(&file, "[databases.d]\npeers = ['unknown']").unwrap();
     assert_eq!(example(&file).0, Some(2));
     std::fs::remove_file(&file).unwrap();
 }

@@ -1,5 +1,5 @@
 //! One of two real servers is stopped by SIGSTOP under load, and goes on after a while: reads that
-//! hang on it are answered by the other, and nobody waits for a connection longer than one
+//! hang on it are answered by the other, and no caller waits for a connection longer than one
 //! attempt's time limit.
 
 use std::sync::Arc;

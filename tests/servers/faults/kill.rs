@@ -9,7 +9,7 @@ use evenhand_mysql::mysql_async::{Conn, Opts, prelude::Queryable};
 use evenhand_tests::load::{self, Load, Tally};
 use evenhand_tests::{pool, quick, servers, states, told, until};
 
-/// With so many picks a share within 5 % of half is seven standard deviations wide.
+/// With this number of picks a share within 5 % of half is seven standard deviations wide.
 const PICKS: usize = 20_000;
 const SECONDS: Duration = Duration::from_secs(3);
 
@@ -61,7 +61,7 @@ async fn killed_server_costs_no_checkout_and_no_query() {
             "phase {phase}: {:?}",
             tally.no_connection
         );
-        // Queries that were under way as the server died may fail; nobody may run them again.
+        // Queries that were under way as the server died may fail; they must not be run again.
         if phase != BEFORE && phase != KILLING {
             assert!(tally.failed.is_empty(), "phase {phase}: {:?}", tally.failed);
         }

@@ -133,7 +133,7 @@ async fn absent_peer_costs_no_work() {
     assert!(count.plain.failed.is_empty());
 }
 
-/// Nobody holds a connection through it.
+/// No connection through it is open.
 async fn assert_closed(network: &FaultProxy) {
     let closed = || network.connections() == 0;
     until("no connection is left", Duration::from_secs(5), closed).await;

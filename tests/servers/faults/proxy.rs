@@ -1,5 +1,5 @@
-//! Peers that are taken out in peace, under mixed work: a proxy that is paused, and a peer that is
-//! drained. Nobody notices.
+//! Peers are taken out of service under mixed work: a proxy is paused, and a peer is drained. No
+//! work fails.
 
 use std::time::Duration;
 

@@ -106,7 +106,7 @@ async fn full_server_costs_no_work() {
     scene.until_up("db0", true).await;
     scene.all_serve().await;
     assert!(scene.ejections("db0") >= 1);
-    // Nobody has been given a reason to fail.
+    // No work had a reason to fail.
     let count = scene.close(&urls(&servers)).await;
     assert!(count.plain.failed.is_empty());
 }

@@ -1,6 +1,6 @@
 //! Writes on a Galera cluster of three, while nodes are killed and come back: what was
-//! acknowledged is there once, what was refused is not, what nobody knows is there once or not,
-//! and all nodes agree.
+//! acknowledged is there once, what was refused is not, a write with an unknown outcome is there
+//! once or not, and all nodes agree.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// So many more writes of each kind are waited for before something else happens.
+/// The number of further writes of each kind before the next event.
 const ENOUGH: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,8 @@ pub struct BalancedDatabase {
 }
 
 impl BalancedDatabase {
-    /// The longest time between two probes of an ejected peer: above zero, at most
+    /// The longest time between two probes of an ejected peer, not the interval of health checks, which is
+    /// [`Settings::health_check_interval`]: above zero, at most
     /// [`MAX_CHECK_INTERVAL`]. [`DEFAULT_CHECK_INTERVAL`] if the file gives none.
     pub fn check_interval(&self) -> Duration {
         self.settings

@@ -28,7 +28,7 @@ macro_rules! words {
 }
 
 words! {
-    /// Which of the peers that are up gets an attempt.
+    /// Which of the peers that are up gets an attempt. `evenhand` has each as a `Pick` of the same name.
     pub enum PickKind {
         /// A random one, each with equal probability.
         Uniform = "uniform",
@@ -46,12 +46,14 @@ words! {
         Wait = "wait",
         /// It fails at once.
         Fail = "fail",
-        /// It makes one attempt on the peer whose recheck is due first.
+        /// It makes one attempt on the peer whose probe is due first.
         LastResort = "last_resort",
     }
 }
 
 /// The number of peers that stay up: failures do not eject a peer if fewer would be left.
+///
+/// A file gives it as a number, such as `1`, or as a share, such as `"30%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MinUp {
     /// A number of peers.
@@ -63,13 +65,13 @@ pub enum MinUp {
 /// What a peer must do to pass a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
-    /// Log in, then answer a ping.
+    /// Accept a login, then answer a ping.
     Ping,
-    /// Log in.
+    /// Accept a login, then run a statement (`DO 1`).
     Ready,
-    /// Log in, and not be read-only.
+    /// As `Ready`, and not be read-only.
     Writable,
-    /// Return the expected first value for a query.
+    /// Accept a login, then return the expected first value for a query.
     Query {
         /// The statement; not empty.
         sql: String,

@@ -51,7 +51,8 @@ impl Config {
         self.peers.values()
     }
 
-    /// What looks like a mistake in the file but can be run. Show it to a person.
+    /// Warnings: what is probably a mistake in the file, but is a valid configuration. Log them or show
+    /// them to a person.
     pub fn warnings(&self) -> &Problems {
         &self.warnings
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-/// The port of a peer that is given by `host` without `port`, and of a URL without a port: 3306, MySQL's own.
+/// The port of a peer that is given by `host` without `port`, and of a URL without a port: 3306.
 pub const DEFAULT_PORT: u16 = 3306;
 
 /// One server, under the alias that the file gives it.
@@ -15,14 +15,14 @@ pub struct Peer {
     pub alias: String,
     /// Its address, and the login.
     pub address: Address,
-    /// Where its password was found. `None` if it has none outside a URL.
+    /// Where its password was found. `None` if it has no password, or has it in the URL.
     pub password_source: Option<PasswordSource>,
     /// Its share of the work relative to other peers, 0 to 1 000 000. `None` if the file does not set it;
     /// that counts as 1.
     pub weight: Option<u32>,
     /// How many connections to it are kept, and how.
     pub connections: Connections,
-    /// How connections to it are encrypted. `None`: not at all, unless its URL says so.
+    /// How connections to it are encrypted. `None`: without TLS, unless its URL asks for it.
     pub tls: Option<Tls>,
 }
 

@@ -26,7 +26,7 @@ macro_rules! for_each_setting {
             /// peer if fewer would be left.
             min_up: MinUp = (ValueKind::MinUp, "0");
             /// What a checkout does while no peer is up: wait for one until it times out, fail at once, or make
-            /// one attempt on the peer whose recheck is due first.
+            /// one attempt on the peer whose probe is due first.
             all_down: AllDownKind = (Choice(AllDownKind::WORDS), "wait");
             /// The time limit for one peer to provide a connection. At most `checkout_timeout`.
             connect_timeout: Duration = (TIME, "2s");

@@ -146,7 +146,7 @@ impl Problem {
         }
     }
 
-    /// The byte range in the text. `None` for an environment variable.
+    /// The range in the text, in bytes. `None` for an environment variable.
     pub fn span(&self) -> Option<Range<usize>> {
         match &self.site {
             Site::Text { span, .. } => Some(span.clone()),
@@ -177,17 +177,18 @@ impl Problem {
         &self.finding.message
     }
 
-    /// What was found, if it can be said in a word: `an integer`, `65536`.
+    /// A short description of what was found, such as `an integer` or `65536`, if there is one.
     pub fn found(&self) -> Option<&str> {
         self.finding.found.as_deref()
     }
 
-    /// What is allowed instead.
+    /// A description of what is allowed instead, if there is one.
     pub fn expected(&self) -> Option<&str> {
         self.finding.expected.as_deref()
     }
 
-    /// The known word that is most similar to what was found.
+    /// The known name that is most similar to what was found, if one is similar: a key, an alias or a
+    /// value.
     pub fn suggestion(&self) -> Option<&str> {
         self.finding.suggestion.as_deref()
     }

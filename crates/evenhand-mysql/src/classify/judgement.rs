@@ -37,9 +37,10 @@ impl Phase {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Judgement {
-    /// The state of the peer, and whether another may be tried. In [`Phase::Query`] and
-    /// [`Phase::Commit`] the latter concerns idempotent work only
+    /// What the error says about the peer, and whether another peer may be tried. In [`Phase::Query`] and
+    /// [`Phase::Commit`] the second concerns idempotent work only
     /// ([`Pool::run_idempotent`](crate::Pool::run_idempotent)): anything but [`Retry::Never`] sends it to
     /// another peer.
     pub verdict: Verdict,

@@ -107,8 +107,8 @@ impl PeerConn {
         timeout(limit, conn.disconnect()).await.unwrap_or(Ok(()))
     }
 
-    /// Resolves with [`Error::PeerLost`] when the peer is found lost from now on: when two consecutive
-    /// checks got no answer at all.
+    /// Resolves with [`Error::PeerLost`] once the peer is lost: when two consecutive checks from now on get
+    /// no answer at all. Until then it does not resolve.
     ///
     /// Statements that read all their rows end by themselves then, unless
     /// [`end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer) is off. Rows that are read one by one

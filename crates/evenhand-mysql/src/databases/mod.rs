@@ -19,9 +19,9 @@ use crate::options::PoolOptions;
 use crate::pool::Pool;
 use crate::report::Report;
 
-/// The balanced databases of a config file, by alias. Each is a [`Pool`] with its own peers, settings and
-/// state. A peer that is in two of them is two peers: what one pool learns about it, the other does not
-/// know. Clones share them.
+/// The balanced databases of a config file, by alias. Each is a [`Pool`]. Pools share nothing: if two
+/// databases list the same peer, each has separate connections to it, and finds out for itself whether
+/// it is up. Clones of `Databases` share the pools.
 ///
 /// ```no_run
 /// use evenhand_config::Config;
@@ -48,7 +48,7 @@ struct Database {
     pool: Pool,
 }
 
-/// What a [reload](Databases::reload) did to a database.
+/// What [`Databases::reload`] did to a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -201,7 +201,8 @@ impl Databases {
         Report { databases }
     }
 
-    /// Closes every database concurrently: see [`Pool::disconnect`]. There are none from now on.
+    /// Closes all pools at the same time: see [`Pool::disconnect`]. From now on [`get`](Self::get) finds
+    /// none, until a [`reload`](Self::reload) opens them again.
     ///
     /// # Errors
     ///

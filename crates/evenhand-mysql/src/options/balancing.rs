@@ -14,7 +14,8 @@ impl PoolOptions {
     }
 
     /// How long after its ejection a peer is first probed, unless
-    /// [`max_recheck_interval`](Self::max_recheck_interval) is shorter. Default:
+    /// [`max_recheck_interval`](Self::max_recheck_interval) is shorter; clamped to 1 ms to 1 year, with
+    /// ±10 % jitter. Default:
     /// [`DEFAULT_FIRST_RECHECK`](crate::DEFAULT_FIRST_RECHECK).
     pub fn first_recheck(mut self, interval: Duration) -> Self {
         self.first_recheck = interval;
@@ -23,15 +24,18 @@ impl PoolOptions {
 
     /// The longest time between two probes of an ejected peer. The first probe comes after
     /// [`first_recheck`](Self::first_recheck); the time doubles after each failed one up to this limit,
-    /// with ±10 % jitter. Default: [`DEFAULT_MAX_RECHECK_INTERVAL`](crate::DEFAULT_MAX_RECHECK_INTERVAL). In a config file it is
-    /// `check_interval`.
+    /// with ±10 % jitter. Clamped to 1 ms to 1 year. Default:
+    /// [`DEFAULT_MAX_RECHECK_INTERVAL`](crate::DEFAULT_MAX_RECHECK_INTERVAL). In a config file its key is
+    /// `check_interval`. The checks of peers that are up have an interval of their own: see
+    /// [`HealthCheck::active`](crate::HealthCheck::active).
     pub fn max_recheck_interval(mut self, interval: Duration) -> Self {
         self.max_recheck_interval = interval;
         self
     }
 
-    /// How many peers stay up whatever their errors say; those that failed last stay. Does not apply to
-    /// manual ejection. Default: none, as a peer that cannot be reached is useless.
+    /// How many peers stay up whatever their errors say: an error does not eject a peer if fewer would
+    /// be left. Does not apply to manual ejection. A percentage above 100 is treated as 100. Default:
+    /// `MinUp::Peers(0)`, as a peer that cannot be reached is useless.
     ///
     /// ```
     /// use evenhand_mysql::{MinUp, PoolOptions};
@@ -44,15 +48,17 @@ impl PoolOptions {
         self
     }
 
-    /// What a checkout does while every peer is ejected: wait for one until its own time limit, fail at
-    /// once, or make one attempt on the peer whose probe is due first. Default: [`AllDownKind::Wait`].
+    /// What a checkout does when no peer is left to try: wait for one to recover until the
+    /// [checkout timeout](Self::checkout_timeout), fail at once, or make one attempt on the ejected peer
+    /// whose probe is due first. Default: [`AllDownKind::Wait`].
     pub fn all_down(mut self, all_down: AllDownKind) -> Self {
         self.all_down = all_down;
         self
     }
 
     /// Hedges checkouts: one that has no connection after this time asks a second peer as well. The
-    /// first connection is used, and the other attempt is dropped. `None`: never. Default: `None`.
+    /// first connection is used, and the other attempt is dropped. `None`: never. A time of the
+    /// [checkout timeout](Self::checkout_timeout) or more has no effect. Default: `None`.
     ///
     /// Only the checkout is made twice, never a statement. Choose a time well above that of a login
     /// under load, so that hedging does not double the load at that moment.

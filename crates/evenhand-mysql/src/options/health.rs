@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::deadline::LONGEST;
+
 use evenhand_config::ProbeKind;
 
 /// Default interval of [active checks](HealthCheck::active): 5 s.
@@ -59,8 +61,8 @@ impl HealthCheck {
     /// [`ProbeKind::Writable`] in pools that are declared
     /// [`writable`](crate::PoolOptions::writable).
     ///
-    /// - `Ping`: pings. A Galera node that refuses work and a proxy without a backend pass it.
-    /// - `Ready`: runs `DO 1`, which needs no privilege and which those two fail.
+    /// - `Ping`: pings. Does not find a Galera node that refuses work, or a proxy without a backend.
+    /// - `Ready`: runs `DO 1`, which needs no privilege and fails on those two.
     /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only` and `innodb_read_only` may
     ///   be on.
     /// - `Query`: runs a query. The first value of its first row, as text, must be the expected one;
@@ -70,10 +72,10 @@ impl HealthCheck {
         self
     }
 
-    /// How long one probe may take, its login included. `None`: as long as
+    /// How long one probe may take, its login included; at most a year. `None`: as long as
     /// [`connect_timeout`](crate::PoolOptions::connect_timeout). Default: `None`.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.timeout = limit.into();
+        self.timeout = limit.into().map(|limit| limit.min(LONGEST));
         self
     }
 
@@ -97,8 +99,8 @@ impl HealthCheck {
         self
     }
 
-    /// Turns [active](Self::active) checks off: probes only ejected peers, and peers whose outcomes
-    /// raised doubt.
+    /// Turns [active](Self::active) checks off: only ejected peers are probed, and peers whose errors
+    /// alone do not say whether they are down.
     pub fn passive(mut self) -> Self {
         self.active = None;
         self

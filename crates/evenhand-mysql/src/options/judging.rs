@@ -5,14 +5,14 @@ use super::health::HealthCheck;
 use crate::classify::Classifier;
 
 impl PoolOptions {
-    /// What errors say about their peer, where they should not be judged by the table. Default: the
-    /// table.
+    /// How errors are judged. Default: [`Classifier::default`], this crate's table of MySQL's errors
+    /// without additions.
     pub fn classifier(mut self, classifier: Classifier) -> Self {
         self.classifier = classifier;
         self
     }
 
-    /// Whether every peer must accept writes. If so, a peer that refuses a statement because it is
+    /// Declares whether every peer must accept writes. If so, a peer that refuses a statement because it is
     /// read-only is ejected, and the default probe is
     /// [`ProbeKind::Writable`](crate::ProbeKind::Writable). Default: `false`, so that a read-only peer
     /// is healthy.

@@ -24,6 +24,7 @@ use std::time::Duration;
 pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
 
 use crate::classify::Classifier;
+use crate::time::deadline::LONGEST;
 use health::HealthCheck;
 
 /// Default of [`PoolOptions::connect_timeout`]: 2 s.
@@ -46,7 +47,7 @@ pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// costs milliseconds.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Settings of a [`Pool`](crate::Pool), and the ways to open one with them: [`open`](Self::open),
+/// The settings of a [`Pool`](crate::Pool), and the methods that open one with them: [`open`](Self::open),
 /// [`open_url`](Self::open_url), [`open_config`](Self::open_config) and
 /// [`open_databases`](Self::open_databases).
 ///
@@ -110,7 +111,7 @@ impl Default for PoolOptions {
     }
 }
 
-/// Limits in time and number.
+/// Limits in time and number. Every time is cut to a year.
 impl PoolOptions {
     /// The defaults.
     pub fn new() -> Self {
@@ -122,16 +123,19 @@ impl PoolOptions {
     /// Waiting for a free connection does not count. Default: [`DEFAULT_CONNECT_TIMEOUT`].
     ///
     /// It also limits the clean-up of a returned connection, and each probe unless
-    /// [`HealthCheck::timeout`] is set.
+    /// [`HealthCheck::timeout`] is set. A checkout ends by its
+    /// [`checkout_timeout`](Self::checkout_timeout) in any case.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
+        self.connect_timeout = limit.min(LONGEST);
         self
     }
 
     /// How long a checkout may take in total, over every peer that it tries and while it waits for a
-    /// peer to recover. Default: [`DEFAULT_CHECKOUT_TIMEOUT`].
+    /// peer to recover. In [`Pool::run_idempotent`](crate::Pool::run_idempotent) the
+    /// [work timeout](Self::work_timeout) limits the checkouts instead. Default:
+    /// [`DEFAULT_CHECKOUT_TIMEOUT`].
     pub fn checkout_timeout(mut self, limit: Duration) -> Self {
-        self.checkout_timeout = limit;
+        self.checkout_timeout = limit.min(LONGEST);
         self
     }
 
@@ -139,18 +143,19 @@ impl PoolOptions {
     /// which it has a connection. Then it is tried on another peer. Default:
     /// [`DEFAULT_TRY_TIMEOUT`].
     pub fn try_timeout(mut self, limit: Duration) -> Self {
-        self.try_timeout = limit;
+        self.try_timeout = limit.min(LONGEST);
         self
     }
 
     /// How long [idempotent work](crate::Pool::run_idempotent) or a
     /// [transaction](crate::Pool::transaction) may take in total. Default: [`DEFAULT_WORK_TIMEOUT`].
     pub fn work_timeout(mut self, limit: Duration) -> Self {
-        self.work_timeout = limit;
+        self.work_timeout = limit.min(LONGEST);
         self
     }
 
-    /// How many times a [transaction](crate::Pool::transaction) is run at most; 0 is treated as 1.
+    /// How many times the work of a [transaction](crate::Pool::transaction) is run at most, the first
+    /// time included; 0 is treated as 1.
     /// Default: [`DEFAULT_TRANSACTION_ATTEMPTS`].
     pub fn transaction_attempts(mut self, attempts: u32) -> Self {
         self.transaction_attempts = attempts.max(1);
@@ -158,7 +163,8 @@ impl PoolOptions {
     }
 
     /// How many connections to all peers together may be in use at a time. `None`: only each peer's
-    /// own limit applies (`pool_max`, 100 by default). Default: `None`.
+    /// own limit applies (`pool_max`, 100 by default). With `Some(0)` every checkout fails. Default:
+    /// `None`.
     ///
     /// A checkout waits for a permit in FIFO order within its time limit, before a peer is picked, and
     /// holds it until its connection is returned. Idle connections do not count. If no permit comes
@@ -172,7 +178,7 @@ impl PoolOptions {
     /// when it is idle or returned, never while it is in use. A peer's own `abs_conn_ttl` takes
     /// precedence. Default: [`DEFAULT_MAX_LIFETIME`].
     pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
-        self.max_lifetime = lifetime.into();
+        self.max_lifetime = lifetime.into().map(|lifetime| lifetime.min(LONGEST));
         self
     }
 
@@ -180,7 +186,7 @@ impl PoolOptions {
     /// quarter of this time, and at least 1 s. `None`: no limit. A peer's own
     /// `inactive_connection_ttl` takes precedence. Default: [`DEFAULT_IDLE_TIMEOUT`].
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.idle_timeout = timeout.into();
+        self.idle_timeout = timeout.into().map(|timeout| timeout.min(LONGEST));
         self
     }
 }

@@ -84,10 +84,10 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A connection to a random peer that is up.
+    /// A connection to a random peer that is up, or to the one that [`PoolOptions::pick`] chooses.
     ///
     /// If that peer cannot give one, another is tried. If no peer is left to try, it waits until one
-    /// recovers. An idle connection that its peer has closed is dropped, and the next one used.
+    /// recovers, unless [`PoolOptions::all_down`] says otherwise. An idle connection that its peer has closed is dropped, and the next one used.
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl Pool {
         &self.options
     }
 
-    /// Each peer's state, in the order in which they were added.
+    /// The status of each peer, in the order in which they were added: as [`PeersHandle::statuses`].
     pub fn statuses(&self) -> Vec<Status> {
         self.peers.statuses()
     }
@@ -221,10 +221,13 @@ impl Pool {
         }
     }
 
-    /// Asks every peer at once, each for at most `limit`, what it is and whether it is online. Each is
-    /// asked on a separate connection, outside the pool's limits and whatever its state. The findings
-    /// change no state. Online is a peer that can be reached, accepts this client's login, and passes
-    /// the pool's [health check](crate::HealthCheck).
+    /// Reports for each peer what it is and whether it is online. All are asked at once, each for at most
+    /// `limit`, on a separate connection outside the pool's limits, whatever their state. A peer is
+    /// online if it can be reached, accepts this client's login, and passes the pool's
+    /// [health check](crate::HealthCheck).
+    ///
+    /// The report ejects no peer and brings none back; that is what health checks do. The order is that
+    /// in which the peers were added.
     ///
     /// # Cancel safety
     ///
@@ -239,12 +242,12 @@ impl Pool {
         reports.into_iter().map(|(_, report)| report).collect()
     }
 
-    /// The number of peers that are up.
+    /// The number of peers that are up: as [`PeersHandle::up_count`].
     pub fn up_count(&self) -> usize {
         self.peers.up_count()
     }
 
-    /// What happens to the peers from now on: ejections, probes, recoveries.
+    /// A stream of the peers' events from now on: as [`PeersHandle::subscribe`].
     pub fn subscribe(&self) -> Events {
         self.peers.subscribe()
     }

@@ -12,8 +12,8 @@ use crate::peer::into_peer::IntoPeer;
 use crate::peer::{Endpoint, Peer};
 use crate::usage::PeerUsage;
 
-/// A pool's peers, from [`Pool::peers`](crate::Pool::peers): their states and events, and what operators
-/// do with them. Clones share one set, the pool's.
+/// A pool's peers, for operators: shows, adds, removes, drains, ejects and restores them. Made by
+/// [`Pool::peers`](crate::Pool::peers). Clones share one set, the pool's.
 ///
 /// ```no_run
 /// # use evenhand_mysql::Pool;
@@ -30,7 +30,7 @@ pub struct PeersHandle {
 }
 
 impl PeersHandle {
-    /// Each peer's state, in the order in which they were added.
+    /// The status of each peer, in the order in which they were added.
     pub fn statuses(&self) -> Vec<Status> {
         self.peers.statuses()
     }
@@ -45,7 +45,8 @@ impl PeersHandle {
         self.peers.iter().map(|peer| peer.usage(&peer)).collect()
     }
 
-    /// What happens to the peers from now on.
+    /// A stream of the peers' events from now on: ejections, probes, recoveries. A reader that falls
+    /// more than 1024 events behind loses the oldest ones.
     pub fn subscribe(&self) -> Events {
         self.peers.subscribe()
     }
@@ -78,7 +79,8 @@ impl PeersHandle {
     }
 
     /// Ejects a peer manually: its idle connections are closed, those in use continue, and callers that
-    /// wait for it move on. It is probed after `time`, and comes back if it passes.
+    /// wait for it move on. It is probed after `time`, which is clamped to 1 ms to 1 year, and comes back
+    /// if it passes.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ pub struct PeerReport {
     pub peer: Arc<str>,
     /// Its host and port.
     pub address: String,
-    /// What it said about itself, up to the fault if there is one; `None` if the login failed.
+    /// What it said about itself before the fault, if there is one; `None` if the login failed.
     pub facts: Option<PeerFacts>,
     /// Why it is not online, if it is not.
     pub fault: Option<PeerFault>,
@@ -43,7 +43,7 @@ pub struct PeerFacts {
     pub writable: Option<bool>,
     /// Its state in its Galera cluster; `None` also for a server that is in none.
     pub galera: Option<GaleraFacts>,
-    /// The TLS cipher of the connection; `None` without TLS.
+    /// The TLS cipher of the connection, such as `TLS_AES_256_GCM_SHA384`; `None` without TLS.
     pub tls: Option<String>,
     /// The shortest of three round trips.
     pub round_trip: Option<Duration>,

@@ -5,9 +5,13 @@ use std::future::{Future, poll_fn};
 use std::mem::take;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
+
+/// No time limit is longer: a year, so that a deadline never overflows.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The time was up first.
 #[derive(Debug)]

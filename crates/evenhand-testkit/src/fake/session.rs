@@ -19,7 +19,7 @@ use super::sql::state::State;
 pub(super) enum Asked {
     /// A query or a prepared statement.
     Query,
-    /// What the driver asks of its own accord right after the login.
+    /// What the driver queries right after the login.
     Settings,
     /// To be let in: the handshake, or `COM_CHANGE_USER`.
     Login { accepted: bool },

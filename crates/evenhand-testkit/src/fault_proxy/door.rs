@@ -60,7 +60,7 @@ impl Door {
         })
     }
 
-    /// Accepts connections and takes orders until nobody can give any more.
+    /// Accepts connections and takes orders until every sender is gone.
     pub(super) async fn serve(&mut self, orders: &mut UnboundedReceiver<Order>) {
         loop {
             tokio::select! {
@@ -79,7 +79,7 @@ impl Door {
     }
 
     async fn carry_out(&mut self, order: Order) {
-        // Whoever gave the order waits for it, unless its thread is gone.
+        // The sender waits for the order, unless its thread is gone.
         let _ = match order {
             Order::Change(change, done) => {
                 self.control.send_modify(change);

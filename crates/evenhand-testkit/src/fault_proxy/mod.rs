@@ -7,8 +7,8 @@
 //! | `door.rs` | the task that accepts connections and takes orders |
 //! | `relay.rs` | one connection |
 //!
-//! A proxy has a thread of its own, on which everything happens that concerns its connections,
-//! orders included. So an order is never carried out while a byte is on its way through.
+//! A proxy has a separate thread that handles its connections and its orders. So an order is never
+//! carried out while data is being relayed.
 
 mod control;
 mod door;

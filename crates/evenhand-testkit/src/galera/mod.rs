@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `node.rs` | [`GaleraNode`]: one node, its process and the faults that only Galera has |
 //! | `provider.rs` | the provider's library, its options, a node's ports |
-//! | `state.rs` | `grastate.dat`: what a node believes of its own data |
+//! | `state.rs` | `grastate.dat`: a node's saved view of its data |
 //! | `error.rs` | [`GaleraError`] |
 //!
 //! A cluster of one starts in a third of a second, one of three in a second and a half. No data

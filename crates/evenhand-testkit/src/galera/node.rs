@@ -226,7 +226,7 @@ impl GaleraNode {
         self.wait("synced", limit, Status::synced)
     }
 
-    /// Waits until it is synced in a cluster of so many nodes: until a node that was killed, frozen
+    /// Waits until it is synced in a cluster of `size` nodes: until a node that was killed, frozen
     /// or isolated has been put out, or all are back.
     ///
     /// # Errors
@@ -261,7 +261,7 @@ impl GaleraNode {
         Ok(rows.first().and_then(|row| row.get_opt(1)?.ok()))
     }
 
-    /// Runs a statement as `root`, on a connection of its own, and ignores its rows.
+    /// Runs a statement as `root`, on a separate connection, and ignores its rows.
     ///
     /// # Errors
     /// If the node refuses it, or does not answer within ten seconds.

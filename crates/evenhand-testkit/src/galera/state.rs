@@ -1,4 +1,4 @@
-//! What a node believes of its own data, which stands in a file beside them: `grastate.dat`.
+//! `grastate.dat`: a node's saved view of its data, in a file beside them.
 
 use std::fmt;
 use std::fs;

@@ -16,8 +16,10 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_the_way_to_get_it() {
-        let error = find("mariadbd-that-nobody-has").unwrap_err().to_string();
-        assert!(error.contains("mariadbd-that-nobody-has"), "{error}");
+        let error = find("mariadbd-that-does-not-exist")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("mariadbd-that-does-not-exist"), "{error}");
         assert!(error.contains("apt-get install mariadb-server"), "{error}");
     }
 }

@@ -235,7 +235,7 @@ async fn cut_closes_after_exactly_n_bytes() {
 async fn reset_ends_existing_connections_only() {
     let mut line = line().await;
     let (mut other, _server) = connect(&line.proxy, &line.listener).await;
-    // So many that ending them takes a while.
+    // Enough connections that closing them takes a while.
     let mut more = vec![];
     for _ in 0..200 {
         more.push(connect(&line.proxy, &line.listener).await);

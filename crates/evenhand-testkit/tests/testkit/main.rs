@@ -17,6 +17,8 @@ mod mariadb;
 
 mod fake {
     mod answers;
+    mod client;
     mod connections;
     mod faults;
+    mod lifecycle;
 }

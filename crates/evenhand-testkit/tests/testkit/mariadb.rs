@@ -215,7 +215,7 @@ async fn server_outlives_the_thread_that_started_it() {
 
 const ORPHAN: &str = "EVENHAND_TESTKIT_ORPHAN";
 
-/// Not a test of its own: what the next one runs in another process, and kills.
+/// Not a separate test: the next test runs it in another process, which it kills.
 #[test]
 fn helper_that_waits_to_be_killed() {
     if std::env::var_os(ORPHAN).is_some() {
@@ -234,7 +234,7 @@ fn server_dies_with_a_killed_test_process() {
         setpriv.exists(),
         "install setpriv: apt-get install util-linux"
     );
-    // Nobody cleans up after a process that is killed, so its folders go below ours.
+    // A process that is killed leaves its folders, so they go below this one.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut helper = Command::new(std::env::current_exe().unwrap())

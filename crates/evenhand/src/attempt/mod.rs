@@ -47,8 +47,8 @@ impl<Target, Request> Attempt<Target, Request> {
         }
     }
 
-    /// A ticket, for an outcome that comes later than the response: a connection that is handed out
-    /// may fail an hour later. While the ticket lives, the attempt counts as in flight.
+    /// A ticket for an outcome that comes after the response: a connection that the caller gets may
+    /// fail an hour later. While the ticket lives, the attempt counts as in flight.
     pub fn ticket(&self) -> Ticket<Target> {
         Ticket {
             peer: InFlightPeer::new(self.peer.clone()),
@@ -57,14 +57,14 @@ impl<Target, Request> Attempt<Target, Request> {
         }
     }
 
-    /// Whether this attempt is the probe that tells whether its ejected peer is back.
+    /// Whether this attempt is the probe that finds out whether its ejected peer is back.
     pub fn is_probe(&self) -> bool {
         self.epoch.is_probing()
     }
 
-    /// Whether the request has tried every peer that could serve it, and now comes back to those
-    /// that it left with [`Retry::Busy`](crate::Retry::Busy). A request does so once, so this is
-    /// the attempt in which to wait for room.
+    /// Whether the request has tried every peer that is up, and now comes back to one that it left
+    /// with [`Retry::Busy`](crate::Retry::Busy). It comes back to each once, so a connector that can
+    /// wait for room should wait in this attempt.
     pub fn is_second_pass(&self) -> bool {
         self.second_pass
     }
@@ -79,7 +79,7 @@ impl<Target, Request: fmt::Debug> fmt::Debug for Attempt<Target, Request> {
     }
 }
 
-/// A share in an attempt, to report what is learnt of its peer after the response.
+/// Reports what is learnt about an attempt's peer after the response. Made by [`Attempt::ticket`].
 ///
 /// A verdict reported here follows the same rule as any other: if the peer changed its state since
 /// the attempt was picked, the verdict is ignored. While a ticket or a clone of it lives, the
@@ -99,7 +99,7 @@ impl<Target> Ticket<Target> {
     }
 
     /// Resolves once the peer has been ejected since the attempt was picked; at once, if it was
-    /// already. So work that waits for a lost peer can end then, and not at its own time limit.
+    /// already. Lets work that waits for a lost peer end before its time limit.
     /// Draining or removing the peer is no ejection. Never resolves if the peer set is dropped
     /// first.
     ///
@@ -132,8 +132,8 @@ impl<Target> Ticket<Target> {
         now.generation != self.epoch.since(now).generation()
     }
 
-    /// Reports what was learnt of the peer. `Neutral` and `Suspect` change nothing here, as no
-    /// other peer can be asked any more, and the verdict's `retry` is ignored.
+    /// Reports an outcome of the peer. The verdict's `retry` is ignored, and `Neutral` and `Suspect`
+    /// have no effect, as the request cannot go to another peer any more.
     pub fn report(&self, verdict: Verdict) {
         if let Some(policy) = &self.policy {
             let epoch = self.epoch.since(self.peer.member().health.read());

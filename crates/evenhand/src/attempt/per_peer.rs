@@ -1,5 +1,6 @@
-//! A connector for peers that are services already.
+//! A connector for peers that are services.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use tower_service::Service;
 
 use super::Attempt;
 
-/// Calls the peer itself: for a list of services, one a peer.
+/// A connector for peers whose targets are services: calls a clone of the picked peer's service.
 ///
 /// ```
 /// use evenhand::{BalanceLayer, PerPeer, Peers};
@@ -40,27 +41,34 @@ where
 
     fn call(&mut self, attempt: Attempt<S, R>) -> Self::Future {
         let service = S::clone(&attempt.peer);
-        PerPeerFuture::Ready {
-            service,
-            request: Some(attempt.request),
+        PerPeerFuture {
+            state: State::Ready {
+                service,
+                request: Some(attempt.request),
+            },
         }
     }
 }
 
 pin_project! {
-    /// Waits until the peer's service is ready, then for its response.
-    #[project = PerPeerProj]
+    /// The future of [`PerPeer`]: waits until the peer's service is ready, then for its response.
     #[must_use = "futures do nothing unless they are polled"]
-    pub enum PerPeerFuture<S, R>
+    pub struct PerPeerFuture<S, R>
     where
         S: Service<R>,
     {
-        #[doc(hidden)]
+        #[pin]
+        state: State<S, R, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, R, F> {
         Ready { service: S, request: Option<R> },
-        #[doc(hidden)]
         Called {
             #[pin]
-            future: S::Future,
+            future: F,
         },
     }
 }
@@ -68,11 +76,12 @@ pin_project! {
 impl<S: Service<R>, R> Future for PerPeerFuture<S, R> {
     type Output = Result<S::Response, S::Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
         loop {
-            let future = match self.as_mut().project() {
-                PerPeerProj::Called { future } => return future.poll(cx),
-                PerPeerProj::Ready { service, request } => {
+            let future = match state.as_mut().project() {
+                StateProj::Called { future } => return future.poll(cx),
+                StateProj::Ready { service, request } => {
                     ready!(service.poll_ready(cx))?;
                     match request.take() {
                         Some(request) => service.call(request),
@@ -81,7 +90,13 @@ impl<S: Service<R>, R> Future for PerPeerFuture<S, R> {
                     }
                 }
             };
-            self.set(Self::Called { future });
+            state.set(State::Called { future });
         }
+    }
+}
+
+impl<S: Service<R>, R> fmt::Debug for PerPeerFuture<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerPeerFuture").finish_non_exhaustive()
     }
 }

@@ -14,8 +14,9 @@ use crate::set::policies::Policy;
 use crate::set::snapshot::Snapshot;
 
 /// How many more times a pick may hit a peer that is out, or was tried, before the peers that remain
-/// are listed.
-const REDRAWS: usize = 3;
+/// are listed. At most an eighth of the peers in a snapshot are out, so a uniform pick of a request
+/// that has tried none practically never makes a list.
+const REDRAWS: usize = 15;
 
 /// Held by an attempt from its pick to its verdict.
 pub(crate) struct AttemptPermit<Target> {
@@ -23,94 +24,120 @@ pub(crate) struct AttemptPermit<Target> {
     epoch: Epoch,
 }
 
-impl<Target> AttemptPermit<Target> {
-    /// A permit on a peer that is up or due and not in `tried`. A request's first attempt probes a
-    /// peer that is due; a later one prefers a peer that is up.
+/// Where a request's next permit comes from.
+pub(crate) struct Chooser<'a, Target, P> {
+    pub(crate) set: &'a Set<Target>,
+    pub(crate) pick: &'a P,
+    pub(crate) rng: &'a Rng,
+    /// The ids of the peers that the request does not go to again.
+    pub(crate) tried: &'a [u64],
+}
+
+impl<Target, P: Pick> Chooser<'_, Target, P> {
+    /// A permit on a peer that is up or due and untried. A request's first attempt probes a peer that
+    /// is due; a later one prefers a peer that is up.
     #[inline(always)]
-    pub(crate) fn pick(
-        set: &Set<Target>,
-        pick: &impl Pick,
-        rng: &Rng,
-        tried: &[u64],
-    ) -> Option<Self> {
-        if set.registry.needs_look()
-            && let Some(permit) = Self::look(set, pick, rng, tried)
+    pub(crate) fn permit(&self) -> Option<AttemptPermit<Target>> {
+        if self.set.registry.needs_look()
+            && let Some(permit) = self.look()
         {
             return Some(permit);
         }
-        Self::pick_up(set, pick, rng, tried).or_else(|| Self::probe_due(set, pick, rng, tried))
+        self.up().or_else(|| self.probe_due())
     }
 
     /// Looks at the clock and the snapshot. A permit, if this is a request's first attempt and a
     /// peer is due.
     #[cold]
-    fn look(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
-        if set.registry.needs_refresh() {
-            set.refresh();
+    fn look(&self) -> Option<AttemptPermit<Target>> {
+        if self.set.registry.needs_refresh() {
+            self.set.refresh();
         }
-        if !tried.is_empty() || !set.registry.any_due() {
+        if !self.tried.is_empty() || !self.set.registry.any_due() {
             return None;
         }
-        Self::probe_due(set, pick, rng, tried)
+        self.probe_due()
     }
 
-    /// A permit on a peer that is up and not in `tried`.
+    /// A permit on a peer that is up and untried.
     #[inline(always)]
-    pub(crate) fn pick_up(
-        set: &Set<Target>,
-        pick: &impl Pick,
-        rng: &Rng,
-        tried: &[u64],
-    ) -> Option<Self> {
-        let drawn = Self::draw(&set.snapshot(), pick, rng, tried);
-        drawn.or_else(|| Self::redraw(set, pick, rng, tried))
+    pub(crate) fn up(&self) -> Option<AttemptPermit<Target>> {
+        let drawn = self.draw(&self.set.snapshot());
+        drawn.or_else(|| self.redraw())
     }
 
-    /// A permit on a peer that the snapshot offers, if it is up and not in `tried`.
+    /// A permit on a peer that the snapshot offers, if it is up and untried.
     #[inline(always)]
-    fn draw(
-        snapshot: &Snapshot<Target>,
-        pick: &impl Pick,
-        rng: &Rng,
-        tried: &[u64],
-    ) -> Option<Self> {
-        let peer = choose(pick, rng, snapshot, snapshot.offered(), snapshot.weights())?;
-        if tried.contains(&peer.member().id) {
+    fn draw(&self, snapshot: &Snapshot<Target>) -> Option<AttemptPermit<Target>> {
+        let (offered, weights) = (snapshot.offered(), snapshot.weights());
+        let peer = choose(self.pick, self.rng, snapshot, offered, weights)?;
+        // A peer that is out is not entered, so that its count stays 0 once it is drained.
+        if self.tried.contains(&peer.member().id) || !peer.is_up() {
             return None;
         }
-        Self::enter(peer.clone())
+        AttemptPermit::enter(peer.clone())
     }
 
     /// Draws again, up to [`REDRAWS`] times, and then from a list.
     #[cold]
-    fn redraw(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
-        let snapshot = set.snapshot();
-        let drawn = (0..REDRAWS).find_map(|_| Self::draw(&snapshot, pick, rng, tried));
-        drawn.or_else(|| Self::pick_exactly(set, pick, rng, tried))
+    fn redraw(&self) -> Option<AttemptPermit<Target>> {
+        let snapshot = self.set.snapshot();
+        let drawn = (0..REDRAWS).find_map(|_| self.draw(&snapshot));
+        drawn.or_else(|| self.draw_exactly())
     }
 
-    /// As [`pick_up`](Self::pick_up), from a list of the peers that remain. Where many peers that
-    /// the snapshot offers are out, it makes the snapshot anew.
+    /// As [`up`](Self::up), from a list of the peers that remain. If the snapshot offers peers that
+    /// are out, it makes the snapshot anew, as the pick may insist on them.
     #[cold]
-    fn pick_exactly(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
-        if set.snapshot().offered().len() > set.registry.up() {
-            set.refresh();
+    fn draw_exactly(&self) -> Option<AttemptPermit<Target>> {
+        if self.set.snapshot().offered().len() > self.set.registry.up() {
+            self.set.refresh();
         }
-        let snapshot = set.snapshot();
+        let snapshot = self.set.snapshot();
         let mut remaining: Vec<u32> = snapshot.offered().to_vec();
         loop {
             remaining.retain(|&index| {
                 let peer = &snapshot.peers()[index as usize];
-                peer.is_up() && !tried.contains(&peer.member().id)
+                peer.is_up() && !self.tried.contains(&peer.member().id)
             });
             // A peer that was chosen may be ejected this moment. Then it is gone in the next round.
-            let peer = choose_exactly(pick, rng, &snapshot, &remaining)?;
-            if let Some(permit) = Self::enter(peer.clone()) {
+            let peer = choose_exactly(self.pick, self.rng, &snapshot, &remaining)?;
+            if let Some(permit) = AttemptPermit::enter(peer.clone()) {
                 return Some(permit);
             }
         }
     }
 
+    /// A permit to probe a peer that is due and untried.
+    #[cold]
+    fn probe_due(&self) -> Option<AttemptPermit<Target>> {
+        let due = self.set.registry.due_for_picks();
+        let snapshot = self.set.snapshot();
+        let untried = due.into_iter().filter(|id| !self.tried.contains(id));
+        let mut due: Vec<u32> = untried.filter_map(|id| snapshot.index_of(id)).collect();
+        due.sort_unstable();
+        while !due.is_empty() {
+            let peer = choose_exactly(self.pick, self.rng, &snapshot, &due)?;
+            if let Some(permit) = AttemptPermit::claim(peer.clone(), false) {
+                return Some(permit);
+            }
+            // Another request was faster.
+            due.retain(|&index| snapshot.peers()[index as usize].member().id != peer.member().id);
+        }
+        None
+    }
+
+    /// A permit to probe, before it is due, the ejected peer that is due first.
+    pub(crate) fn last_resort(&self) -> Option<AttemptPermit<Target>> {
+        let due = self.set.registry.due_soonest();
+        let id = due.into_iter().find(|id| !self.tried.contains(id))?;
+        let snapshot = self.set.snapshot();
+        let peer = &snapshot.peers()[snapshot.index_of(id)? as usize];
+        AttemptPermit::claim(peer.clone(), true)
+    }
+}
+
+impl<Target> AttemptPermit<Target> {
     /// A permit on this peer, if it is up.
     #[inline]
     fn enter(peer: Peer<Target>) -> Option<Self> {
@@ -119,39 +146,6 @@ impl<Target> AttemptPermit<Target> {
         let generation = peer.member().health.generation_if_up()?;
         let epoch = Epoch::up(generation);
         Some(Self { peer, epoch })
-    }
-
-    /// A permit to probe a peer that is due and not in `tried`.
-    #[cold]
-    fn probe_due(set: &Set<Target>, pick: &impl Pick, rng: &Rng, tried: &[u64]) -> Option<Self> {
-        let mut due = set.registry.due_for_picks();
-        due.retain(|id| !tried.contains(id));
-        if due.is_empty() {
-            return None;
-        }
-        let snapshot = set.snapshot();
-        let mut due: Vec<u32> = due
-            .into_iter()
-            .filter_map(|id| snapshot.index_of(id))
-            .collect();
-        due.sort_unstable();
-        loop {
-            let peer = choose_exactly(pick, rng, &snapshot, &due)?;
-            if let Some(permit) = Self::claim(peer.clone(), false) {
-                return Some(permit);
-            }
-            // Another request was faster.
-            due.retain(|&index| snapshot.peers()[index as usize].member().id != peer.member().id);
-        }
-    }
-
-    /// A permit to probe, before it is due, the ejected peer that is due first.
-    pub(crate) fn last_resort(set: &Set<Target>, tried: &[u64]) -> Option<Self> {
-        let due = set.registry.due_soonest();
-        let id = due.into_iter().find(|id| !tried.contains(id))?;
-        let snapshot = set.snapshot();
-        let peer = &snapshot.peers()[snapshot.index_of(id)? as usize];
-        Self::claim(peer.clone(), true)
     }
 
     /// A permit to probe this peer, if it is due, or `early` is set and no operator ejected it.
@@ -212,6 +206,20 @@ mod tests {
         set
     }
 
+    fn chooser<'a, P>(
+        set: &'a Set<()>,
+        pick: &'a P,
+        rng: &'a Rng,
+        tried: &'a [u64],
+    ) -> Chooser<'a, (), P> {
+        Chooser {
+            set,
+            pick,
+            rng,
+            tried,
+        }
+    }
+
     /// The 99.9th percentile of chi-squared for `k` degrees of freedom (Wilson and Hilferty).
     fn chi_squared_limit(k: f64) -> f64 {
         k * (1.0 - 2.0 / (9.0 * k) + 3.09 * (2.0 / (9.0 * k)).sqrt()).powi(3)
@@ -223,7 +231,7 @@ mod tests {
         let rng = Rng::seeded(n);
         let mut picks = vec![0_u32; n as usize];
         for _ in 0..DRAWS {
-            let permit = AttemptPermit::pick_up(set, pick, &rng, tried).unwrap();
+            let permit = chooser(set, pick, &rng, tried).up().unwrap();
             picks[permit.peer().member().id as usize] += 1;
         }
         let expected = f64::from(DRAWS) / (0..n).filter(|&id| fair(id)).count() as f64;
@@ -250,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn picks_are_uniform_whatever_the_snapshot_still_offers() {
+    fn picks_are_uniform_from_a_stale_snapshot() {
         for n in [2, 3, 10, 100] {
             for out in [vec![0], (0..n / 3).collect(), (1..n).collect::<Vec<u64>>()] {
                 let set = set(n);
                 for &id in &out {
-                    // Behind the registry's back, so that the snapshot is not made anew.
+                    // Without the registry, so that the snapshot is not rebuilt.
                     let snapshot = set.snapshot();
                     snapshot.peers()[id as usize]
                         .member()
@@ -269,17 +277,17 @@ mod tests {
     }
 
     #[test]
-    fn idle_peers_share_evenly_under_least_in_flight() {
+    fn least_in_flight_spreads_evenly_over_idle_peers() {
         for n in [2, 3, 10] {
             assert_uniform(&set(n), &LeastInFlight, &[], |_| true);
         }
     }
 
     #[test]
-    fn no_permit_is_given_where_none_is_left() {
+    fn no_permit_is_given_when_no_peer_is_left() {
         let rng = Rng::seeded(0);
-        assert!(AttemptPermit::pick(&set(0), &Uniform, &rng, &[]).is_none());
-        assert!(AttemptPermit::pick(&set(2), &Uniform, &rng, &[0, 1]).is_none());
+        assert!(chooser(&set(0), &Uniform, &rng, &[]).permit().is_none());
+        assert!(chooser(&set(2), &Uniform, &rng, &[0, 1]).permit().is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -312,7 +320,7 @@ mod tests {
         for id in 0..999 {
             let peer = set.snapshot().peers()[id].clone();
             ejection::eject_manually(&peer, std::time::Duration::from_secs(60));
-            let permit = AttemptPermit::pick_up(&set, &Uniform, &rng, &[]).unwrap();
+            let permit = chooser(&set, &Uniform, &rng, &[]).permit().unwrap();
             assert!(permit.peer().member().id > id as u64);
             let now = std::sync::Arc::as_ptr(&set.snapshot());
             snapshots += u32::from(now != latest);

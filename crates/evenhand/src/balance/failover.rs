@@ -29,8 +29,7 @@ pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
     if history.is_some() {
         return None;
     }
-    let Shared { rules, policy, .. } = shared;
-    AttemptPermit::pick(&shared.peers.set, rules, &policy.rng, &[])
+    shared.chooser(&[]).permit()
 }
 
 /// The next peer, or what to do without one.
@@ -40,13 +39,11 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
     history: &mut LazyHistory<Target, T, E>,
 ) -> Result<AttemptPermit<Target>, NoPeer> {
     let set = &*shared.peers.set;
-    let pick = |tried: &[u64]| AttemptPermit::pick(set, &shared.rules, &shared.policy.rng, tried);
+    let pick = |tried: &[u64]| shared.chooser(tried).permit();
     let role = role(history);
     let tried = history.as_ref().map_or(&[][..], |history| &history.tried);
     if role == Role::Hedge {
-        let Shared { rules, policy, .. } = shared;
-        let picked = AttemptPermit::pick_up(set, rules, &policy.rng, tried);
-        return picked.ok_or(NoPeer::Yield);
+        return shared.chooser(tried).up().ok_or(NoPeer::Yield);
     }
     if let Some(permit) = pick(tried) {
         return Ok(permit);
@@ -72,7 +69,8 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             if std::mem::replace(&mut history.last_resort, true) {
                 return Err(NoPeer::End);
             }
-            AttemptPermit::last_resort(set, &history.tried).ok_or(NoPeer::End)
+            let chooser = shared.chooser(&history.tried);
+            chooser.last_resort().ok_or(NoPeer::End)
         }
         AllDown::WaitUpTo(patience) => {
             let (up, members) = (set.registry.up(), set.snapshot().peers().len());

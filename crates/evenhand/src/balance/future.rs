@@ -6,6 +6,7 @@
 //! What most requests need is here: a peer that is up is picked, and its answer settles the
 //! request. What they do otherwise is in [`failover`](super::failover).
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,7 +24,7 @@ use crate::classify::{PeerVerdict, Retry};
 use crate::error::Error;
 
 pin_project! {
-    /// The response of a [`Balance`](crate::Balance).
+    /// The future of a request to a [`Balance`](crate::Balance).
     ///
     /// # Cancel safety
     ///
@@ -85,12 +86,10 @@ where
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns an error that names the peers
-    /// tried so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
+    /// attempts that failed so far: for a caller whose time limit has passed.
     ///
-    /// # Panics
-    ///
-    /// The future panics if it is polled afterwards.
+    /// The future must not be polled afterwards: that panics.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
@@ -99,6 +98,16 @@ where
             tried,
             next_due: this.shared.peers.set.registry.next_due(),
         }
+    }
+}
+
+impl<Connector, Target, Request, Rules> fmt::Debug
+    for ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
@@ -268,4 +277,44 @@ where
 )]
 pub(crate) fn polled_after_completion() -> ! {
     panic!("`ResponseFuture` polled after completion")
+}
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+    use std::thread;
+    use std::time::Duration;
+
+    use tower::{Layer, Service, service_fn};
+
+    use crate::attempt::Attempt;
+    use crate::balance::layer::BalanceLayer;
+    use crate::peers::Peers;
+    use crate::pick::{LeastInFlight, Pick, Uniform};
+
+    /// Whether three requests complete while another thread holds the registry's lock.
+    fn completes(peers: &Peers<u32>, pick: impl Pick + Clone + Send + Sync + 'static) -> bool {
+        let layer = BalanceLayer::new(peers.clone()).pick(pick);
+        let connector =
+            |attempt: Attempt<u32, ()>| std::future::ready(Ok::<u32, ()>(*attempt.peer));
+        let mut balance = layer.layer(service_fn(connector));
+        let _locked = peers.set.registry.lock();
+        let (done, result) = mpsc::channel();
+        thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut send = || matches!(pin!(balance.call(())).poll(&mut cx), Poll::Ready(Ok(_)));
+            done.send((0..3).all(|_| send()))
+        });
+        result.recv_timeout(Duration::from_secs(5)).unwrap_or(false)
+    }
+
+    #[test]
+    fn request_on_its_first_peer_takes_no_lock() {
+        let peers = Peers::new([("a", 1), ("b", 2), ("c", 3)]).unwrap();
+        assert!(completes(&peers, Uniform));
+        assert!(completes(&peers, LeastInFlight));
+    }
 }

@@ -16,7 +16,8 @@ use crate::probe::prober::Prober;
 use crate::rng::Rng;
 use crate::set::policies::Policy;
 
-/// How to balance: over which peers, who judges outcomes, when to eject and how to recover.
+/// How to balance: over which peers, how outcomes are judged, and how peers are picked, ejected and
+/// brought back.
 ///
 /// Wraps one cloneable connector, a `Service<Attempt<Target, Request>>`, into a [`Balance`], a
 /// `Service<Request>`.
@@ -62,6 +63,7 @@ impl<Target, Classifier, Replayer, Picker>
     BalanceLayer<Target, Rules<Classifier, Replayer, Picker>>
 {
     /// Judges outcomes with `classifier`: a [`Classify`](crate::Classify), such as a closure.
+    /// Default: [`AnyErrorIsDown`](crate::AnyErrorIsDown).
     pub fn classify<C>(self, classifier: C) -> BalanceLayer<Target, Rules<C, Replayer, Picker>> {
         self.map_rules(
             |Rules {
@@ -74,7 +76,9 @@ impl<Target, Classifier, Replayer, Picker>
         )
     }
 
-    /// Copies requests for further attempts with `replayer`: a [`Replay`](crate::Replay).
+    /// Copies requests for further attempts with `replayer`: a [`Replay`](crate::Replay), which also
+    /// says which requests are idempotent. Default: [`Cloned`](crate::Cloned), with no request
+    /// idempotent. Requests that are not `Clone` need another one, such as [`Once`](crate::Once).
     pub fn replay<R>(self, replayer: R) -> BalanceLayer<Target, Rules<Classifier, R, Picker>> {
         self.map_rules(
             |Rules {
@@ -87,7 +91,8 @@ impl<Target, Classifier, Replayer, Picker>
         )
     }
 
-    /// Chooses among the peers that are up with `picker`: a [`Pick`](crate::Pick).
+    /// Chooses among the peers that are up with `picker`: a [`Pick`](crate::Pick). Default:
+    /// [`Uniform`](crate::Uniform).
     pub fn pick<P>(self, picker: P) -> BalanceLayer<Target, Rules<Classifier, Replayer, P>> {
         self.map_rules(
             |Rules {
@@ -113,28 +118,29 @@ impl<Target, R> BalanceLayer<Target, R> {
         }
     }
 
-    /// When to eject a peer and when to recheck it.
+    /// When to eject a peer and when its probes are due. Default: [`Eject::on_first`].
     pub fn eject(mut self, eject: Eject) -> Self {
         self.settings.eject = eject;
         self
     }
 
-    /// What a request does when no peer is left to try.
+    /// What a request does when no peer is left to try. Default: [`AllDown::Fail`].
     pub fn all_down(mut self, all_down: AllDown) -> Self {
         self.settings.all_down = all_down;
         self
     }
 
     /// Probes ejected peers in the background, and checks peers that are up if
-    /// [`Probe::active_checks`] is set.
+    /// [`Probe::active_checks`] is set. Default: no probe service; the next caller's attempt on an
+    /// ejected peer that is due is its probe.
     pub fn probe(mut self, probe: Probe<Target>) -> Self {
         self.probe = Some(probe);
         self
     }
 
-    /// Draws picks and jitter from a generator that starts from `seed`, for tests that must come
-    /// out the same each time. Each service that this layer makes starts anew. A seeded generator
-    /// is shared by all threads behind a lock.
+    /// Draws picks and jitter from a generator that starts from `seed`, for tests that need the same
+    /// picks in each run. Each service that this layer makes has a new generator with this seed. It
+    /// is shared by all threads, behind a lock. Default: the system's randomness, without a lock.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = Some(seed);
         self

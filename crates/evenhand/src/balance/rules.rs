@@ -4,8 +4,12 @@ use crate::classify::{AnyErrorIsDown, Classify, Verdict};
 use crate::pick::{Candidates, Pick, Uniform};
 use crate::replay::{Cloned, Replay};
 
-/// What a balancer goes by, in the type of a [`Balance`](crate::Balance): a [`Classify`], a [`Replay`]
-/// and a [`Pick`], as [`BalanceLayer`](crate::BalanceLayer) was given them.
+/// The rules of a balancer, as the last type parameter of [`Balance`](crate::Balance) and
+/// [`BalanceLayer`](crate::BalanceLayer): a [`Classify`], a [`Replay`] and a [`Pick`].
+///
+/// You need to name it only where you name the type of a balancer. A balancer with these rules is a
+/// `Service<Request>` over a connector with this `Response` and `Error` if
+/// `Classifier: Classify<Response, Error>`, `Replayer: Replay<Request>` and `Picker: Pick`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Uniform> {
     pub(crate) classifier: Classifier,
@@ -13,10 +17,14 @@ pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Unifor
     pub(crate) picker: Picker,
 }
 
-/// [`Rules`] that fit a connector's requests and outcomes: the bounds of every request, said once.
+/// [`Rules`] that fit a connector's requests and outcomes. Implemented for every `Rules` whose
+/// parts do.
 pub trait RulesFor<Request, Response, Error>: Pick {
+    /// [`Classify::classify`].
     fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict;
+    /// [`Replay::copy`].
     fn copy(&self, request: &Request) -> Option<Request>;
+    /// [`Replay::is_idempotent`].
     fn is_idempotent(&self, request: &Request) -> bool;
 }
 

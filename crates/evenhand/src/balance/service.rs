@@ -18,6 +18,9 @@ use crate::peers::Peers;
 /// The service is always ready: the [`ResponseFuture`] picks the peer and waits for the connector,
 /// on a clone of it. So it can be cloned freely, needs no `Buffer` and cannot lose readiness. It
 /// exerts no backpressure: put a `ConcurrencyLimit` or `LoadShed` above it.
+///
+/// It is a `Service<Request>` if the `Connector` is a cloneable `Service<Attempt<Target, Request>>`
+/// and the [`Rules`] fit its requests and outcomes. Its error is [`Error`] of the connector's error.
 pub struct Balance<Connector, Target, R = Rules> {
     connector: Connector,
     handle: Handle<Target, R>,

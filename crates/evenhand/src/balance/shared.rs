@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::all_down::AllDown;
+use crate::attempt::permit::Chooser;
 use crate::peers::Peers;
 use crate::probe::prober::Prober;
 use crate::set::policies::{Policy, PolicyId};
@@ -15,6 +16,19 @@ pub(crate) struct Shared<Target, Rules> {
     pub(crate) policy_id: PolicyId,
     pub(crate) all_down: AllDown,
     pub(crate) prober: Option<Prober<Target>>,
+}
+
+impl<Target, Rules> Shared<Target, Rules> {
+    /// Where the next permit of a request that has tried these peers comes from.
+    #[inline]
+    pub(crate) fn chooser<'a>(&'a self, tried: &'a [u64]) -> Chooser<'a, Target, Rules> {
+        Chooser {
+            set: &self.peers.set,
+            pick: &self.rules,
+            rng: &self.policy.rng,
+            tried,
+        }
+    }
 }
 
 impl<Target, Rules> Drop for Shared<Target, Rules> {

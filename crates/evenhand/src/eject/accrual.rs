@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use crate::classify::Verdict;
 
-/// The record of one peer under a custom ejection policy: see [`Eject::accrual`].
+/// The record of one peer's outcomes under a custom ejection policy: see [`Eject::accrual`].
+///
+/// The methods run on callers' tasks at every outcome, concurrently, and must not block.
 ///
 /// The record is kept with the peer, so balancers that share [`Peers`] should share the policy.
 /// Outcomes that are older than the peer's latest change of state do not reach it.
@@ -40,13 +42,13 @@ use crate::classify::Verdict;
 /// [`Eject::accrual`]: crate::Eject::accrual
 /// [`Peers`]: crate::Peers
 pub trait Accrual: Send + Sync + 'static {
-    /// The peer did its job.
+    /// A `Healthy` outcome.
     fn healthy(&self);
 
     /// The peer failed: a `Degraded` or `Down` outcome. Returns whether to eject the peer.
     fn failed(&self, verdict: &Verdict) -> bool;
 
-    /// The peer recovered or was restored by an operator: forget all outcomes.
+    /// Forgets all outcomes: the peer recovered or was restored by an operator.
     fn reset(&self);
 }
 
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_waits_for_enough_samples() {
+    async fn rate_needs_enough_samples() {
         let rate = FailureRate::new(0.5, WINDOW, 4);
         assert_eq!(
             [fail(&rate), fail(&rate), fail(&rate), fail(&rate)],
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ejects_at_the_rate_and_not_below() {
+    async fn rate_ejects_at_its_threshold_and_not_below() {
         let rate = FailureRate::new(0.5, WINDOW, 4);
         for _ in 0..4 {
             rate.healthy();
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_left_the_window_no_longer_counts() {
+    async fn outcomes_older_than_the_window_do_not_count() {
         let rate = FailureRate::new(0.5, WINDOW, 2);
         for _ in 0..100 {
             rate.healthy();
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_is_back_starts_anew() {
+    async fn recovered_peer_starts_with_no_samples() {
         let rate = FailureRate::new(0.1, WINDOW, 2);
         assert!(!fail(&rate));
         rate.reset();

@@ -111,8 +111,8 @@ impl Eject {
     /// Ejects when at least the share `rate` of the outcomes within the last `window` were `Down`
     /// or `Degraded`, once there are `min_outcomes` in it.
     ///
-    /// `rate` is clamped to 0 to 1; NaN is treated as 1. The window slides by tenths and is at
-    /// least 10 ms. This policy reads the clock and takes a lock of the peer at every outcome; the
+    /// `rate` is clamped to 0 to 1; NaN is treated as 1. The window slides by tenths, and is at
+    /// least 10 ms. `min_outcomes` of 0 is the same as 1. This policy reads the clock and takes a lock of the peer at every outcome; the
     /// policies that count consecutive outcomes do not.
     pub fn on_failure_rate(rate: f64, window: Duration, min_outcomes: u32) -> Self {
         Self::accrual(move || Box::new(FailureRate::new(rate, window, min_outcomes)))
@@ -123,16 +123,16 @@ impl Eject {
         Self::when(Trip::Accrual(Arc::new(new_accrual)))
     }
 
-    /// A probe is due exactly `interval` after each ejection and after each failed probe; at least
-    /// 1 ms and at most a year.
+    /// A probe is due exactly `interval`, clamped to 1 ms to 1 year, after each ejection and after
+    /// each failed probe. Replaces [`recheck_growing`](Self::recheck_growing).
     pub fn recheck_every(mut self, interval: Duration) -> Self {
         self.recovery = Recovery::Fixed(interval);
         self
     }
 
     /// The first probe is due `first` after the ejection. After each probe that fails the interval
-    /// doubles, up to `max`. Each interval has ±10 % jitter, and is at least 1 ms and at most a
-    /// year.
+    /// doubles, up to `max`; so `max` applies also to the first one. Each interval has ±10 % jitter,
+    /// and is clamped to 1 ms to 1 year. Replaces [`recheck_every`](Self::recheck_every).
     ///
     /// Default: [`DEFAULT_FIRST_RECHECK`] and [`DEFAULT_MAX_RECHECK_INTERVAL`].
     pub fn recheck_growing(mut self, first: Duration, max: Duration) -> Self {
@@ -140,15 +140,17 @@ impl Eject {
         self
     }
 
-    /// Never ejects a peer if fewer than `peers` would be left up: the peers that failed last, the
-    /// least bad, stay in. Default: 0. Does not apply to manual ejection.
+    /// Does not eject a peer if fewer than `peers` would be left up: then the peers that failed last
+    /// stay up. Default: 0. Does not apply to manual ejection. Replaces
+    /// [`min_up_share`](Self::min_up_share).
     pub fn min_up(mut self, peers: usize) -> Self {
         self.floor = Floor::Peers(peers);
         self
     }
 
-    /// As [`min_up`](Self::min_up), for a share of all peers, rounded up. The share is clamped to 0
-    /// to 1; NaN is treated as 0.
+    /// As [`min_up`](Self::min_up), for a share of all peers, such as 0.5; the number of peers is
+    /// rounded up. The share is clamped to 0 to 1; NaN is treated as 0. Replaces
+    /// [`min_up`](Self::min_up).
     pub fn min_up_share(mut self, share: f64) -> Self {
         self.floor = Floor::Share(share);
         self
@@ -204,7 +206,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_fixed_interval_is_exact() {
+    fn fixed_interval_is_exact() {
         let eject = Eject::on_first().recheck_every(30 * SECOND);
         for ejections in [1, 2, 100] {
             assert_eq!(eject.interval(ejections, &Rng::seeded(1)), 30 * SECOND);
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_interval_doubles_up_to_its_limit_with_jitter() {
+    fn growing_interval_doubles_up_to_its_limit() {
         let eject = Eject::on_first().recheck_growing(SECOND, 30 * SECOND);
         let rng = Rng::seeded(3);
         for (ejections, grown) in [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (u32::MAX, 30)] {
@@ -230,13 +232,13 @@ mod tests {
     }
 
     #[test]
-    fn no_interval_is_zero() {
+    fn interval_is_never_zero() {
         let eject = Eject::on_first().recheck_every(Duration::ZERO);
         assert_eq!(eject.interval(1, &Rng::seeded(1)), Duration::from_millis(1));
     }
 
     #[test]
-    fn a_huge_interval_does_not_overflow() {
+    fn huge_interval_does_not_overflow() {
         let rng = Rng::seeded(1);
         let fixed = Eject::on_first().recheck_every(Duration::MAX);
         let growing = Eject::on_first().recheck_growing(Duration::MAX, Duration::MAX);
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_holds_for_any_share() {
+    fn floor_holds_for_any_share() {
         let share = |share: f64| Eject::on_first().min_up_share(share);
         assert!(!share(0.5).may_eject(5, 10));
         assert!(share(0.5).may_eject(6, 10));

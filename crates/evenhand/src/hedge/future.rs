@@ -3,6 +3,7 @@
 //! The first leg and the timer are held in place, so a request that needs no second leg allocates
 //! nothing. The second leg is boxed.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,7 +20,7 @@ use crate::balance::rules::RulesFor;
 use crate::error::Error;
 
 pin_project! {
-    /// The response of a [`Hedge`](crate::Hedge).
+    /// The future of a request to a [`Hedge`](crate::Hedge).
     ///
     /// # Cancel safety
     ///
@@ -30,76 +31,16 @@ pin_project! {
     where
         Connector: Service<Attempt<Target, Request>>,
     {
+        // `None` once it has ended.
         #[pin]
-        first: First<ResponseFuture<Connector, Target, Request, Rules>>,
+        first: Option<ResponseFuture<Connector, Target, Request, Rules>>,
         second: Option<Pin<Box<ResponseFuture<Connector, Target, Request, Rules>>>>,
+        // Set once an attempt is in flight that may be hedged.
         #[pin]
-        timer: Timer,
-        after: Duration,
-    }
-}
-
-pin_project! {
-    #[project = FirstProj]
-    enum First<F> {
-        Leg { #[pin] leg: F },
-        Ended,
-    }
-}
-
-impl<F> First<F> {
-    fn leg(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
-        match self.project() {
-            FirstProj::Leg { leg } => Some(leg),
-            FirstProj::Ended => None,
-        }
-    }
-}
-
-pin_project! {
-    #[project = TimerProj]
-    enum Timer {
-        // No attempt was in flight yet.
-        Unset,
-        Running { #[pin] sleep: Sleep },
+        timer: Option<Sleep>,
         // The second leg was started, or there will be none.
-        Over,
-    }
-}
-
-enum Attempting {
-    NotYet,
-    Now,
-    /// The attempt in flight is not to be hedged.
-    Never,
-}
-
-impl Timer {
-    /// Whether it is time for the second leg. `attempting` says whether an attempt is in flight that
-    /// is worth a timer; it is asked until a timer is set.
-    fn rings(
-        mut self: Pin<&mut Self>,
+        decided: bool,
         after: Duration,
-        cx: &mut Context<'_>,
-        attempting: impl FnOnce() -> Attempting,
-    ) -> bool {
-        if let TimerProj::Unset = self.as_mut().project() {
-            match attempting() {
-                Attempting::NotYet => {}
-                Attempting::Never => self.set(Self::Over),
-                Attempting::Now => self.set(Self::Running {
-                    sleep: sleep(after),
-                }),
-            }
-        }
-        let rings = match self.as_mut().project() {
-            TimerProj::Running { sleep } => sleep.poll(cx).is_ready(),
-            TimerProj::Unset | TimerProj::Over => false,
-        };
-        if rings {
-            self.set(Self::Over);
-        }
-        rings
     }
 }
 
@@ -112,24 +53,26 @@ where
         after: Duration,
     ) -> Self {
         Self {
-            first: First::Leg { leg },
+            first: Some(leg),
             second: None,
-            timer: Timer::Unset,
+            timer: None,
+            decided: false,
             after,
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns an error that names the peers
-    /// that either leg tried so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
+    /// attempts of either leg that failed so far: for a caller whose time limit has passed.
+    ///
+    /// The future must not be polled afterwards: that panics.
     ///
     /// # Panics
     ///
-    /// The future panics if it is polled afterwards.
+    /// If the future has resolved already.
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
-        this.timer.set(Timer::Over);
         let second = this.second.take();
-        let error = match (this.first.as_mut().leg(), second) {
+        let error = match (this.first.as_mut().as_pin_mut(), second) {
             (Some(mut first), second) => {
                 if let Some(mut second) = second {
                     first.as_mut().merge(second.as_mut().into_history());
@@ -139,8 +82,18 @@ where
             (None, Some(mut second)) => second.as_mut().abandon(),
             (None, None) => polled_after_completion(),
         };
-        this.first.set(First::Ended);
+        this.first.set(None);
         error
+    }
+}
+
+impl<Connector, Target, Request, Rules> fmt::Debug
+    for HedgeFuture<Connector, Target, Request, Rules>
+where
+    Connector: Service<Attempt<Target, Request>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HedgeFuture").finish_non_exhaustive()
     }
 }
 
@@ -155,13 +108,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut first_yielded = false;
-        if let Some(mut first) = this.first.as_mut().leg() {
+        if let Some(mut first) = this.first.as_mut().as_pin_mut() {
             if let Some(second) = this.second {
                 first.as_mut().avoid(second);
             }
             if let Poll::Ready(outcome) = first.as_mut().poll(cx) {
-                this.timer.set(Timer::Over);
-                this.first.set(First::Ended);
+                this.first.set(None);
                 // The losing attempt is dropped.
                 *this.second = None;
                 return Poll::Ready(outcome);
@@ -174,16 +126,18 @@ where
                     second.as_mut().avoid(&first);
                 }
             } else {
-                let attempting = || {
-                    if !first.is_attempting() {
-                        Attempting::NotYet
-                    } else if first.may_be_hedged() && Handle::try_current().is_ok() {
-                        Attempting::Now
+                if !*this.decided && this.timer.is_none() && first.is_attempting() {
+                    if first.may_be_hedged() && Handle::try_current().is_ok() {
+                        this.timer.set(Some(sleep(*this.after)));
                     } else {
-                        Attempting::Never
+                        *this.decided = true;
                     }
-                };
-                if this.timer.rings(*this.after, cx, attempting) {
+                }
+                if !*this.decided
+                    && let Some(timer) = this.timer.as_mut().as_pin_mut()
+                    && timer.poll(cx).is_ready()
+                {
+                    *this.decided = true;
                     *this.second = first.hedge().map(Box::pin);
                 }
             }
@@ -191,7 +145,7 @@ where
             polled_after_completion()
         }
         if first_yielded {
-            this.first.set(First::Ended);
+            this.first.set(None);
         }
 
         let Some(second) = this.second else {
@@ -200,11 +154,11 @@ where
         if let Poll::Ready(outcome) = second.as_mut().poll(cx) {
             *this.second = None;
             // The losing attempt is dropped.
-            this.first.set(First::Ended);
+            this.first.set(None);
             return Poll::Ready(outcome);
         }
         if second.has_yielded()
-            && let Some(first) = this.first.leg()
+            && let Some(first) = this.first.as_pin_mut()
         {
             first.merge(second.as_mut().into_history());
             *this.second = None;

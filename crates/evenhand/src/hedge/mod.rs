@@ -22,8 +22,10 @@ pub use self::future::HedgeFuture;
 
 impl<Target, R> BalanceLayer<Target, R> {
     /// Sends a request that has no outcome `after` this time to a second peer as well, and takes
-    /// the first answer: see [`HedgeLayer`] for what that is good for and what it costs. Set it
-    /// after all other settings.
+    /// the first answer. Applies only to idempotent requests, and so has no effect with the default
+    /// [`replay`](Self::replay). See [`HedgeLayer`] for when it helps and what it costs.
+    ///
+    /// Call it last: it returns a [`HedgeLayer`], which has no other settings.
     pub fn hedge_after(self, after: Duration) -> HedgeLayer<Self> {
         HedgeLayer {
             balance: self,
@@ -64,13 +66,13 @@ impl<Target, R> BalanceLayer<Target, R> {
 ///
 /// # Which requests are hedged
 ///
-/// Those that [`Replay`](crate::Replay) can copy and calls idempotent: both legs may be executed in
-/// full. All others are plain requests. With the default, [`Cloned`](crate::Cloned) with no request idempotent, no
+/// Those that [`Replay`](crate::Replay) can copy and calls idempotent, as both legs may be executed
+/// in full. All others are plain requests. With the default, [`Cloned`](crate::Cloned) with no request idempotent, no
 /// request is hedged. Opening a connection is safe to hedge: the one that is not used is closed.
 ///
 /// A hedge is no probe and waits for no recovery. If no other peer is up when the time is over, or
 /// no attempt is in flight because the connector is not ready or all peers are down, the request
-/// goes on as a plain one. It also does outside a tokio runtime, where there is no timer.
+/// goes on as a plain one. So do all requests outside a tokio runtime, where there is no timer.
 ///
 /// # Which outcome wins
 ///
@@ -93,7 +95,7 @@ impl<Target, R> BalanceLayer<Target, R> {
 ///
 /// Every request that takes longer than the time is sent twice. With the 95th percentile of the
 /// usual latency that is 5 % more load, with the 99th 1 %. The tail beyond it shrinks to about the
-/// time plus a usual answer. Start there, and rather too late than too early.
+/// time plus a usual answer. Start with one of these; if in doubt, choose the longer time.
 ///
 /// If all peers get slow, for instance from too much load, all requests are hedged, and the load
 /// doubles when it does most harm. A time well above the latency that peers have under full load
@@ -119,7 +121,7 @@ impl<B: Layer<Connector>, Connector> Layer<Connector> for HedgeLayer<B> {
     }
 }
 
-/// A [`Balance`] that asks a second peer where the first one takes long. Made by [`HedgeLayer`].
+/// A [`Balance`] that sends a slow request to a second peer as well. Made by [`HedgeLayer`].
 /// Always ready, as a [`Balance`] is.
 #[derive(Clone, Debug)]
 pub struct Hedge<B> {

@@ -21,12 +21,12 @@ use crate::task_guard::TaskGuard;
 ///
 /// A closure `Fn(&Event)` is an observer.
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened to a peer. May block, and may panic. A call that never returns delays the
-    /// end of the runtime.
+    /// Something happened to a peer. Runs on a thread for blocking work, so it may block; it may also
+    /// panic. A call that never returns delays the end of the runtime.
     fn event(&self, event: &Event);
 
-    /// The observer was so slow that it lost this many events. An observer that keeps a count or a
-    /// state must read it anew. Does nothing by default.
+    /// The observer was so slow that it lost this many events. An observer that keeps a state must
+    /// read it again, from [`Peers::statuses`]. Does nothing by default.
     fn lost(&self, events: u64) {
         let _ = events;
     }

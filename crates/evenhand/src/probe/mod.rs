@@ -28,7 +28,7 @@ pub const DEFAULT_FALL: u32 = 3;
 
 type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// A probe service, how it is used, and the time that it is given.
+/// A service that probes peers, its time limit, and when it is used.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,11 +54,12 @@ pub struct Probe<Target> {
 
 impl<Target: Send + Sync + 'static> Probe<Target> {
     /// Probes ejected peers in the background with `service`, so that no caller's request has to
-    /// find out whether a peer is back. Each probe ends after `timeout`.
+    /// find out whether a peer is back. A probe without an answer after `timeout` has failed.
+    /// Probes are due as [`Eject`](crate::Eject) says.
     ///
-    /// A peer is back if the service answers with a [`Verdict`] that is `Healthy`, or with `()`.
-    /// Any other verdict, which may give a reason and an interval, an error, a panic, or no answer in
-    /// time mean that the peer is still out.
+    /// A probe succeeds if the service answers with a [`Verdict`] that is `Healthy`, or with `()`. It
+    /// fails on any other verdict, which may give a reason and the time to the next probe, on an
+    /// error, on a panic, and on a timeout.
     ///
     /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
     /// that runtime ends, the next call in another one takes over; meanwhile, callers' attempts
@@ -102,10 +103,10 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
 
 impl<Target> Probe<Target> {
     /// Brings an ejected peer back only after `probes` consecutive successes, `interval` (±10 %)
-    /// apart. A probe that fails starts the ejection's next interval.
+    /// apart, clamped to 1 ms to 1 year. A probe that fails starts the ejection's next interval.
     ///
-    /// Default: 1; 0 is treated as 1. Does not apply where a caller's attempt is the probe: one
-    /// success is enough then.
+    /// Default: 1; 0 is treated as 1. Does not apply where a caller's attempt is the probe: there one
+    /// success is enough.
     pub fn rise(mut self, probes: u32, interval: Duration) -> Self {
         self.rise = probes.max(1);
         self.rise_interval = interval;
@@ -175,7 +176,7 @@ pub struct ActiveChecks {
 }
 
 impl ActiveChecks {
-    /// Checks each peer that is up once in `interval` (±10 %, at least 1 ms and at most a year). A
+    /// Checks each peer that is up once in `interval` (clamped to 1 ms to 1 year, with ±10 % jitter). A
     /// peer that did its job for a caller since the last round is not checked. So busy peers see no
     /// checks, and an idle peer that is lost is found before a caller finds it.
     ///
@@ -197,8 +198,8 @@ impl ActiveChecks {
         self
     }
 
-    /// Whether to check also peers that traffic has just proved: for a probe that asks for more
-    /// than traffic tells, such as whether a database that answers is writable. Default: `false`.
+    /// Whether to check also peers that did their job for a caller since the last round: for a probe
+    /// that checks more than traffic shows, such as whether a database is writable. Default: `false`.
     pub const fn under_traffic(mut self, under_traffic: bool) -> Self {
         self.under_traffic = under_traffic;
         self

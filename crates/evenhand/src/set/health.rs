@@ -54,7 +54,7 @@ pub(crate) enum Phase {
     Ejected,
     /// One probe is out.
     Probing,
-    /// An operator took it out of the picks; attempts under way go on.
+    /// An operator took it out of the picks; attempts in flight go on.
     Draining,
 }
 
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_holds_what_was_put_in() {
+    fn word_round_trips_its_fields() {
         for phase in [Phase::Up, Phase::Ejected, Phase::Probing, Phase::Draining] {
             for generation in [0, 1, u32::MAX] {
                 for count in [0, 1, COUNT_MAX] {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_state_starts_a_new_generation() {
+    fn change_of_state_starts_a_new_generation() {
         let (health, ejected) = ejected();
         let probing = health.claim().unwrap();
         let up = health.recover(probing.generation).unwrap();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_generation_wraps_without_touching_its_neighbours() {
+    fn generation_wraps_without_touching_other_fields() {
         let last = Reading {
             phase: Phase::Up,
             generation: u32::MAX,
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_outcome_changes_nothing() {
+    fn stale_outcome_changes_nothing() {
         let (health, ejected) = ejected();
         let before = health.read();
         assert_eq!(health.eject(0), None);

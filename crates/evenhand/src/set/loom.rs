@@ -30,9 +30,9 @@ fn loom_one_claimant_gets_the_probe() {
     });
 }
 
-/// Promise 3: a probe that is dropped frees its place, and the place is never held by two.
+/// Promise 3: a probe that is dropped releases its permit, and never do two hold it.
 #[test]
-fn loom_a_released_probe_can_be_claimed_again() {
+fn loom_released_probe_can_be_claimed_again() {
     loom::model(|| {
         let health = Arc::new(Health::new());
         eject(&health);
@@ -80,7 +80,7 @@ fn loom_one_outcome_of_a_generation_ejects() {
 
 /// Promise 4: a slow success from before the ejection brings no peer back.
 #[test]
-fn loom_a_slow_success_revives_nobody() {
+fn loom_slow_success_revives_no_ejected_peer() {
     loom::model(|| {
         let health = Arc::new(Health::new());
         assert_eq!(health.degrade(0), Some(1));
@@ -115,7 +115,7 @@ fn loom_no_degraded_outcome_is_lost() {
 
 /// The probe's own verdict and its cancellation race: one of them counts.
 #[test]
-fn loom_a_probe_ends_once() {
+fn loom_probe_ends_once() {
     loom::model(|| {
         let health = Arc::new(Health::new());
         eject(&health);
@@ -129,12 +129,12 @@ fn loom_a_probe_ends_once() {
     });
 }
 
-/// A drain that saw nobody in flight is followed by no attempt.
+/// No attempt starts after a drain that saw none in flight.
 ///
 /// Loom takes sequentially consistent accesses for acquire and release only, and models the single
 /// order of all of them by fences; so fences stand here where the accesses are `SeqCst`.
 #[test]
-fn loom_a_drain_and_an_attempt_see_each_other() {
+fn loom_drain_and_attempt_see_each_other() {
     loom::model(|| {
         let peer = Arc::new((Health::new(), InFlight::new()));
         let attempt = {
@@ -151,7 +151,7 @@ fn loom_a_drain_and_an_attempt_see_each_other() {
         let goes_ahead = attempt.join().unwrap();
         assert!(
             !(idle && goes_ahead),
-            "drained, and yet an attempt is under way"
+            "drained, and yet an attempt is in flight"
         );
     });
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use super::health::{Phase, Reading};
+use super::health::Reading;
 use super::member::Member;
 use super::policies::{Policy, PolicyId};
 use super::registry::{Change, Counts, Record, Registry};
@@ -12,7 +12,8 @@ use super::status::State;
 
 /// One peer of a set: its name and, by `Deref`, its target. Cheap to clone.
 ///
-/// A handle keeps the target alive, also after the peer has left the set.
+/// A handle keeps the target alive, also after the peer has left the set. The methods here take
+/// precedence over the target's methods of the same name: write `(*peer).name()` for those.
 pub struct Peer<Target>(Arc<Inner<Target>>);
 
 struct Inner<Target> {
@@ -50,8 +51,9 @@ impl<Target> Peer<Target> {
         &self.0.member
     }
 
+    #[inline]
     pub(crate) fn is_up(&self) -> bool {
-        self.0.member.health.read().phase == Phase::Up
+        self.0.member.health.generation_if_up().is_some()
     }
 
     /// Whether the peer is ejected and due for a probe.

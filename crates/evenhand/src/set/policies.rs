@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_found_by_its_number_while_its_balancer_lives() {
+    fn policy_is_found_while_its_balancer_lives() {
         let policies = Policies::default();
         let all = [policy(), policy(), policy()];
         let ids = all.each_ref().map(|policy| policies.add(policy));
@@ -93,9 +93,13 @@ mod tests {
         policies.remove(ids[1]);
         policies.remove(ids[0]);
         let found = ids.map(|id| policies.get(id).unwrap());
-        assert!(Arc::ptr_eq(&found[0], &all[0]), "the first one stays");
+        assert!(Arc::ptr_eq(&found[0], &all[0]), "the first policy is kept");
         assert!(Arc::ptr_eq(&found[1], &all[0]));
         assert!(Arc::ptr_eq(&found[2], &all[2]));
-        assert_eq!(Arc::strong_count(&all[1]), 1, "nothing is kept of it");
+        assert_eq!(
+            Arc::strong_count(&all[1]),
+            1,
+            "the second policy is dropped"
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! agree with the words. The registry knows nothing of the peers' type, so that a peer can hold it.
 //!
 //! Picks do not take the lock. They read one number, [`Registry::needs_look`]: it tells whether an
-//! ejected peer may be due for a probe or the [snapshot](super::snapshot) lacks a peer that is back.
+//! ejected peer may be due for a probe or the [snapshot](super::snapshot) is out of date.
 //! While all peers are up, it is `NEVER`, and a pick reads no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,9 @@ use super::health::{Phase, Reading};
 use super::member::Member;
 use super::policies::Policies;
 use crate::event::{CAPACITY, Event, EventKind};
+
+/// The snapshot is made anew when more than one in this many peers that it offers are out.
+const STALE_SHARE: usize = 8;
 
 /// No pick needs to look.
 const NEVER: u64 = u64::MAX;
@@ -53,7 +56,10 @@ pub(crate) struct Ledger {
     /// How many tasks probe ejected peers in the background. If there is one, picks leave ejected
     /// peers to it.
     probers: usize,
-    /// The snapshot lacks a peer that is up, or has an old weight.
+    /// How many peers the snapshot offers to picks, and how many of them are out.
+    offered: usize,
+    stale: usize,
+    /// The snapshot lacks a peer that is up, has an old weight, or offers too many that are out.
     refresh: bool,
 }
 
@@ -215,7 +221,12 @@ impl Registry {
         ledger.set_record(member.id, before, record, phase == Phase::Ejected);
         let is_up = phase == Phase::Up;
         ledger.up = ledger.up + usize::from(is_up) - usize::from(was_up);
-        ledger.refresh |= matches!(change, Change::Weight) || (is_up && !member.is_offered());
+        if member.is_offered() {
+            ledger.stale = ledger.stale + usize::from(was_up) - usize::from(is_up);
+        }
+        ledger.refresh |= matches!(change, Change::Weight)
+            || (is_up && !member.is_offered())
+            || ledger.stale * STALE_SHARE > ledger.offered;
         self.publish(&ledger);
         let event = match change {
             Change::Event(kind) => Some(Event::now(&member.name, kind)),
@@ -353,6 +364,8 @@ impl Ledger {
 
     /// The snapshot is up to date.
     pub(crate) fn refreshed(&mut self) {
+        self.offered = self.up;
+        self.stale = 0;
         self.refresh = false;
     }
 }

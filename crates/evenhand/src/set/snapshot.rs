@@ -2,9 +2,9 @@
 //!
 //! A snapshot is immutable and replaced as a whole, so a pick takes no lock and costs the same
 //! whatever the number of peers. Which peers it offers is a hint: a peer's health word decides, and
-//! a pick reads the word of the peer that it drew. So an ejection need not replace the snapshot; a
-//! pick that drew peers that are out several times in a row does. So the cost of `n` ejections
-//! grows with `n`, not with its square.
+//! a pick reads the word of the peer that it drew. So an ejection need not replace the snapshot. It
+//! is made anew, by the next pick, when more than an eighth of the peers that it offers are out. So
+//! the cost of `n` ejections grows with `n`, not with its square.
 
 use super::peer::Peer;
 

@@ -63,7 +63,8 @@ pub struct Status {
         serde(rename = "next_probe_in", serialize_with = "crate::serialize::until")
     )]
     pub next_probe: Option<Instant>,
-    /// Attempts in flight on the peer, and live tickets of attempts.
+    /// The number of attempts in flight on the peer, including those with a live
+    /// [`Ticket`](crate::Ticket).
     pub in_flight: u32,
     /// The peer's weight under [`Weighted`](crate::Weighted) picks.
     pub weight: u32,

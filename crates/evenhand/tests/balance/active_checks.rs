@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 const EVERY: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// A probe service that does as told and keeps count.
+/// A probe service that follows the test's settings and counts its calls.
 #[derive(Clone, Default)]
 struct Checks {
     down: Arc<Mutex<Vec<&'static str>>>,
@@ -29,7 +29,7 @@ impl Checks {
         *self.down.lock().unwrap() = down.to_vec();
     }
 
-    /// The peers checked since last asked.
+    /// The peers checked since the last call.
     fn seen(&self) -> Vec<String> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         seen.into_iter().map(|(peer, _)| peer).collect()
@@ -90,10 +90,13 @@ fn state_of(peers: &Peers<()>, name: &str) -> State {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_peer_is_checked_once_an_interval() {
+async fn idle_peer_is_checked_once_an_interval() {
     let (_, _, checks, balance) = checked(&["a", "b"], |probe, checks| probe.active_checks(checks));
     sleep(EVERY * 2).await;
-    assert!(!checks.seen().is_empty(), "also before the first request");
+    assert!(
+        !checks.seen().is_empty(),
+        "checks start before the first request"
+    );
     send(&balance).await.unwrap();
     sleep(EVERY * 2).await;
     checks.seen();
@@ -108,12 +111,15 @@ async fn a_silent_peer_is_checked_once_an_interval() {
         });
         let grain = Duration::from_millis(2);
         assert!(least + grain >= EVERY.mul_f64(0.9) && most <= EVERY.mul_f64(1.1) + grain);
-        assert!(most - least > EVERY / 20, "strayed: {least:?} to {most:?}");
+        assert!(
+            most - least > EVERY / 20,
+            "no jitter: {least:?} to {most:?}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_traffic_proves_is_not_checked() {
+async fn peer_with_successful_traffic_is_not_checked() {
     let (peers, _, checks, balance) =
         checked(&["a", "b"], |probe, checks| probe.active_checks(checks));
     checks.fail(&["a", "b"]);
@@ -128,7 +134,7 @@ async fn a_peer_that_traffic_proves_is_not_checked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_traffic_proves_nothing_a_busy_peer_is_checked() {
+async fn busy_peer_is_checked_if_traffic_proves_nothing() {
     let (peers, _, checks, balance) = checked(&["a", "b"], |probe, checks| {
         probe.active_checks(checks.under_traffic(true))
     });
@@ -147,7 +153,7 @@ async fn where_traffic_proves_nothing_a_busy_peer_is_checked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_failed_checks_in_a_row_eject() {
+async fn consecutive_failed_checks_eject() {
     for fall in [1, 3, 5] {
         let (peers, connector, checks, balance) = checked(&["a", "b"], |probe, checks| {
             probe.active_checks(checks.fall(fall))
@@ -157,14 +163,14 @@ async fn so_many_failed_checks_in_a_row_eject() {
         connector.attempts();
         checks.fail(&["a"]);
         let EventKind::Ejected { reason, .. } = events.next().await.unwrap().unwrap().kind else {
-            unreachable!("the first event");
+            unreachable!("the first event is an ejection");
         };
         assert_eq!(reason, Some("probe failed"));
         assert_eq!(state_of(&peers, "a"), State::Ejected);
         let seen = checks.seen();
         let of_a = seen.iter().filter(|peer| **peer == "a").count();
         assert_eq!(of_a, usize::try_from(fall).unwrap());
-        assert!(connector.attempts().is_empty(), "no caller was needed");
+        assert!(connector.attempts().is_empty(), "no request was sent");
         for _ in 0..20 {
             assert_eq!(send(&balance).await.unwrap(), "b");
         }
@@ -172,7 +178,7 @@ async fn so_many_failed_checks_in_a_row_eject() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_checks_that_are_not_in_a_row_eject_nobody() {
+async fn separate_failed_checks_do_not_eject() {
     let (peers, _, checks, balance) = checked(&["a"], |probe, checks| probe.active_checks(checks));
     send(&balance).await.unwrap();
     sleep(EVERY * 3).await;
@@ -194,7 +200,7 @@ async fn failed_checks_that_are_not_in_a_row_eject_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ejected_peer_comes_back_after_so_many_successful_probes_in_a_row() {
+async fn consecutive_successful_probes_restore() {
     let (peers, _, checks, balance) = checked(&["a", "b"], |probe, checks| {
         probe.rise(3, EVERY).active_checks(checks)
     });
@@ -228,7 +234,7 @@ async fn an_ejected_peer_comes_back_after_so_many_successful_probes_in_a_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_who_restores_a_peer_ends_its_probes() {
+async fn manual_restore_ends_probes() {
     let (peers, _, checks, balance) = checked(&["a"], |probe, checks| {
         probe.rise(10, EVERY).active_checks(checks)
     });
@@ -242,13 +248,13 @@ async fn an_operator_who_restores_a_peer_ends_its_probes() {
     sleep(EVERY * 20).await;
     assert!(
         checks.seen().len() <= 23,
-        "the checks of a peer that is up, no more"
+        "only the checks of a peer that is up remain"
     );
     assert_eq!(peers.up_count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_check_of_a_peer_is_out_at_a_time_and_ends_by_its_limit() {
+async fn peer_has_one_check_at_a_time_within_the_limit() {
     let (peers, connector, checks) = (peers(&["a"]), ScriptedConnector::new(), Checks::default());
     *checks.hangs.lock().unwrap() = true;
     // Two balancers, both faster than the limit.
@@ -281,7 +287,7 @@ async fn only_peers_that_are_up_are_checked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_least_bad_peers_stay_in() {
+async fn failed_checks_respect_the_floor() {
     let (peers, checks) = (peers(&["a", "b"]), Checks::default());
     let probe = Probe::new(checks.clone(), LIMIT).active_checks(ActiveChecks::every(EVERY));
     let balance = layer(&peers)
@@ -295,25 +301,29 @@ async fn the_least_bad_peers_stay_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_checks_end_with_the_balancer() {
+async fn checks_end_with_the_balancer() {
     let (peers, connector, checks, balance) =
         checked(&["a"], |probe, checks| probe.active_checks(checks));
     let other = balance.clone();
     send(&balance).await.unwrap();
     drop(balance);
     sleep(EVERY * 5).await;
-    assert!(!checks.seen().is_empty(), "a clone lives");
+    assert!(!checks.seen().is_empty(), "a clone is left");
     drop((other, connector));
     sleep(EVERY * 5).await;
     assert!(checks.seen().len() <= 1);
     sleep(EVERY * 50).await;
     assert!(checks.seen().is_empty());
     drop(peers);
-    assert_eq!(Arc::strong_count(&checks.seen), 1, "nothing is left of it");
+    assert_eq!(
+        Arc::strong_count(&checks.seen),
+        1,
+        "the probe service is dropped"
+    );
 }
 
 #[test]
-fn another_runtime_takes_over_when_the_first_ends() {
+fn checks_continue_on_another_runtime() {
     let (_, _, checks, balance) = checked(&["a"], |probe, checks| probe.active_checks(checks));
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -330,7 +340,7 @@ fn another_runtime_takes_over_when_the_first_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_alone_checks_no_peer_that_is_up() {
+async fn probe_without_active_checks_checks_no_up_peer() {
     let (peers, checks) = (peers(&["a"]), Checks::default());
     let probe = Probe::new(checks.clone(), LIMIT);
     let balance = layer(&peers).probe(probe).layer(ScriptedConnector::new());

@@ -1,4 +1,4 @@
-//! What a request does when no peer is left: fail, wait, or make a last attempt.
+//! What a request does when no peer is left: fail, wait, or make a last-resort attempt.
 
 use std::future::{Future, Ready, pending, poll_fn, ready};
 use std::pin::pin;
@@ -27,7 +27,7 @@ async fn both_down(all_down: AllDown) -> (Peers<()>, ScriptedConnector, Balanced
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_it_fails_at_once() {
+async fn default_fails_at_once() {
     let (_, connector, balance) = both_down(AllDown::default()).await;
     let start = Instant::now();
     assert!(matches!(
@@ -39,7 +39,7 @@ async fn by_default_it_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queued_callers_are_served_as_soon_as_a_peer_recovers() {
+async fn queued_callers_are_served_on_recovery() {
     let (peers, connector, balance) = both_down(AllDown::WaitUpTo(2 * INTERVAL)).await;
     let start = Instant::now();
     let callers: Vec<_> = (0..100)
@@ -61,7 +61,7 @@ async fn queued_callers_are_served_as_soon_as_a_peer_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_also_wait_for_a_peer_that_was_ejected_outside_every_runtime() {
+async fn callers_wait_for_a_peer_ejected_outside_a_runtime() {
     let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
     let waits = AllDown::WaitUpTo(3 * INTERVAL);
     let balance = layer(&peers).all_down(waits).layer(connector);
@@ -98,7 +98,7 @@ async fn waiting_ends_by_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_outlives_failed_probes() {
+async fn waiting_request_outlives_failed_probes() {
     let (peers, connector, balance) = both_down(AllDown::WaitUpTo(4 * INTERVAL)).await;
     connector.script([REFUSE, REFUSE, Does::Answer]);
     let start = Instant::now();
@@ -113,7 +113,7 @@ async fn a_waiting_request_outlives_failed_probes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_peers_that_are_up() {
+async fn request_does_not_wait_for_peers_that_are_up() {
     let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
     let balance = layer(&peers)
         .all_down(AllDown::WaitUpTo(INTERVAL))
@@ -125,7 +125,7 @@ async fn nobody_waits_for_peers_that_are_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_that_becomes_empty_is_waited_for_until_it_gets_a_peer() {
+async fn waiting_request_gets_the_first_peer_added() {
     let (peers, _, balance) = both_down(AllDown::WaitUpTo(INTERVAL)).await;
     let waiting = tokio::spawn({
         let balance = balance.clone();
@@ -146,7 +146,7 @@ async fn a_set_that_becomes_empty_is_waited_for_until_it_gets_a_peer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_that_becomes_empty_fails_at_once_where_nobody_waits() {
+async fn emptied_set_fails_at_once_without_waiting() {
     for all_down in [AllDown::Fail, AllDown::LastResort] {
         let (peers, _, balance) = both_down(all_down).await;
         peers.replace_all([("a", ()); 0]).unwrap();
@@ -157,7 +157,7 @@ async fn a_set_that_becomes_empty_fails_at_once_where_nobody_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_can_be_dropped() {
+async fn waiting_request_can_be_dropped() {
     let (peers, connector, balance) = both_down(AllDown::WaitUpTo(2 * INTERVAL)).await;
     let waiting = tokio::time::timeout(Duration::from_secs(1), send(&balance)).await;
     assert!(waiting.is_err());
@@ -167,12 +167,12 @@ async fn a_waiting_request_can_be_dropped() {
     assert_eq!(
         up_and_down(&peers),
         (1, 1),
-        "the other one is due, and nobody has asked it yet"
+        "the other peer is due and has not been probed yet"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_resort_is_one_attempt_on_the_peer_that_is_due_soonest() {
+async fn last_resort_is_one_attempt_on_the_next_due_peer() {
     let (peers, connector, balance) = both_down(AllDown::LastResort).await;
     let soonest = |peers: &Peers<()>| {
         let due = peers
@@ -193,13 +193,13 @@ async fn the_last_resort_is_one_attempt_on_the_peer_that_is_due_soonest() {
     assert_eq!(
         up_and_down(&peers),
         (1, 1),
-        "and if it succeeds the peer is back"
+        "a successful last resort restores the peer"
     );
 }
 
-/// Its own failed attempts must not wake it: it would ask the same peer without pause.
+/// Its own failed attempts must not wake it: it would probe the same peer without a pause.
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_says_nothing_does_not_wake_its_own_request() {
+async fn neutral_probe_does_not_wake_its_own_request() {
     let (_, connector, balance) =
         both_down(AllDown::WaitUpTo(INTERVAL + Duration::from_secs(5))).await;
     connector.tell_all(&["a", "b"], Does::Fail(Verdict::neutral().safe()));

@@ -1,8 +1,8 @@
-//! The response future ends at each of its await points: dropped, abandoned, or come to its end and
-//! not yet dropped. Nothing may leak, no place stay taken, and the next request must be served.
+//! The response future ends at each of its await points: dropped, abandoned, or completed but not
+//! yet dropped. It must leak nothing and hold no permit, and the next request must be served.
 //!
-//! Each situation is run again and again, ended one poll later each time, until it runs through, so
-//! that no await point is forgotten, also of those that are yet to come.
+//! Each scenario runs repeatedly and ends one poll later each time until it completes, so that
+//! every await point is covered, including future ones.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -17,10 +17,10 @@ use tokio::task::yield_now;
 use tokio::time::{advance, timeout};
 use tower::{Layer, Service};
 
-/// Everything that passes through the balancer holds one, so that what leaks can be counted.
+/// Everything that passes through the balancer holds a token, so that leaks can be counted.
 type Token = Arc<()>;
 
-/// What the next attempts come to.
+/// The results of the next attempts.
 type Script = VecDeque<Result<Verdict, Verdict>>;
 
 struct Carries {
@@ -122,7 +122,7 @@ impl Situation {
         }
     }
 
-    /// Ejects, not by hand, as nobody takes that for a last resort.
+    /// Ejects by a verdict. A manual ejection would exclude the peer from the last resort.
     async fn eject(&mut self, peers: usize) {
         while self.peers.up_count() > 2 - peers {
             self.script(&[Err(Verdict::down())]);
@@ -149,7 +149,11 @@ impl Situation {
     fn assert_nothing_is_held(&self, tokens: usize) {
         for status in self.peers.statuses() {
             assert_eq!(status.in_flight, 0, "{status:?}");
-            assert_ne!(status.state, State::Probing, "its place is free at once");
+            assert_ne!(
+                status.state,
+                State::Probing,
+                "the probe releases its permit at once"
+            );
         }
         assert_eq!(Token::strong_count(&self.token), tokens);
     }
@@ -161,8 +165,8 @@ enum End {
     Abandon,
 }
 
-/// Ends the request after each number of polls, `between` which time passes. Says how often it was
-/// polled to run through, and what it tried then.
+/// Ends the request after each number of polls, `between` which time passes. Returns how many polls
+/// it takes to complete, and what it tried.
 async fn end_everywhere(
     all_down: AllDown,
     ejected: usize,
@@ -171,7 +175,7 @@ async fn end_everywhere(
     script: &[Result<Verdict, Verdict>],
 ) -> (usize, usize) {
     let mut through = (0, 0);
-    // A balancer's first requests come by their peers in another way than those that follow.
+    // A fresh clone and a clone that has been used differ in their reference counts.
     for (end, warm) in [
         (End::Drop, false),
         (End::Drop, true),
@@ -179,7 +183,7 @@ async fn end_everywhere(
         (End::Abandon, true),
     ] {
         for polls in 0.. {
-            assert!(polls < 100, "it never runs through");
+            assert!(polls < 100, "it never completes");
             let mut situation = Situation::new(all_down);
             if warm {
                 situation.warm_up().await;
@@ -212,7 +216,7 @@ async fn end_everywhere(
             println!(
                 "{end:?} (warm: {warm}) after {polls} polls, {attempts} attempts, probing: {probing:?}"
             );
-            // What lives on holds its connector and the request's copy, and no place.
+            // The future that is left holds its connector and the request's copy, and no permit.
             let held = kept.as_ref().map_or(0, |_| {
                 let now = Token::strong_count(&situation.token);
                 assert!(now <= tokens + 2, "{now} of {tokens}");
@@ -233,8 +237,8 @@ async fn end_everywhere(
     through
 }
 
-/// The next request is served, and if a probe was cut off, it or, where both peers are due, the one
-/// after it is the probe.
+/// The next request is served. If a probe was cancelled, this request probes, or the one after it
+/// if both peers are due.
 async fn next_is_served(situation: &mut Situation, cut_off: Option<String>) {
     situation.script(&[]);
     situation.attempts();
@@ -263,33 +267,33 @@ const DENY: Result<Verdict, Verdict> = Err(Verdict::suspect().safe());
 const NEUTRAL: Result<Verdict, Verdict> = Err(Verdict::neutral().safe());
 const AT_ONCE: Duration = Duration::ZERO;
 
-/// Readiness takes two polls, of which the second goes on to the call; the call takes three, of
-/// which the last goes on to the next attempt's readiness.
+/// Readiness takes two polls, and the second also starts the call. The call takes three, and the
+/// last also starts the next attempt's readiness.
 const fn polls(attempts: usize) -> usize {
     1 + 3 * attempts
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_its_first_attempt() {
+async fn request_can_be_dropped_in_its_first_attempt() {
     let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[ANSWER]).await;
     assert_eq!(through, (polls(1), 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_its_retry() {
+async fn request_can_be_dropped_in_its_retry() {
     let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[REFUSE, ANSWER]).await;
     assert_eq!(through, (polls(2), 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_it_keeps_a_response_that_was_turned_down() {
+async fn request_can_be_dropped_with_a_rejected_response() {
     let busy = Ok(Verdict::degraded().safe());
     let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[busy, busy]).await;
     assert_eq!(through.1, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_a_probe() {
+async fn request_can_be_dropped_in_a_probe() {
     for script in [[ANSWER, ANSWER], [REFUSE, ANSWER], [NEUTRAL, ANSWER]] {
         let through = end_everywhere(AllDown::Fail, 1, INTERVAL, AT_ONCE, &script).await;
         let attempts = if script[0] == ANSWER { 1 } else { 2 };
@@ -298,7 +302,7 @@ async fn a_request_can_end_anywhere_in_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect() {
+async fn request_can_be_dropped_while_a_suspect_is_judged() {
     for second in [ANSWER, DENY, REFUSE] {
         let through = end_everywhere(AllDown::Fail, 0, AT_ONCE, AT_ONCE, &[DENY, second]).await;
         assert_eq!(through.1, 2);
@@ -306,7 +310,7 @@ async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect_probe() {
+async fn request_can_be_dropped_while_a_suspect_probe_is_judged() {
     for second in [ANSWER, DENY, REFUSE] {
         let through = end_everywhere(AllDown::Fail, 1, INTERVAL, AT_ONCE, &[DENY, second]).await;
         assert_eq!(through.1, 2);
@@ -314,14 +318,14 @@ async fn a_request_can_end_anywhere_while_a_second_peer_is_asked_about_a_suspect
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_forbids_a_retry_holds_no_suspects_place() {
+async fn unretryable_request_holds_no_suspect_permit() {
     let denied = Err(Verdict::suspect());
     let through = end_everywhere(AllDown::Fail, 1, INTERVAL, AT_ONCE, &[denied]).await;
     assert_eq!(through.1, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_while_it_waits_for_a_recovery() {
+async fn request_can_be_dropped_while_waiting() {
     let wait = AllDown::WaitUpTo(4 * INTERVAL);
     let through = end_everywhere(wait, 2, AT_ONCE, INTERVAL / 4, &[ANSWER]).await;
     assert_eq!(through.1, 1);
@@ -331,7 +335,7 @@ async fn a_request_can_end_anywhere_while_it_waits_for_a_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_can_end_anywhere_in_its_last_resort() {
+async fn request_can_be_dropped_in_its_last_resort() {
     for script in [[ANSWER], [REFUSE], [NEUTRAL]] {
         let through = end_everywhere(AllDown::LastResort, 2, AT_ONCE, AT_ONCE, &script).await;
         assert!(through.1 >= 1);

@@ -16,7 +16,7 @@ use tracing::{Level, Metadata, span};
 
 type Found<P> = Result<Change<&'static str, P>, &'static str>;
 
-/// A stream of what is sent.
+/// A stream of the changes that are sent.
 fn changes<P>(
     mut sent: UnboundedReceiver<Found<P>>,
 ) -> impl stream::Stream<Item = Found<P>> + Send + 'static
@@ -34,7 +34,7 @@ where
     (send, peers.follow(changes(sent)))
 }
 
-/// Lets the task do what it can now.
+/// Lets the task run until it waits.
 async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
@@ -62,7 +62,7 @@ async fn changes_apply_while_no_request_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_goes_to_the_first_peer_that_is_found() {
+async fn waiting_request_goes_to_the_first_peer_found() {
     let peers = crate::common::peers(&[]);
     let balance = layer(&peers)
         .all_down(AllDown::WaitUpTo(INTERVAL))
@@ -75,7 +75,7 @@ async fn a_request_that_waits_goes_to_the_first_peer_that_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_equal_peer_keeps_its_state_and_an_unequal_one_is_new() {
+async fn equal_peer_keeps_its_state_and_a_changed_one_is_new() {
     let peers = Peers::new([("a", 1), ("b", 2)]).unwrap();
     peers.eject("a", INTERVAL).unwrap();
     peers.eject("b", INTERVAL).unwrap();
@@ -100,7 +100,7 @@ async fn an_equal_peer_keeps_its_state_and_an_unequal_one_is_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn peers_that_cannot_be_compared_are_told_apart_by_the_caller() {
+async fn peers_are_compared_by_the_callers_function() {
     struct Opaque(u32);
     let peers = Peers::new([("a", Opaque(1)), ("b", Opaque(10))]).unwrap();
     let (send, sent) = unbounded_channel();
@@ -113,7 +113,7 @@ async fn peers_that_cannot_be_compared_are_told_apart_by_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn removing_an_unknown_peer_and_a_peer_that_is_seen_twice_do_no_harm() {
+async fn unknown_removals_and_duplicates_are_ignored() {
     let peers = crate::common::peers(&["a"]);
     let (found, guard) = follow(&peers);
     found.send(Ok(Change::Remove("ghost"))).unwrap();
@@ -127,7 +127,7 @@ async fn removing_an_unknown_peer_and_a_peer_that_is_seen_twice_do_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_changes_nothing_and_the_changes_after_it_apply() {
+async fn error_keeps_the_set_and_later_changes_apply() {
     let peers = crate::common::peers(&["a"]);
     let (found, _guard) = follow(&peers);
     for _ in 0..2 {
@@ -137,14 +137,18 @@ async fn an_error_changes_nothing_and_the_changes_after_it_apply() {
             .send(Ok(Change::Insert(["b", "c"][before - 1], ())))
             .unwrap();
         sleep(Duration::from_millis(990)).await;
-        assert_eq!(peers.len(), before, "the stream is left in peace");
+        assert_eq!(
+            peers.len(),
+            before,
+            "the stream is not polled during the pause"
+        );
         sleep(Duration::from_millis(20)).await;
-        assert_eq!(peers.len(), before + 1, "the pause was 1 s, also again");
+        assert_eq!(peers.len(), before + 1, "the pause is 1 s each time");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_only_fails_is_asked_ever_more_rarely() {
+async fn failing_stream_is_polled_with_backoff() {
     let peers = crate::common::peers(&["a"]);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let failing = stream::poll_fn({
@@ -166,7 +170,7 @@ async fn a_stream_that_only_fails_is_asked_ever_more_rarely() {
     assert!(!guard.is_finished());
 }
 
-/// Writes down the levels of what is traced.
+/// Records the levels of trace events.
 #[derive(Clone, Default)]
 struct Levels(Arc<Mutex<Vec<Level>>>);
 
@@ -202,7 +206,7 @@ async fn each_error_is_a_warning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_stream_leaves_the_set_as_it_is() {
+async fn end_of_stream_keeps_the_set() {
     let peers = crate::common::peers(&["a"]);
     let (found, guard) = follow(&peers);
     found.send(Ok(Change::Insert("b", ()))).unwrap();
@@ -213,11 +217,11 @@ async fn the_end_of_the_stream_leaves_the_set_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_guard_stops_and_detaching_it_does_not() {
+async fn dropped_guard_stops_and_detached_guard_does_not() {
     let peers = crate::common::peers(&["a"]);
     let (found, guard) = follow(&peers);
     drop(guard);
-    // Either the stream is gone by now or what is sent into it is not read.
+    // The stream is dropped, or the change is not read.
     let _ = found.send(Ok(Change::Insert("b", ())));
     settle().await;
     assert_eq!(names(&peers), ["a"]);
@@ -231,7 +235,7 @@ async fn dropping_the_guard_stops_and_detaching_it_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_set_stops_a_task_that_waits_or_pauses() {
+async fn end_of_the_set_stops_the_task() {
     for fails in [false, true] {
         let peers = crate::common::peers(&["a"]);
         let (found, guard) = follow(&peers);
@@ -247,7 +251,7 @@ async fn the_end_of_the_set_stops_a_task_that_waits_or_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_stream_leaves_the_thread_to_others() {
+async fn endless_stream_yields_to_other_tasks() {
     let peers = Peers::new([("a", 0)]).unwrap();
     let count = Arc::new(AtomicU32::new(0));
     let endless = stream::poll_fn({
@@ -270,7 +274,7 @@ async fn an_endless_stream_leaves_the_thread_to_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_changes_that_come_together_the_last_of_a_name_counts() {
+async fn last_change_of_a_batch_counts() {
     let peers = Peers::new([("a", 1), ("b", 2)]).unwrap();
     let mut events = peers.subscribe();
     let (found, _guard) = follow(&peers);
@@ -279,5 +283,5 @@ async fn of_changes_that_come_together_the_last_of_a_name_counts() {
     found.send(Ok(Change::Insert("a", 1))).unwrap();
     found.send(Ok(Change::Insert("b", 2))).unwrap();
     settle().await;
-    assert_eq!(events.try_next().unwrap(), None, "all is as it was");
+    assert_eq!(events.try_next().unwrap(), None, "the set is unchanged");
 }

@@ -1,5 +1,5 @@
-//! The four cases of the suite of django-proxysql, whose algorithm this balancer began as: a
-//! request goes to a random peer that is up; one that fails is out for 30 s, then tried again.
+//! The four cases of the test suite of django-proxysql, whose algorithm the balancer started from:
+//! a request goes to a random peer that is up, and a peer that fails is ejected for 30 s.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn one_down() {
         .iter()
         .filter(|peer| *peer == "a")
         .count();
-    assert_eq!(on_a, 1, "asked once, then left alone");
+    assert_eq!(on_a, 1, "tried once, then ejected");
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +69,7 @@ async fn partial_recovery() {
     );
     assert_eq!((&served, up_and_down(&peers)), (&attempts[1], (1, 1)));
 
-    // Before its time the other one is not probed.
+    // The other peer is not probed before it is due.
     connector.tell_all(&["a", "b"], Does::Answer);
     advance(INTERVAL - Duration::from_millis(1)).await;
     for _ in 0..20 {

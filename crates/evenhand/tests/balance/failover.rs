@@ -1,4 +1,4 @@
-//! Which outcomes go to another peer, and which peers that may be.
+//! Which outcomes are retried, and on which peers.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tower::{Layer, ServiceExt, service_fn};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
-async fn while_a_peer_is_up_no_safe_request_fails() {
+async fn safe_request_succeeds_while_a_peer_is_up() {
     let names = ["a", "b", "c", "d", "e", "f", "g"];
     let (peers, connector, balance) = balance(&names);
     connector.tell_all(&names[1..], REFUSE);
@@ -26,7 +26,7 @@ async fn while_a_peer_is_up_no_safe_request_fails() {
 async fn no_peer_is_tried_twice_for_one_request() {
     let names = ["a", "b", "c", "d", "e"];
     let (_, connector, balance) = balance(&names);
-    // Not ejected, so only the request's own memory keeps it away.
+    // The peers are not ejected, so only the request's history excludes them.
     connector.tell_all(&names, Does::Fail(Verdict::neutral().safe()));
     let error = send(&balance).await.unwrap_err();
     let mut attempts = connector.attempts();
@@ -36,8 +36,8 @@ async fn no_peer_is_tried_twice_for_one_request() {
     assert_eq!(tried.len(), 5, "{tried:?}");
 }
 
-/// Peers by what they are: "full" has room for who comes back, "gone" refuses, and "crammed" has
-/// room for nobody. What was asked, and whether it came back.
+/// Sends a request to these peers: "full" accepts on the second pass only, "gone" refuses, and
+/// "overloaded" is always busy. Returns the attempts, each with whether it was on the second pass.
 async fn ask_for_room(
     names: &[&'static str],
     all_down: AllDown,
@@ -68,7 +68,7 @@ async fn ask_for_room(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_comes_back_to_a_peer_that_had_no_room_when_no_other_is_of_use() {
+async fn request_returns_to_a_busy_peer_if_no_other_works() {
     for all_down in [AllDown::Fail, AllDown::WaitUpTo(MINUTE)] {
         let start = Instant::now();
         for _ in 0..20 {
@@ -81,21 +81,21 @@ async fn a_request_comes_back_to_a_peer_that_had_no_room_when_no_other_is_of_use
         assert_eq!(
             start.elapsed(),
             Duration::ZERO,
-            "it waits for nobody's recovery"
+            "it does not wait for a recovery"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_comes_back_once() {
-    let (outcome, asked) = ask_for_room(&["crammed", "gone"], AllDown::Fail).await;
+async fn request_returns_to_a_busy_peer_once() {
+    let (outcome, asked) = ask_for_room(&["overloaded", "gone"], AllDown::Fail).await;
     assert!(matches!(outcome, Err(Error::Exhausted { .. })));
     assert_eq!(asked.len(), 3, "{asked:?}");
-    assert_eq!(asked[2], ("crammed".to_owned(), true));
+    assert_eq!(asked[2], ("overloaded".to_owned(), true));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_that_forbids_it_goes_to_no_other_peer() {
+async fn unretryable_outcome_goes_to_no_other_peer() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     connector.script([Does::Fail(Verdict::down().because("lost in commit"))]);
     let error = send(&balance).await.unwrap_err();
@@ -104,12 +104,12 @@ async fn an_outcome_that_forbids_it_goes_to_no_other_peer() {
     assert_eq!(
         up_and_down(&peers),
         (1, 1),
-        "the verdict on the peer counts all the same"
+        "the verdict on the peer counts"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_outcome_is_retried_only_if_the_caller_marked_the_request_idempotent() {
+async fn unknown_outcome_is_retried_only_if_idempotent() {
     const LOST: Does = Does::Fail(Verdict::neutral().if_idempotent());
     let peers = peers(&["a", "b"]);
     for (replay, attempts) in [(Cloned::default(), 1), (Cloned::idempotent(), 2)] {
@@ -122,7 +122,7 @@ async fn an_unknown_outcome_is_retried_only_if_the_caller_marked_the_request_ide
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_cannot_be_copied_gets_one_attempt() {
+async fn request_that_cannot_be_copied_gets_one_attempt() {
     let peers = peers(&["a", "b"]);
     let connector = ScriptedConnector::new();
     let balance = layer(&peers).replay(Once).layer(connector.clone());
@@ -133,7 +133,7 @@ async fn a_request_that_cannot_be_copied_gets_one_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_can_be_turned_down_and_is_still_better_than_none() {
+async fn rejected_response_is_kept_as_a_last_result() {
     let busy = Verdict::degraded().safe().because("busy");
     let (_, connector, balance) = balance(&["a", "b"]);
     connector.script([Does::AnswerBadly(busy), Does::Answer]);
@@ -145,7 +145,7 @@ async fn a_response_can_be_turned_down_and_is_still_better_than_none() {
     assert_eq!(
         connector.attempts()[1],
         last,
-        "with nobody left the last response stands"
+        "with no peer left the last response is returned"
     );
 
     connector.script([Does::AnswerBadly(busy), REFUSE]);
@@ -154,7 +154,7 @@ async fn a_response_can_be_turned_down_and_is_still_better_than_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_names_every_peer_with_its_cause_and_when_the_next_is_due() {
+async fn error_names_peers_causes_and_the_next_due_time() {
     let (_, connector, balance) = balance(&["a", "b"]);
     connector.script([REFUSE, Does::Fail(Verdict::down().safe().because("reset"))]);
     let error = send(&balance).await.unwrap_err();
@@ -172,13 +172,13 @@ async fn the_error_names_every_peer_with_its_cause_and_when_the_next_is_due() {
 }
 
 #[tokio::test]
-async fn an_empty_set_says_so() {
+async fn empty_set_fails_with_no_peers() {
     let (_, _, balance) = balance(&[]);
     assert!(matches!(send(&balance).await.unwrap_err(), Error::NoPeers));
 }
 
 #[tokio::test]
-async fn a_connector_that_fails_to_get_ready_blames_no_peer() {
+async fn connector_that_fails_to_get_ready_ejects_no_peer() {
     let peers = peers(&["a"]);
     let semaphore = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
     semaphore.close();
@@ -191,7 +191,7 @@ async fn a_connector_that_fails_to_get_ready_blames_no_peer() {
 }
 
 #[tokio::test]
-async fn a_request_waits_until_the_connector_is_ready() {
+async fn request_waits_until_the_connector_is_ready() {
     let peers = peers(&["a"]);
     let semaphore = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let connector = ScriptedConnector::ready_by(semaphore.clone());
@@ -207,7 +207,7 @@ async fn a_request_waits_until_the_connector_is_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_of_a_dead_peers_requests_spread_evenly() {
+async fn retries_from_a_dead_peer_spread_evenly() {
     let names = ["dead", "a", "b", "c"];
     let mut served = [0_u32; 3];
     for seed in 0..3000 {
@@ -225,6 +225,6 @@ async fn retries_of_a_dead_peers_requests_spread_evenly() {
         .sum();
     assert!(
         chi < 13.8,
-        "no neighbour gets the dead peer's share: {served:?}"
+        "the dead peer's share is spread evenly: {served:?}"
     );
 }

@@ -29,7 +29,7 @@ impl Service<Attempt<usize, ()>> for Number {
     }
 }
 
-/// Which peer the next request goes to. Nothing waits, so one poll is all.
+/// Sends a request and returns its peer. Nothing waits, so one poll is enough.
 fn send<R>(balance: &mut Balance<Number, usize, R>) -> usize
 where
     Balance<Number, usize, R>: Service<(), Response = usize, Error = evenhand::Error<Infallible>>,
@@ -65,7 +65,7 @@ fn assert_fair(counts: &[u32], shares: &[f64], what: &str) {
 }
 
 /// Sends a million requests with the first `down` of `n` peers ejected. `settled` sends them all by
-/// one clone, else each goes by a clone of its own.
+/// one clone; otherwise each goes by a fresh clone.
 fn shares_of(pick: impl Pick + Clone, weights: &[u32], down: usize, settled: bool) {
     let n = weights.len();
     let peers = Peers::new((0..n).map(|i| (format!("peer{i}"), i))).unwrap();
@@ -99,7 +99,7 @@ fn downs(n: usize) -> [usize; 4] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_spread_evenly_over_the_peers_that_are_up() {
+async fn requests_of_one_clone_are_uniform_over_up_peers() {
     for n in [2, 3, 10, 100] {
         for down in downs(n) {
             shares_of(Uniform, &vec![1; n], down, true);
@@ -108,7 +108,7 @@ async fn requests_spread_evenly_over_the_peers_that_are_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_do_those_that_each_go_by_a_clone_of_their_own() {
+async fn requests_of_fresh_clones_are_uniform_over_up_peers() {
     for n in [2, 3, 10, 100] {
         for down in downs(n) {
             shares_of(Uniform, &vec![1; n], down, false);
@@ -117,7 +117,7 @@ async fn so_do_those_that_each_go_by_a_clone_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_spread_in_proportion_to_the_weights_of_the_peers_that_are_up() {
+async fn weighted_requests_are_proportional_over_up_peers() {
     for n in [2, 3, 10, 100] {
         let weights: Vec<u32> = (0..n).map(|i| 1 + i % 7).collect();
         for down in downs(n as usize) {

@@ -91,9 +91,9 @@ fn recorder() -> &'static Kept {
     })
 }
 
-/// What is recorded of a set, once all is that happened by now.
+/// The values recorded for a set, after all events so far.
 async fn recorded(set: &str) -> Vec<String> {
-    // The paused clock stands still while the recorder's thread works.
+    // The paused clock does not advance while the recorder's thread works.
     sleep(Duration::from_millis(100)).await;
     let label = format!("{{set={set}");
     let values = recorder().0.lock().unwrap();
@@ -105,7 +105,7 @@ async fn recorded(set: &str) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gauges_start_from_what_is_and_follow_the_peers() {
+async fn gauges_start_at_current_states_and_follow_them() {
     recorder();
     let peers = peers(&["a", "b", "c"]);
     peers.eject("a", INTERVAL).unwrap();
@@ -172,7 +172,7 @@ async fn ejections_probes_and_recoveries_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gauges_are_right_and_losses_counted_where_events_were_lost() {
+async fn gauges_are_right_after_lost_events() {
     recorder();
     let peers = peers(&["a", "b", "c"]);
     peers.record_metrics("losses").detach();

@@ -1,4 +1,4 @@
-//! Observers: whoever is told what happens to peers, and harms no request.
+//! Observers get the events of peers and delay no request.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use evenhand::{Event, EventKind, Observer, Peers};
 use tokio::sync::Notify;
 use tokio::time::{Instant, advance, timeout};
 
-/// Long enough that only what never happens takes longer, and short enough to wait for in vain.
+/// A time limit on a paused clock: longer than anything that ends takes.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Writes down what it is told; panics at, or waits before, whatever a test wants.
+/// Records its events. A test can make it panic at an event or wait before each.
 #[derive(Clone, Default)]
 struct Notes {
     told: Arc<Mutex<Vec<String>>>,
@@ -26,7 +26,11 @@ impl Observer for Notes {
         if let Some(gate) = &self.gate {
             let _ = gate.lock().unwrap().recv();
         }
-        assert_ne!(Some(event.kind), self.panic_at, "told to");
+        assert_ne!(
+            Some(event.kind),
+            self.panic_at,
+            "the test asked for a panic"
+        );
         self.told.lock().unwrap().push(event.to_string());
         self.more.notify_one();
     }
@@ -37,7 +41,7 @@ impl Observer for Notes {
 }
 
 impl Notes {
-    /// What it was told, once it is so much.
+    /// Its events, once there are at least `count`.
     async fn all(&self, count: usize) -> Vec<String> {
         loop {
             let told = self.told.lock().unwrap().clone();
@@ -58,7 +62,7 @@ async fn finished(guard: &evenhand::TaskGuard) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_is_told_all_in_order() {
+async fn observer_gets_all_events_in_order() {
     let peers = peers(&["a", "b"]);
     let notes = Notes::default();
     let _guard = peers.observe(notes.clone());
@@ -76,7 +80,7 @@ async fn an_observer_is_told_all_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_is_an_observer() {
+async fn closure_is_an_observer() {
     let peers = peers(&["a"]);
     let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
     let told = move |event: &Event| told.send(event.kind).unwrap();
@@ -86,7 +90,7 @@ async fn a_closure_is_an_observer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_that_panics_is_told_the_rest_and_harms_no_request() {
+async fn panicking_observer_gets_later_events() {
     let (peers, _connector, balance) = balance(&["a", "b"]);
     let notes = Notes {
         panic_at: Some(EventKind::Restored),
@@ -102,9 +106,9 @@ async fn an_observer_that_panics_is_told_the_rest_and_harms_no_request() {
     assert!(!guard.is_finished());
 }
 
-/// On one thread, which an observer that blocked it would hold up for good.
+/// On one thread, which an observer would block for good if it ran there.
 #[tokio::test(start_paused = true)]
-async fn an_observer_that_blocks_harms_no_request_and_learns_what_it_lost() {
+async fn blocked_observer_delays_no_request() {
     let (peers, _connector, balance) = balance(&["a", "b"]);
     let (open, gate) = mpsc::channel();
     let notes = Notes {
@@ -122,14 +126,14 @@ async fn an_observer_that_blocks_harms_no_request_and_learns_what_it_lost() {
         peers.eject("a", INTERVAL).unwrap();
     }
     drop(open);
-    // The first, which it was being told, and then as many as are kept.
+    // The event in progress, and then those that the queue holds.
     let told = notes.all(1 + 1024).await;
     assert!(told.last().unwrap().starts_with("a ejected"));
     assert_eq!(*notes.lost.lock().unwrap(), 2000 - 1024);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_set_is_told_to_the_last_event_and_ends_the_task() {
+async fn end_of_the_set_delivers_all_events_and_ends_the_task() {
     let peers = peers(&["a"]);
     let notes = Notes::default();
     let guard = peers.observe(notes.clone());
@@ -141,7 +145,7 @@ async fn the_end_of_the_set_is_told_to_the_last_event_and_ends_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_guard_ends_the_observers_task() {
+async fn dropped_guard_ends_the_observer() {
     let peers = Peers::new([("a", 1)]).unwrap();
     let notes = Notes::default();
     drop(peers.observe(notes.clone()));

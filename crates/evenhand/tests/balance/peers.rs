@@ -30,7 +30,7 @@ async fn added_peers_are_picked_and_removed_ones_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replacing_all_keeps_the_state_of_what_stays() {
+async fn replace_all_keeps_the_state_of_retained_peers() {
     let (peers, connector, balance) = balance(&["a", "b", "c"]);
     connector.tell("a", REFUSE);
     while peers.up_count() == 3 {
@@ -52,15 +52,11 @@ async fn replacing_all_keeps_the_state_of_what_stays() {
         let twice = peers.replace_all([(name, ()), (name, ())]).unwrap_err();
         assert_eq!(twice, PeersError::Duplicate(name.into()));
     }
-    assert_eq!(
-        peers.len(),
-        2,
-        "a change that cannot be made changes nothing"
-    );
+    assert_eq!(peers.len(), 2, "a change that fails changes nothing");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_whose_data_changed_is_a_new_one() {
+async fn peer_with_changed_data_is_new() {
     let peers = evenhand::Peers::new([("a", 1), ("b", 2)]).unwrap();
     peers.eject("a", INTERVAL).unwrap();
     peers.replace_all([("a", 7), ("b", 2)]).unwrap();
@@ -69,7 +65,7 @@ async fn a_peer_whose_data_changed_is_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_no_attempt_and_resolves_when_the_last_one_ends() {
+async fn drain_waits_for_attempts_and_ends_none() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     connector.tell_all(&["a", "b"], Does::Hang);
     let mut under_way = Vec::new();
@@ -106,7 +102,7 @@ async fn a_drain_ends_no_attempt_and_resolves_when_the_last_one_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_tickets_and_takes_what_they_learn() {
+async fn drain_waits_for_tickets() {
     let (peers, connector, balance) = balance(&["a"]);
     send(&balance).await.unwrap();
     let ticket = connector.tickets().remove(0);
@@ -121,16 +117,13 @@ async fn a_drain_waits_for_tickets_and_takes_what_they_learn() {
     tokio::task::yield_now().await;
     assert!(!drain.is_finished());
     let lost = tokio::time::timeout(Duration::from_secs(1), copy.ejected()).await;
-    assert!(
-        lost.is_err(),
-        "draining is no ejection: work in progress goes on"
-    );
+    assert!(lost.is_err(), "a drain lets work in progress continue");
     drop(copy);
     drain.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn restoring_ends_a_drain_that_waits() {
+async fn restore_ends_a_waiting_drain() {
     let (peers, connector, balance) = balance(&["a"]);
     send(&balance).await.unwrap();
     let _ticket = connector.tickets().remove(0);
@@ -145,7 +138,7 @@ async fn restoring_ends_a_drain_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ejection_by_hand_lasts_its_own_time_whatever_succeeds() {
+async fn manual_ejection_lasts_its_full_time() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     send(&balance).await.unwrap();
     let old = connector.tickets();
@@ -167,7 +160,7 @@ async fn an_ejection_by_hand_lasts_its_own_time_whatever_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_ejected_by_hand_is_nobodys_last_resort() {
+async fn manually_ejected_peer_is_no_last_resort() {
     let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
     let balance = layer(&peers)
         .all_down(evenhand::AllDown::LastResort)
@@ -179,7 +172,7 @@ async fn a_peer_ejected_by_hand_is_nobodys_last_resort() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn removing_a_peer_ends_no_attempt_and_takes_no_more_verdicts() {
+async fn removal_ends_no_attempt_and_ignores_verdicts() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     connector.tell_all(&["a", "b"], Does::Hang);
     let request = tokio::spawn({
@@ -199,7 +192,7 @@ async fn removing_a_peer_ends_no_attempt_and_takes_no_more_verdicts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_floor_keeps_the_last_ones_in() {
+async fn floor_keeps_peers_in() {
     for (eject, kept) in [
         (Eject::on_first().min_up(1), 1),
         (Eject::on_first().min_up(9), 4),
@@ -217,7 +210,7 @@ async fn the_floor_keeps_the_last_ones_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ejection_after_so_many_in_a_row() {
+async fn consecutive_failures_eject() {
     let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
     let balance = layer(&peers)
         .eject(Eject::after_in_a_row(3))
@@ -233,7 +226,7 @@ async fn ejection_after_so_many_in_a_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ejection_by_failure_rate_and_a_fresh_start_after_recovery() {
+async fn failure_rate_ejects_and_restarts_after_recovery() {
     let rate = Eject::on_failure_rate(0.5, Duration::from_secs(10), 4).recheck_every(INTERVAL);
     let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
     let balance = layer(&peers).eject(rate).layer(connector.clone());
@@ -250,11 +243,11 @@ async fn ejection_by_failure_rate_and_a_fresh_start_after_recovery() {
     for _ in 0..3 {
         send(&balance).await.unwrap_err();
     }
-    assert_eq!(peers.up_count(), 1, "its record began anew");
+    assert_eq!(peers.up_count(), 1, "its failure rate starts again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn weights_change_at_run_time_and_nothing_means_never() {
+async fn weights_change_at_run_time_and_zero_means_never() {
     let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
     let balance = layer(&peers).pick(Weighted).layer(connector.clone());
     let share_of_a = async || {
@@ -292,7 +285,7 @@ async fn balance_send(
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_to_the_set_are_told() {
+async fn changes_to_the_set_are_events() {
     let (peers, _, _) = balance(&["a"]);
     let mut events = peers.subscribe();
     peers.add("b", ()).unwrap();
@@ -316,9 +309,9 @@ async fn changes_to_the_set_are_told() {
 
 /// Requests run while the set changes under them, on two threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_while_peers_come_and_go() {
+async fn no_request_fails_while_peers_change() {
     let peers = peers(&["stays"]);
-    // Keeps nothing: a ticket that lives would hold a drain up.
+    // It keeps no ticket, as a ticket would delay a drain.
     let connector = tower::service_fn(async |_: evenhand::Attempt<(), ()>| {
         tokio::task::yield_now().await;
         Ok::<(), std::convert::Infallible>(())
@@ -344,7 +337,7 @@ async fn no_request_fails_while_peers_come_and_go() {
         peers.restore(&name).unwrap();
         let drained = tokio::time::timeout(Duration::from_secs(30), peers.drain(&name)).await;
         drained.expect("a drain ends").unwrap();
-        assert_eq!(peers.statuses()[1].in_flight, 0, "drained, and so idle");
+        assert_eq!(peers.statuses()[1].in_flight, 0, "a drained peer is idle");
         peers.remove(&name).unwrap();
     }
     assert!(start.elapsed() < Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! How an ejected peer comes back.
+//! How an ejected peer recovers.
 
 use std::time::Duration;
 
@@ -41,10 +41,10 @@ async fn one_request_at_a_time_probes() {
     }
     assert!(
         !connector.attempts().contains(&"a".to_owned()),
-        "the probe's place is taken"
+        "only one probe at a time"
     );
 
-    // Dropped where it waits, the probe frees its place at once.
+    // A probe that is dropped releases its permit at once.
     probe.abort();
     assert!(probe.await.unwrap_err().is_cancelled());
     connector.tell("a", Does::Answer);
@@ -53,7 +53,7 @@ async fn one_request_at_a_time_probes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_probe_costs_its_request_nothing_but_time_and_waits_for_the_next_interval() {
+async fn failed_probe_waits_for_next_interval() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     eject_a(&peers, &connector, &balance).await;
     for _ in 0..3 {
@@ -66,7 +66,7 @@ async fn a_failed_probe_costs_its_request_nothing_but_time_and_waits_for_the_nex
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_goes_to_a_peer_that_is_up_before_it_probes() {
+async fn retry_prefers_an_up_peer_to_a_probe() {
     let (peers, connector, balance) = balance(&["a", "b", "c"]);
     eject_a(&peers, &connector, &balance).await;
     connector.tell("b", REFUSE);
@@ -82,7 +82,7 @@ async fn a_retry_goes_to_a_peer_that_is_up_before_it_probes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_says_nothing_leaves_the_peer_due() {
+async fn neutral_probe_leaves_the_peer_due() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     eject_a(&peers, &connector, &balance).await;
     advance(INTERVAL).await;
@@ -93,7 +93,7 @@ async fn a_probe_that_says_nothing_leaves_the_peer_due() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn degraded_outcomes_eject_after_five_in_a_row() {
+async fn five_consecutive_degraded_outcomes_eject() {
     let (peers, connector, balance) = balance(&["a"]);
     let degraded = Does::Fail(Verdict::degraded());
     connector.script([degraded; 4]);
@@ -105,17 +105,13 @@ async fn degraded_outcomes_eject_after_five_in_a_row() {
     for _ in 0..4 {
         send(&balance).await.unwrap_err();
     }
-    assert_eq!(
-        up_and_down(&peers),
-        (1, 0),
-        "a success in between starts the count anew"
-    );
+    assert_eq!(up_and_down(&peers), (1, 0), "a success resets the count");
     send(&balance).await.unwrap_err();
     assert_eq!(up_and_down(&peers), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_verdict_can_set_its_own_interval() {
+async fn verdict_can_set_the_interval() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     let full = Verdict::down().safe().recover_in(Duration::from_secs(2));
     connector.tell("a", Does::Fail(full));
@@ -127,7 +123,7 @@ async fn a_verdict_can_set_its_own_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rechecks_grow_from_a_quick_first_one_up_to_the_check_interval() {
+async fn recheck_interval_grows_up_to_its_limit() {
     let peers = peers(&["a"]);
     let connector = ScriptedConnector::new();
     let balance = layer(&peers)
@@ -147,7 +143,7 @@ async fn rechecks_grow_from_a_quick_first_one_up_to_the_check_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_tell_the_story_in_order() {
+async fn events_report_an_outage_in_order() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     let mut events = peers.subscribe();
     eject_a(&peers, &connector, &balance).await;
@@ -174,7 +170,7 @@ async fn events_tell_the_story_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_background_probe_spares_the_callers() {
+async fn background_probe_uses_no_caller_request() {
     let peers = peers(&["a", "b"]);
     let connector = ScriptedConnector::new();
     let probes = ScriptedConnector::new();
@@ -207,13 +203,13 @@ async fn a_background_probe_spares_the_callers() {
     }
     assert!(
         !connector.attempts().contains(&"a".to_owned()),
-        "no caller's request was a probe"
+        "no request was a probe"
     );
     assert_eq!(up_and_down(&peers), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_background_probe_that_hangs_ends_by_its_limit() {
+async fn hanging_background_probe_ends_by_its_limit() {
     let peers = peers(&["a", "b"]);
     let connector = ScriptedConnector::new();
     let probe = service_fn(|_: Peer<()>| std::future::pending::<Result<(), ()>>());
@@ -238,7 +234,7 @@ async fn a_background_probe_that_hangs_ends_by_its_limit() {
 
 /// An ejection outside any runtime has no timer; picks look at the clock instead.
 #[test]
-fn a_peer_that_was_ejected_outside_a_runtime_recovers() {
+fn peer_ejected_outside_a_runtime_recovers() {
     let peers = peers(&["a", "b"]);
     let connector = ScriptedConnector::new();
     let eject = Eject::on_first().recheck_every(Duration::from_millis(1));
@@ -265,9 +261,9 @@ fn a_peer_that_was_ejected_outside_a_runtime_recovers() {
     });
 }
 
-/// A timer that dies with its runtime must not leave its peer out for ever.
+/// A timer that ends with its runtime must not leave its peer ejected for ever.
 #[test]
-fn a_peer_whose_timer_died_with_its_runtime_recovers() {
+fn peer_recovers_after_its_runtime_ends() {
     let peers = peers(&["a", "b"]);
     let connector = ScriptedConnector::new();
     let eject = Eject::on_first().recheck_every(Duration::from_millis(200));
@@ -288,7 +284,7 @@ fn a_peer_whose_timer_died_with_its_runtime_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_tells_when_it_happened_however_late_it_is_read() {
+async fn event_has_the_time_it_happened() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     let mut events = peers.subscribe();
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Statuses and events as JSON: a form that others rely on.
+//! The stable JSON form of statuses and events.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_tells_the_seconds_until_the_next_probe() {
+async fn status_has_seconds_until_the_next_probe() {
     let peers = Peers::new([("a", ()), ("b", ())]).unwrap();
     peers.set_weight("b", 7).unwrap();
     peers.eject("a", INTERVAL).unwrap();
@@ -32,7 +32,7 @@ async fn a_status_tells_the_seconds_until_the_next_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_tell_the_seconds_since_and_what_their_kind_has_to_tell() {
+async fn events_have_their_age_and_details() {
     let (peers, connector, balance) = balance(&["a"]);
     let mut events = peers.subscribe();
     connector.script([REFUSE, Does::Fail(evenhand::Verdict::down())]);
@@ -72,7 +72,7 @@ async fn events_tell_the_seconds_since_and_what_their_kind_has_to_tell() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_reads_as_it_is_shown() {
+async fn state_serializes_as_its_display() {
     let (peers, connector, balance) = balance(&["up", "out", "tried", "drained"]);
     for name in ["out", "tried"] {
         peers.eject(name, INTERVAL).unwrap();

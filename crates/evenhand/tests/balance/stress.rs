@@ -1,7 +1,7 @@
-//! Two threads do everything to one set at once, as fast as they can: then it must come to rest with
-//! nothing left over. What races there are to lose, a paused clock on one thread never shows.
+//! Two threads send requests and change one set as fast as they can. Afterwards the set must hold
+//! no permit and recover. This finds races that a paused clock on one thread cannot show.
 //!
-//! Nothing is kept for a request: the threads count in atoms.
+//! Results are counted in atomics, and nothing is kept for a request.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -16,35 +16,35 @@ use tokio::time::{Instant, timeout};
 use tower::{Layer, Service};
 
 const INTERVAL: Duration = Duration::from_millis(2);
-const STAYS: [&str; 3] = ["a", "b", "c"];
-const GUESTS: [&str; 2] = ["guest", "visitor"];
+const PERMANENT: [&str; 3] = ["a", "b", "c"];
+const TEMPORARY: [&str; 2] = ["guest", "visitor"];
 const REQUESTERS: usize = 8;
 const TIME: Duration = Duration::from_millis(1500);
 const ENOUGH: u64 = 1_000_000;
 
-/// What is known of one peer outside the balancer.
+/// The state of one peer as the test sees it.
 #[derive(Default)]
 struct Watch {
     probes: AtomicU32,
-    /// Restored by hand: a probe from before may still run when the peer is probed anew.
-    overruled: AtomicBool,
-    under_way: AtomicU32,
+    /// Restored manually: an older probe may still run during the next one.
+    restored: AtomicBool,
+    in_flight: AtomicU32,
     /// Set while the peer is drained and idle: no attempt may start.
     closed: AtomicBool,
 }
 
-type Watched = Arc<Watch>;
+type Target = Arc<Watch>;
 
 #[derive(Default)]
 struct Tally {
     requests: AtomicU64,
     probes: AtomicU64,
-    rivals: AtomicU64,
-    trespasses: AtomicU64,
-    calm: AtomicBool,
+    rival_probes: AtomicU64,
+    attempts_while_closed: AtomicU64,
+    stopping: AtomicBool,
 }
 
-/// A random number a request, that leads to what comes of it.
+/// A random number for each request, which decides its result.
 struct Seeds(AtomicU64);
 
 impl Seeds {
@@ -56,31 +56,31 @@ impl Seeds {
     }
 }
 
-/// Counts an attempt from its call to the end of its future, however that comes.
-struct UnderWay {
-    watch: Watched,
+/// Counts an attempt from its call until its future completes or is dropped.
+struct InFlight {
+    watch: Target,
     probe: bool,
 }
 
-impl UnderWay {
-    fn new(watch: Watched, probe: bool, tally: &Tally) -> Self {
-        watch.under_way.fetch_add(1, SeqCst);
+impl InFlight {
+    fn new(watch: Target, probe: bool, tally: &Tally) -> Self {
+        watch.in_flight.fetch_add(1, SeqCst);
         if watch.closed.load(SeqCst) {
-            tally.trespasses.fetch_add(1, SeqCst);
+            tally.attempts_while_closed.fetch_add(1, SeqCst);
         }
         if probe {
             tally.probes.fetch_add(1, SeqCst);
-            if watch.probes.fetch_add(1, SeqCst) > 0 && !watch.overruled.load(SeqCst) {
-                tally.rivals.fetch_add(1, SeqCst);
+            if watch.probes.fetch_add(1, SeqCst) > 0 && !watch.restored.load(SeqCst) {
+                tally.rival_probes.fetch_add(1, SeqCst);
             }
         }
         Self { watch, probe }
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.watch.under_way.fetch_sub(1, SeqCst);
+        self.watch.in_flight.fetch_sub(1, SeqCst);
         if self.probe {
             self.watch.probes.fetch_sub(1, SeqCst);
         }
@@ -93,61 +93,61 @@ struct Connector {
     seeds: Arc<Seeds>,
 }
 
-/// What comes of an attempt, and a ticket for what is learnt of it later.
-struct Carries {
+/// An attempt's verdict, and a ticket for a later one.
+struct Answer {
     verdict: Verdict,
-    ticket: Option<Ticket<Watched>>,
+    ticket: Option<Ticket<Target>>,
 }
 
-impl Service<Attempt<Watched, ()>> for Connector {
-    type Response = Carries;
+impl Service<Attempt<Target, ()>> for Connector {
+    type Response = Answer;
     type Error = Verdict;
-    type Future = Pin<Box<dyn Future<Output = Result<Carries, Verdict>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Verdict>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Verdict>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, attempt: Attempt<Watched, ()>) -> Self::Future {
-        let watch = Watched::clone(&attempt.peer);
-        let under_way = UnderWay::new(watch, attempt.is_probe(), &self.tally);
-        let calm = self.tally.calm.load(SeqCst);
+    fn call(&mut self, attempt: Attempt<Target, ()>) -> Self::Future {
+        let watch = Target::clone(&attempt.peer);
+        let in_flight = InFlight::new(watch, attempt.is_probe(), &self.tally);
+        let stopping = self.tally.stopping.load(SeqCst);
         let drawn = self.seeds.next();
         let ticket = (drawn % 16 == 3).then(|| attempt.ticket());
         Box::pin(async move {
             for _ in 0..drawn % 3 {
                 yield_now().await;
             }
-            drop(under_way);
+            drop(in_flight);
             let verdict = match (drawn >> 8) % 64 {
-                _ if calm => Verdict::healthy(),
+                _ if stopping => Verdict::healthy(),
                 0 => return Err(Verdict::down().safe()),
                 1 => return Err(Verdict::suspect().safe()),
                 2 => return Err(Verdict::neutral().safe()),
                 3..6 => Verdict::degraded(),
                 _ => Verdict::healthy(),
             };
-            Ok(Carries { verdict, ticket })
+            Ok(Answer { verdict, ticket })
         })
     }
 }
 
-type Judge = fn(Result<&Carries, &Verdict>) -> Verdict;
-type Balanced = Balance<Connector, Watched, evenhand::Rules<Judge>>;
+type Judge = fn(Result<&Answer, &Verdict>) -> Verdict;
+type Balanced = Balance<Connector, Target, evenhand::Rules<Judge>>;
 
-struct Hammered {
-    peers: Peers<Watched>,
+struct StressTest {
+    peers: Peers<Target>,
     balance: Balanced,
     tally: Arc<Tally>,
     seeds: Arc<Seeds>,
 }
 
-fn hammered(all_down: AllDown) -> Hammered {
-    let peers = Peers::new(STAYS.map(|name| (name, Watched::default()))).unwrap();
+fn stress_test(all_down: AllDown) -> StressTest {
+    let peers = Peers::new(PERMANENT.map(|name| (name, Target::default()))).unwrap();
     let tally = Arc::<Tally>::default();
     let seeds = Arc::new(Seeds(AtomicU64::new(7)));
     let judge: Judge = |outcome| match outcome {
-        Ok(carries) => carries.verdict,
+        Ok(answer) => answer.verdict,
         Err(verdict) => *verdict,
     };
     let balance = BalanceLayer::new(peers.clone())
@@ -158,7 +158,7 @@ fn hammered(all_down: AllDown) -> Hammered {
             tally: tally.clone(),
             seeds: seeds.clone(),
         });
-    Hammered {
+    StressTest {
         peers,
         balance,
         tally,
@@ -166,23 +166,23 @@ fn hammered(all_down: AllDown) -> Hammered {
     }
 }
 
-impl Hammered {
-    /// Requests one after the other, some of them dropped half-way, some with a late word.
+impl StressTest {
+    /// Sends requests one after the other. Some are dropped, some report a late verdict.
     fn requester(&self) -> impl Future<Output = ()> + Send + use<> {
         let (mut balance, tally) = (self.balance.clone(), self.tally.clone());
         let seeds = self.seeds.clone();
         async move {
-            while !tally.calm.load(SeqCst) {
+            while !tally.stopping.load(SeqCst) {
                 tally.requests.fetch_add(1, SeqCst);
                 let drawn = seeds.next();
                 let mut future = Box::pin(balance.call(()));
                 if drawn.is_multiple_of(8) {
-                    // One poll, and it is dropped.
+                    // It is polled once and dropped.
                     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
                     continue;
                 }
                 let ticket = match future.await {
-                    Ok(carries) => carries.ticket,
+                    Ok(answer) => answer.ticket,
                     Err(_) => None,
                 };
                 if let Some(ticket) = ticket {
@@ -193,19 +193,19 @@ impl Hammered {
                         _ => ticket.report(Verdict::healthy()),
                     }
                 }
-                // A request that fails at once would otherwise never give way.
+                // A request that fails at once would otherwise never yield.
                 yield_now().await;
             }
         }
     }
 
-    /// Peers come, are drained, found idle, and go.
+    /// Adds peers, drains them, checks that they are idle, and removes them.
     fn operator(&self, name: &'static str) -> impl Future<Output = u32> + Send + use<> {
         let (peers, tally) = (self.peers.clone(), self.tally.clone());
         async move {
             let mut rounds = 0;
-            while !tally.calm.load(SeqCst) {
-                let watch = Watched::default();
+            while !tally.stopping.load(SeqCst) {
+                let watch = Target::default();
                 peers.add(name, watch.clone()).unwrap();
                 yield_now().await;
                 if rounds % 2 == 0 {
@@ -214,17 +214,21 @@ impl Hammered {
                     if rounds % 4 == 0 {
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
-                    watch.overruled.store(true, SeqCst);
+                    watch.restored.store(true, SeqCst);
                     peers.restore(name).unwrap();
                 }
                 let drained = timeout(Duration::from_secs(30), peers.drain(name)).await;
                 drained.expect("a drain ends").unwrap();
                 watch.closed.store(true, SeqCst);
-                assert_eq!(watch.under_way.load(SeqCst), 0, "drained, and so idle");
+                assert_eq!(watch.in_flight.load(SeqCst), 0, "a drained peer is idle");
                 yield_now().await;
                 peers.remove(name).unwrap();
                 yield_now().await;
-                assert_eq!(watch.under_way.load(SeqCst), 0, "gone, and so left alone");
+                assert_eq!(
+                    watch.in_flight.load(SeqCst),
+                    0,
+                    "a removed peer gets no attempt"
+                );
                 rounds += 1;
             }
             rounds
@@ -236,13 +240,13 @@ impl Hammered {
         let requesters: Vec<_> = (0..REQUESTERS)
             .map(|_| tokio::spawn(self.requester()))
             .collect();
-        let operators = GUESTS.map(|name| tokio::spawn(self.operator(name)));
+        let operators = TEMPORARY.map(|name| tokio::spawn(self.operator(name)));
         while start.elapsed() < TIME && self.tally.requests.load(SeqCst) < ENOUGH {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let statuses = self.peers.statuses();
-            assert!(statuses.len() <= STAYS.len() + GUESTS.len());
+            assert!(statuses.len() <= PERMANENT.len() + TEMPORARY.len());
         }
-        self.tally.calm.store(true, SeqCst);
+        self.tally.stopping.store(true, SeqCst);
         for requester in requesters {
             let ended = timeout(Duration::from_secs(30), requester).await;
             ended.expect("every request ends").unwrap();
@@ -252,22 +256,22 @@ impl Hammered {
         }
     }
 
-    /// With nothing under way all is given back, and everything recovers.
-    async fn comes_to_rest(&self) {
+    /// With no request in flight no permit is held, and every peer recovers.
+    async fn assert_recovers(&self) {
         for status in self.peers.statuses() {
             assert_eq!(status.in_flight, 0, "{status:?}");
             assert_ne!(status.state, State::Probing, "{status:?}");
         }
         let all_up = async {
             let mut balance = self.balance.clone();
-            while self.peers.up_count() < STAYS.len() {
+            while self.peers.up_count() < PERMANENT.len() {
                 tokio::time::sleep(INTERVAL).await;
                 drop(balance.call(()).await);
             }
         };
         let recovered = timeout(Duration::from_secs(30), all_up).await;
-        recovered.expect("everything recovers");
-        assert_eq!(self.peers.len(), STAYS.len());
+        recovered.expect("every peer recovers");
+        assert_eq!(self.peers.len(), PERMANENT.len());
         let tally = &self.tally;
         println!(
             "{} requests, {} probes",
@@ -275,28 +279,32 @@ impl Hammered {
             tally.probes.load(SeqCst)
         );
         assert!(tally.probes.load(SeqCst) > 0);
-        assert_eq!(tally.rivals.load(SeqCst), 0, "one probe at a time");
-        assert_eq!(tally.trespasses.load(SeqCst), 0, "drained, and so closed");
+        assert_eq!(tally.rival_probes.load(SeqCst), 0, "one probe at a time");
+        assert_eq!(
+            tally.attempts_while_closed.load(SeqCst),
+            0,
+            "a drained peer gets no attempt"
+        );
     }
 }
 
-async fn hammer(all_down: AllDown) {
-    let hammered = hammered(all_down);
-    hammered.run().await;
-    hammered.comes_to_rest().await;
+async fn stress(all_down: AllDown) {
+    let stress_test = stress_test(all_down);
+    stress_test.run().await;
+    stress_test.assert_recovers().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_fails() {
-    hammer(AllDown::Fail).await;
+async fn failing_when_all_down_leaks_nothing() {
+    stress(AllDown::Fail).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_waits() {
-    hammer(AllDown::WaitUpTo(Duration::from_millis(20))).await;
+async fn waiting_when_all_down_leaks_nothing() {
+    stress(AllDown::WaitUpTo(Duration::from_millis(20))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_to_rest_where_a_request_without_a_peer_makes_a_last_attempt() {
-    hammer(AllDown::LastResort).await;
+async fn last_resort_when_all_down_leaks_nothing() {
+    stress(AllDown::LastResort).await;
 }

@@ -1,4 +1,4 @@
-//! The peer's fault or the caller's? Another peer tells.
+//! Whether a suspect outcome is the peer's fault: another peer decides.
 
 use crate::common::{Does, REFUSE, balance, send, up_and_down};
 use evenhand::{Error, Verdict};
@@ -6,7 +6,7 @@ use evenhand::{Error, Verdict};
 const DENIED: Does = Does::Fail(Verdict::suspect().safe().because("access denied"));
 
 #[tokio::test(start_paused = true)]
-async fn a_suspect_is_ejected_if_another_peer_does_the_same_work() {
+async fn suspect_is_ejected_if_another_peer_succeeds() {
     let (peers, connector, balance) = balance(&["a", "b", "c"]);
     connector.script([DENIED, Does::Answer]);
     send(&balance).await.unwrap();
@@ -21,7 +21,7 @@ async fn a_suspect_is_ejected_if_another_peer_does_the_same_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_ejected_if_another_peer_says_the_same() {
+async fn two_suspects_eject_no_peer() {
     let (peers, connector, balance) = balance(&["a", "b", "c"]);
     connector.script([DENIED, DENIED]);
     let error = send(&balance).await.unwrap_err();
@@ -29,25 +29,25 @@ async fn nobody_is_ejected_if_another_peer_says_the_same() {
     assert_eq!(
         connector.attempts().len(),
         2,
-        "one other peer is asked, not all"
+        "one other peer is tried, not all"
     );
     assert_eq!(up_and_down(&peers), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_peer_in_between_decides_nothing() {
+async fn down_peer_in_between_decides_nothing() {
     let (peers, connector, balance) = balance(&["a", "b", "c"]);
     connector.script([DENIED, REFUSE, Does::Answer]);
     send(&balance).await.unwrap();
     assert_eq!(
         up_and_down(&peers),
         (1, 2),
-        "the dead one and the convicted one are out"
+        "the down peer and the suspect are ejected"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspect_that_is_alone_stays_in() {
+async fn only_peer_stays_in_as_a_suspect() {
     let (peers, connector, balance) = balance(&["a"]);
     connector.tell("a", DENIED);
     let error = send(&balance).await.unwrap_err();
@@ -56,7 +56,7 @@ async fn a_suspect_that_is_alone_stays_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_suspect_waits_for_the_other_peers_word() {
+async fn suspect_probe_waits_for_another_verdict() {
     let (peers, connector, balance) = balance(&["a", "b"]);
     connector.tell("a", REFUSE);
     while up_and_down(&peers) == (2, 0) {
@@ -71,15 +71,19 @@ async fn a_probe_that_is_suspect_waits_for_the_other_peers_word() {
     assert_eq!(
         connector.attempts(),
         ["b"],
-        "its probe has failed; it waits for the next interval"
+        "its probe failed, so it waits for the next interval"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_does_not_come_back_to_its_suspect() {
+async fn request_does_not_return_to_a_suspect() {
     let (peers, connector, balance) = balance(&["a"]);
     connector.script([Does::Fail(Verdict::suspect().busy()), Does::Answer]);
     send(&balance).await.unwrap_err();
     assert_eq!(connector.attempts().len(), 1);
-    assert_eq!(up_and_down(&peers), (1, 0), "it is not convicted by itself");
+    assert_eq!(
+        up_and_down(&peers),
+        (1, 0),
+        "it is not ejected without another peer"
+    );
 }

@@ -1,4 +1,4 @@
-//! Outcomes that come later than the response.
+//! Outcomes that are reported after the response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::advance;
 use tower::Layer;
 
 #[tokio::test(start_paused = true)]
-async fn a_late_failure_ejects() {
+async fn late_failure_ejects() {
     let (peers, connector, balance) = balance(&["a"]);
     send(&balance).await.unwrap();
     connector.tickets()[0].report(Verdict::down().because("lost"));
@@ -30,7 +30,7 @@ async fn late_degraded_outcomes_count_in_a_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_failure_from_before_a_recovery_ejects_nobody() {
+async fn failure_from_before_a_recovery_is_ignored() {
     let (peers, connector, balance) = balance(&["a"]);
     send(&balance).await.unwrap();
     let old = connector.tickets().remove(0);
@@ -45,7 +45,7 @@ async fn a_late_failure_from_before_a_recovery_ejects_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_success_from_before_an_ejection_revives_nobody() {
+async fn success_from_before_an_ejection_is_ignored() {
     let (peers, connector, balance) = balance(&["a"]);
     send(&balance).await.unwrap();
     let old = connector.tickets().remove(0);
@@ -56,7 +56,7 @@ async fn a_late_success_from_before_an_ejection_revives_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_the_probe_opened_speaks_for_the_recovered_peer() {
+async fn probe_ticket_counts_after_recovery() {
     let (peers, connector, balance) = balance(&["a"]);
     connector.script([REFUSE]);
     send(&balance).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn a_connection_that_the_probe_opened_speaks_for_the_recovered_peer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_on_a_lost_peer_ends_with_its_ejection() {
+async fn ticket_resolves_on_ejection() {
     let (_, connector, balance) = balance(&["a", "b"]);
     connector.tell_all(&["a", "b"], Does::Answer);
     let mut on_a = Vec::new();
@@ -95,7 +95,7 @@ async fn work_on_a_lost_peer_ends_with_its_ejection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn neutral_and_suspect_say_nothing_late() {
+async fn late_neutral_and_suspect_are_ignored() {
     let (peers, connector, balance) = balance(&["a"]);
     connector.script([REFUSE]);
     send(&balance).await.unwrap_err();
@@ -110,7 +110,7 @@ async fn neutral_and_suspect_say_nothing_late() {
     assert_eq!(
         peers.statuses()[0].state,
         evenhand::State::Probing,
-        "its place is still held"
+        "the probe still holds its permit"
     );
     probe.abort();
 }

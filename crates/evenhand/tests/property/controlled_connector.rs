@@ -1,5 +1,5 @@
-//! A connector whose attempts hang until the test says how they end, and futures that are polled
-//! only when they were woken, so that a lost wake-up shows as a request that never moves on.
+//! A connector whose attempts hang until the test ends them, and futures that are polled only when
+//! they were woken, so that a lost wake-up leaves its request pending.
 
 use std::fmt;
 use std::future::Future;
@@ -11,14 +11,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use evenhand::{Attempt, Classify, Replay, Ticket, Verdict};
 use tower::Service;
 
-/// What a request may be: copied, executed twice.
+/// Whether a request can be copied, and whether it is idempotent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     pub(crate) copied: bool,
     pub(crate) idempotent: bool,
 }
 
-/// Copies what says that it may be copied.
+/// Copies the requests that are marked as copyable.
 #[derive(Clone, Copy)]
 pub(crate) struct AsMarked;
 
@@ -32,7 +32,7 @@ impl Replay<Request> for AsMarked {
     }
 }
 
-/// How an attempt ended: the number of the attempt, and what the classifier is to say.
+/// How an attempt ended: the attempt's number and the classifier's verdict.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) serial: usize,
@@ -47,7 +47,7 @@ impl fmt::Display for End {
 
 impl std::error::Error for End {}
 
-/// Says what the outcome carries.
+/// Returns the verdict that the outcome carries.
 #[derive(Clone, Copy)]
 pub(crate) struct AsTold;
 
@@ -61,9 +61,9 @@ impl Classify<End, End> for AsTold {
 
 type Outcome = Result<End, End>;
 
-/// The string that an attempt hangs on.
+/// What ends an attempt.
 #[derive(Default)]
-struct Thread {
+struct Control {
     outcome: Option<Outcome>,
     waker: Option<Waker>,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Started {
 
 #[derive(Default)]
 struct Inner {
-    threads: Vec<Arc<Mutex<Thread>>>,
+    controls: Vec<Arc<Mutex<Control>>>,
     started: Vec<Started>,
     tickets: bool,
 }
@@ -90,23 +90,23 @@ struct Inner {
 pub(crate) struct ControlledConnector(Arc<Mutex<Inner>>);
 
 impl ControlledConnector {
-    /// Whether the next attempts leave a ticket.
+    /// Whether the next attempts keep a ticket.
     pub(crate) fn leave_tickets(&self, leave: bool) {
         self.0.lock().unwrap().tickets = leave;
     }
 
-    /// The attempts that started since last asked.
+    /// The attempts that started since the last call.
     pub(crate) fn started(&self) -> Vec<Started> {
         std::mem::take(&mut self.0.lock().unwrap().started)
     }
 
-    /// Ends an attempt, as soon as it is polled.
+    /// Ends an attempt at its next poll.
     pub(crate) fn end(&self, serial: usize, ok: bool, verdict: Verdict) {
         let end = End { serial, verdict };
-        let thread = self.0.lock().unwrap().threads[serial].clone();
-        let mut thread = thread.lock().unwrap();
-        thread.outcome = Some(if ok { Ok(end) } else { Err(end) });
-        if let Some(waker) = thread.waker.take() {
+        let control = self.0.lock().unwrap().controls[serial].clone();
+        let mut control = control.lock().unwrap();
+        control.outcome = Some(if ok { Ok(end) } else { Err(end) });
+        if let Some(waker) = control.waker.take() {
             waker.wake();
         }
     }
@@ -123,32 +123,32 @@ impl Service<Attempt<u32, Request>> for ControlledConnector {
 
     fn call(&mut self, attempt: Attempt<u32, Request>) -> Hanging {
         let mut inner = self.0.lock().unwrap();
-        let thread = Arc::new(Mutex::new(Thread::default()));
+        let control = Arc::new(Mutex::new(Control::default()));
         let started = Started {
-            serial: inner.threads.len(),
+            serial: inner.controls.len(),
             instance: *attempt.peer,
             name: attempt.peer.name().to_owned(),
             probe: attempt.is_probe(),
             second_pass: attempt.is_second_pass(),
             ticket: inner.tickets.then(|| attempt.ticket()),
         };
-        inner.threads.push(thread.clone());
+        inner.controls.push(control.clone());
         inner.started.push(started);
-        Hanging(thread)
+        Hanging(control)
     }
 }
 
-pub(crate) struct Hanging(Arc<Mutex<Thread>>);
+pub(crate) struct Hanging(Arc<Mutex<Control>>);
 
 impl Future for Hanging {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let mut thread = self.0.lock().unwrap();
-        match thread.outcome.take() {
+        let mut control = self.0.lock().unwrap();
+        match control.outcome.take() {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                thread.waker = Some(cx.waker().clone());
+                control.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }

@@ -1,7 +1,7 @@
 //! Random schedules of requests, outcomes, operators and clock steps, run on the balancer and on a
-//! reference that is too simple to be wrong, which must agree after every step.
+//! simple reference. Both must agree after every step.
 //!
-//! A failure names its seed and tells its schedule. To run one seed alone:
+//! A failure shows its seed and its schedule. To run one seed alone:
 //! `EVENHAND_SEED=17 cargo test -p evenhand --test property`.
 
 #![allow(
@@ -18,13 +18,13 @@ mod rng;
 mod schedule;
 mod world;
 
-use reference::NoneLeft;
+use reference::AllDown;
 
 const SEEDS: u64 = 600;
 const STEPS: usize = 200;
 
-/// Runs a schedule for each seed. (Each has a clock of its own.)
-fn run(none_left: fn(u64) -> NoneLeft) {
+/// Runs a schedule for each seed, each on a separate paused clock.
+fn run(all_down: fn(u64) -> AllDown) {
     let only = std::env::var("EVENHAND_SEED").ok();
     let seeds = match only.and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
@@ -37,7 +37,7 @@ fn run(none_left: fn(u64) -> NoneLeft) {
             .build()
             .unwrap();
         runtime.block_on(async {
-            if let Err(failure) = schedule::run(seed, STEPS, none_left(seed)).await {
+            if let Err(failure) = schedule::run(seed, STEPS, all_down(seed)).await {
                 panic!("seed {seed}\n{failure}");
             }
         });
@@ -45,16 +45,16 @@ fn run(none_left: fn(u64) -> NoneLeft) {
 }
 
 #[test]
-fn it_does_as_the_reference_where_a_request_without_a_peer_fails() {
-    run(|_| NoneLeft::Fail);
+fn matches_the_reference_failing_when_all_down() {
+    run(|_| AllDown::Fail);
 }
 
 #[test]
-fn it_does_as_the_reference_where_a_request_without_a_peer_waits() {
-    run(|seed| NoneLeft::Wait(std::time::Duration::from_secs(5 + seed % 40)));
+fn matches_the_reference_waiting_when_all_down() {
+    run(|seed| AllDown::Wait(std::time::Duration::from_secs(5 + seed % 40)));
 }
 
 #[test]
-fn it_does_as_the_reference_where_a_request_without_a_peer_makes_a_last_attempt() {
-    run(|_| NoneLeft::LastResort);
+fn matches_the_reference_with_a_last_resort() {
+    run(|_| AllDown::LastResort);
 }

@@ -1,12 +1,11 @@
-//! The algorithm once more, as plainly as it can be said: a list of peers, each up, ejected until
-//! some time, probing or draining; one thread, no atoms, no timers, the clock in hand.
+//! A simple reference implementation: a list of peers, each up, ejected until some time, probing or
+//! draining. It has one thread, no atomics and no timers, and reads the clock directly.
 //!
-//! The generation rule is an `era`: every change of a peer's state begins a new one (but for
-//! draining a peer that is up and restoring it), an attempt belongs to the era it was picked in,
-//! and what it learns counts in no other. Only an attempt whose own probe brought its peer back
-//! goes over into the era that it began.
+//! An `era` models the generation: every change of a peer's state begins a new one, except draining
+//! a peer that is up and restoring it. An attempt belongs to the era in which it was picked, and
+//! its verdict counts in no other. Only a probe that restores its peer moves to the new era.
 //!
-//! Picks are not made here: [`Reference::allowed`] says which are right.
+//! It makes no picks: [`Reference::allowed`] says which are correct.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +13,9 @@ use std::time::Duration;
 use evenhand::{PeerVerdict, State, Verdict};
 use tokio::time::Instant;
 
-/// What a request does with no peer left.
+/// What a request does when no peer is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoneLeft {
+pub(crate) enum AllDown {
     Fail,
     Wait(Duration),
     LastResort,
@@ -34,13 +33,13 @@ pub(crate) struct Rules {
     pub(crate) down_limit: u32,
     pub(crate) degraded_limit: u32,
     pub(crate) floor: Floor,
-    pub(crate) none_left: NoneLeft,
+    pub(crate) all_down: AllDown,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ejection {
     pub(crate) until: Instant,
-    by_hand: bool,
+    manual: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,12 +91,12 @@ impl Peer {
     }
 }
 
-/// Where an attempt stands, and its tickets with it.
+/// The state of an attempt and of its tickets.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
+struct AttemptState {
     instance: u32,
     era: u64,
-    /// Its place on the peer is taken: its outcome is not known yet, or waits for another's word.
+    /// It holds its permit: its outcome is unknown, or it waits for another peer's verdict.
     open: bool,
     tickets: u32,
 }
@@ -107,14 +106,14 @@ struct Standing {
 pub(crate) enum Allowed {
     Up(Vec<u32>),
     Probe(Vec<u32>),
-    Nobody,
+    NoPeer,
 }
 
 pub(crate) struct Reference {
     pub(crate) rules: Rules,
     pub(crate) peers: Vec<Peer>,
-    standings: BTreeMap<usize, Standing>,
-    /// As their readers would see them written.
+    attempts: BTreeMap<usize, AttemptState>,
+    /// The expected events, as they are displayed.
     pub(crate) events: Vec<String>,
 }
 
@@ -123,7 +122,7 @@ impl Reference {
         Self {
             rules,
             peers: Vec::new(),
-            standings: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             events: Vec::new(),
         }
     }
@@ -133,14 +132,14 @@ impl Reference {
     }
 
     pub(crate) fn instance_of(&self, serial: usize) -> u32 {
-        self.standings[&serial].instance
+        self.attempts[&serial].instance
     }
 
     fn tell(&mut self, name: &str, what: &str) {
         self.events.push(format!("{name} {what}"));
     }
 
-    // What the clock and the requests ask.
+    // Queries.
 
     pub(crate) fn up(&self) -> usize {
         self.peers.iter().filter(|peer| peer.is_up()).count()
@@ -151,20 +150,20 @@ impl Reference {
     }
 
     pub(crate) fn in_flight(&self, instance: u32) -> u32 {
-        let here = |standing: &&Standing| standing.instance == instance;
-        let count = |standing: &Standing| u32::from(standing.open) + standing.tickets;
-        self.standings.values().filter(here).map(count).sum()
+        let on_peer = |attempt: &&AttemptState| attempt.instance == instance;
+        let count = |attempt: &AttemptState| u32::from(attempt.open) + attempt.tickets;
+        self.attempts.values().filter(on_peer).map(count).sum()
     }
 
-    /// Whether what the attempt learns now would change nothing.
+    /// Whether a verdict of this attempt would be ignored now.
     pub(crate) fn is_stale(&self, serial: usize) -> bool {
-        let standing = self.standings[&serial];
-        self.peer(standing.instance).is_none_or(|peer| {
-            peer.era != standing.era || !matches!(peer.is, Is::Up | Is::Probing(..))
+        let attempt = self.attempts[&serial];
+        self.peer(attempt.instance).is_none_or(|peer| {
+            peer.era != attempt.era || !matches!(peer.is, Is::Up | Is::Probing(..))
         })
     }
 
-    /// The first attempt probes a peer that is due; a retry goes to one that is up while one is
+    /// The first attempt probes a peer that is due. A retry goes to a peer that is up, if one is
     /// left.
     pub(crate) fn allowed(&self, tried: &[u32]) -> Allowed {
         let now = Instant::now();
@@ -174,36 +173,36 @@ impl Reference {
         };
         let (up, due) = (those(&Peer::is_up), those(&|p| p.is_due(now)));
         match (up.is_empty(), due.is_empty()) {
-            (true, true) => Allowed::Nobody,
+            (true, true) => Allowed::NoPeer,
             (true, false) => Allowed::Probe(due),
             (false, false) if tried.is_empty() => Allowed::Probe(due),
             (false, _) => Allowed::Up(up),
         }
     }
 
-    /// Whoever could be asked by a request that has tried nobody, and in which era.
+    /// The peers that a new request could try, and their eras.
     pub(crate) fn candidates(&self) -> Vec<(u32, u64)> {
         let now = Instant::now();
         let there = self.peers.iter().filter(|p| p.is_up() || p.is_due(now));
         there.map(|peer| (peer.instance, peer.era)).collect()
     }
 
-    /// Of the peers that are out, by no operator's hand, those that are due soonest.
+    /// Of the peers that are ejected, but not manually, those that are due soonest.
     pub(crate) fn last_resort(&self, tried: &[u32]) -> Allowed {
         let free = |peer: &&Peer| match peer.is {
-            Is::Ejected(ejection) => !ejection.by_hand && !tried.contains(&peer.instance),
+            Is::Ejected(ejection) => !ejection.manual && !tried.contains(&peer.instance),
             _ => false,
         };
         let out: Vec<&Peer> = self.peers.iter().filter(free).collect();
         let soonest = out.iter().filter_map(|peer| peer.due()).min();
         let those = out.iter().filter(|peer| peer.due() == soonest);
         match those.map(|peer| peer.instance).collect::<Vec<_>>() {
-            none if none.is_empty() => Allowed::Nobody,
+            none if none.is_empty() => Allowed::NoPeer,
             some => Allowed::Probe(some),
         }
     }
 
-    // What attempts do.
+    // Attempts.
 
     pub(crate) fn picked(&mut self, serial: usize, instance: u32, ticket: bool) {
         let peer = self.peers.iter_mut().find(|p| p.instance == instance);
@@ -216,31 +215,31 @@ impl Reference {
             }
             _ => false,
         };
-        let standing = Standing {
+        let attempt = AttemptState {
             instance,
             era: peer.era,
             open: true,
             tickets: u32::from(ticket),
         };
-        self.standings.insert(serial, standing);
+        self.attempts.insert(serial, attempt);
         if probes {
             self.tell(&name, "is being probed");
         }
     }
 
     pub(crate) fn ticket_cloned(&mut self, serial: usize) {
-        self.standings.get_mut(&serial).unwrap().tickets += 1;
+        self.attempts.get_mut(&serial).unwrap().tickets += 1;
     }
 
     pub(crate) fn ticket_dropped(&mut self, serial: usize) {
-        self.standings.get_mut(&serial).unwrap().tickets -= 1;
+        self.attempts.get_mut(&serial).unwrap().tickets -= 1;
     }
 
-    /// The attempt gives its place back; a probe that has told nothing frees it for the next.
+    /// The attempt releases its permit. A probe without a verdict leaves its peer due.
     pub(crate) fn close(&mut self, serial: usize) {
-        let standing = self.standings.get_mut(&serial).unwrap();
-        standing.open = false;
-        let instance = standing.instance;
+        let attempt = self.attempts.get_mut(&serial).unwrap();
+        attempt.open = false;
+        let instance = attempt.instance;
         let Some(peer) = self.peers.iter_mut().find(|p| p.instance == instance) else {
             return;
         };
@@ -256,8 +255,8 @@ impl Reference {
         }
     }
 
-    /// An attempt or its ticket tells what it learnt.
-    pub(crate) fn learn(&mut self, serial: usize, verdict: &Verdict) {
+    /// An attempt or its ticket reports a verdict.
+    pub(crate) fn report(&mut self, serial: usize, verdict: &Verdict) {
         if self.is_stale(serial) {
             return;
         }
@@ -266,16 +265,16 @@ impl Reference {
             Floor::MinUp(peers) => peers,
             Floor::Half => self.peers.len().div_ceil(2),
         };
-        let standing = self.standings.get_mut(&serial).unwrap();
+        let attempt = self.attempts.get_mut(&serial).unwrap();
         let peer = self
             .peers
             .iter_mut()
-            .find(|p| p.instance == standing.instance);
+            .find(|p| p.instance == attempt.instance);
         let peer = peer.unwrap();
         let out_for = verdict.recover_in.unwrap_or(self.rules.interval);
         let out = Is::Ejected(Ejection {
             until: Instant::now() + out_for,
-            by_hand: false,
+            manual: false,
         });
         let because = verdict
             .reason
@@ -289,7 +288,7 @@ impl Reference {
             }
             (PeerVerdict::Healthy, _) => {
                 peer.becomes(Is::Up);
-                standing.era = peer.era;
+                attempt.era = peer.era;
                 "recovered".to_owned()
             }
             (_, Is::Up) => {
@@ -313,7 +312,7 @@ impl Reference {
         self.tell(&name, &told);
     }
 
-    // What an operator does.
+    // Operators.
 
     pub(crate) fn add(&mut self, name: &str, instance: u32) {
         self.peers.push(Peer {
@@ -339,7 +338,7 @@ impl Reference {
     pub(crate) fn eject(&mut self, name: &str, time: Duration) {
         self.named(name).becomes(Is::Ejected(Ejection {
             until: Instant::now() + time,
-            by_hand: true,
+            manual: true,
         }));
         self.tell(
             name,
@@ -351,7 +350,7 @@ impl Reference {
         let peer = self.named(name);
         match peer.is {
             Is::Draining => return,
-            // Nothing is said against it, so the era goes on.
+            // Draining is no ejection, so the era stays.
             Is::Up => peer.is = Is::Draining,
             _ => peer.becomes(Is::Draining),
         }

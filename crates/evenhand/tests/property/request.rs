@@ -7,7 +7,7 @@ use evenhand::{Cause, Error, PeerVerdict, Retry, Verdict};
 use tokio::time::Instant;
 
 use crate::controlled_connector::{End, Request, Started};
-use crate::reference::{Allowed, NoneLeft, Reference};
+use crate::reference::{AllDown, Allowed, Reference};
 
 /// How a request is to end.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +15,9 @@ enum Ending {
     /// With the response of this attempt.
     Response(usize),
     NoPeers,
-    NoneLeft,
+    Exhausted,
     Failed,
-    Agreed,
+    Inconclusive,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,8 @@ enum Phase {
     Waits(Instant),
 }
 
-/// An attempt that did not settle the request: the peer, the attempt, and whether it was a response.
+/// An attempt that did not settle the request: the peer, the attempt, and whether it was a
+/// response.
 #[derive(Debug, PartialEq, Eq)]
 struct Tried(String, Option<usize>);
 
@@ -36,23 +37,23 @@ pub(crate) struct Asked {
     phase: Phase,
     /// The peer of its latest attempt.
     name: String,
-    /// Peers that it does not go to again.
-    excluded: Vec<u32>,
-    /// Those of them that their attempt did not take out.
-    spared: Vec<u32>,
-    /// Those of them that had no room just then.
-    left: Vec<u32>,
-    /// It has come back to those, as it does once.
-    came_back: bool,
-    tried: Vec<Tried>,
+    /// Peers that it does not try again.
+    tried: Vec<u32>,
+    /// Tried peers that were still up or due after the attempt.
+    still_up: Vec<u32>,
+    /// Tried peers that were busy.
+    busy: Vec<u32>,
+    /// Whether the second pass, over the busy peers, has begun.
+    second_pass: bool,
+    failures: Vec<Tried>,
     suspect: Option<usize>,
-    /// The latest outcome, if it was a response that was turned down.
+    /// The latest outcome, if it was a response that was rejected.
     rejected: Option<usize>,
     patience: Option<Instant>,
-    /// What was there when it began to wait, all of it tried, and in which era.
-    passed_over: Vec<(u32, u64)>,
+    /// The candidates when it began to wait, all of them tried, and their eras.
+    known: Vec<(u32, u64)>,
     last_resort: bool,
-    /// The end of its attempt, once the test has told it.
+    /// How its attempt ends, once the test has decided.
     pub(crate) told: Option<(bool, Verdict)>,
 }
 
@@ -68,21 +69,21 @@ impl Asked {
             request,
             phase: Phase::Begins,
             name: String::new(),
-            excluded: Vec::new(),
-            spared: Vec::new(),
-            left: Vec::new(),
-            came_back: false,
             tried: Vec::new(),
+            still_up: Vec::new(),
+            busy: Vec::new(),
+            second_pass: false,
+            failures: Vec::new(),
             suspect: None,
             rejected: None,
             patience: None,
-            passed_over: Vec::new(),
+            known: Vec::new(),
             last_resort: false,
             told: None,
         }
     }
 
-    /// The attempt that is under way and has not been told its end.
+    /// The attempt that is in flight and whose end is not decided yet.
     pub(crate) fn hangs_on(&self) -> Option<usize> {
         match self.phase {
             Phase::Calls(serial) if self.told.is_none() => Some(serial),
@@ -97,7 +98,7 @@ impl Asked {
         }
     }
 
-    /// The caller drops it: what it holds is given back, in the order that the future says.
+    /// The caller drops it. It releases its permits in the order in which the future does.
     pub(crate) fn cancel(self, reference: &mut Reference) {
         if let Some(suspect) = self.suspect {
             reference.close(suspect);
@@ -107,7 +108,11 @@ impl Asked {
         }
     }
 
-    /// Follows one poll, and says what was wrong with it.
+    /// Follows one poll.
+    ///
+    /// # Errors
+    ///
+    /// What the balancer did wrong.
     pub(crate) fn follow(&mut self, r: &mut Reference, seen: &Seen<'_>) -> Result<(), String> {
         let ending = match self.phase {
             Phase::Calls(serial) => match self.told.take() {
@@ -133,11 +138,9 @@ impl Asked {
                 let due = r.peer(instance).and_then(|peer| peer.due());
                 due.is_some_and(|due| self.patience.is_some_and(|until| until <= due))
             };
-            let mut new = missed
-                .iter()
-                .filter(|peer| !self.passed_over.contains(peer));
+            let mut new = missed.iter().filter(|peer| !self.known.contains(peer));
             if new.any(|(instance, _)| !too_late(*instance)) {
-                return Err(format!("it waits, with {missed:?} there"));
+                return Err(format!("it waits although {missed:?} can be tried"));
             }
             if late {
                 let ending = give_up(r, self.rejected);
@@ -146,33 +149,34 @@ impl Asked {
             return self.waits(r, seen);
         }
         if matches!(self.phase, Phase::Waits(_)) {
-            // Something woke it, so whoever it has tried may be back.
-            self.excluded.clear();
-            self.spared.clear();
+            // It was woken, so peers that it has tried may have recovered.
+            self.tried.clear();
+            self.still_up.clear();
         }
-        let mut allowed = r.allowed(&self.excluded);
-        if allowed == Allowed::Nobody && !self.came_back && !self.left.is_empty() {
-            self.came_back = true;
-            self.excluded.retain(|id| !self.left.contains(id));
-            self.spared.retain(|id| !self.left.contains(id));
-            allowed = r.allowed(&self.excluded);
+        let mut allowed = r.allowed(&self.tried);
+        if allowed == Allowed::NoPeer && !self.second_pass && !self.busy.is_empty() {
+            self.second_pass = true;
+            self.tried.retain(|id| !self.busy.contains(id));
+            self.still_up.retain(|id| !self.busy.contains(id));
+            allowed = r.allowed(&self.tried);
         }
-        if allowed == Allowed::Nobody {
+        if allowed == Allowed::NoPeer {
             let all_up = !r.peers.is_empty() && r.up() == r.peers.len();
             let ends = self.suspect.is_some() || self.rejected.is_some();
-            match r.rules.none_left {
-                NoneLeft::LastResort if !ends && !self.last_resort => {
+            match r.rules.all_down {
+                AllDown::LastResort if !ends && !self.last_resort => {
                     self.last_resort = true;
-                    allowed = r.last_resort(&self.excluded);
+                    allowed = r.last_resort(&self.tried);
                 }
-                NoneLeft::Wait(patience) if !ends && !all_up && !late => {
+                AllDown::Wait(patience) if !ends && !all_up && !late => {
                     let until = *self.patience.get_or_insert(Instant::now() + patience);
                     self.phase = Phase::Waits(until);
-                    self.passed_over = r.candidates();
-                    // One more look once it listens: those that it took out may be back.
-                    self.excluded.clone_from(&self.spared);
-                    allowed = r.allowed(&self.excluded);
-                    if allowed == Allowed::Nobody {
+                    self.known = r.candidates();
+                    // It looks once more after it starts to listen: ejected peers may have
+                    // recovered.
+                    self.tried.clone_from(&self.still_up);
+                    allowed = r.allowed(&self.tried);
+                    if allowed == Allowed::NoPeer {
                         return self.waits(r, seen);
                     }
                 }
@@ -180,7 +184,7 @@ impl Asked {
             }
         }
         match allowed {
-            Allowed::Nobody => {
+            Allowed::NoPeer => {
                 let ending = give_up(r, self.rejected);
                 self.ends(r, seen, &ending)
             }
@@ -205,10 +209,10 @@ impl Asked {
                 started.name, started.instance, started.probe
             ));
         }
-        if started.second_pass != self.came_back {
+        if started.second_pass != self.second_pass {
             return Err(format!(
                 "the attempt on {} second pass: {}, the request has: {}",
-                started.name, started.second_pass, self.came_back
+                started.name, started.second_pass, self.second_pass
             ));
         }
         if seen.outcome.is_ready() {
@@ -225,7 +229,7 @@ impl Asked {
             None if seen.outcome.is_pending() => Ok(()),
             None => Err(format!("it ended while it should wait: {:?}", seen.outcome)),
             Some(started) => Err(format!(
-                "attempt on {} {}, while nobody is left: {:?}",
+                "attempt on {} {}, while no peer is left: {:?}",
                 started.name,
                 started.instance,
                 r.peer(started.instance)
@@ -241,49 +245,50 @@ impl Asked {
         verdict: &Verdict,
     ) -> Option<Ending> {
         let name = self.name.clone();
-        let mut agreed = false;
+        let mut inconclusive = false;
         match (verdict.peer, self.suspect.take()) {
             (PeerVerdict::Suspect, None) => self.suspect = Some(serial),
             (PeerVerdict::Suspect, Some(first)) => {
-                agreed = true;
+                inconclusive = true;
                 r.close(first);
                 r.close(serial);
             }
             (PeerVerdict::Healthy, Some(first)) => {
                 let convicted = Verdict::down().because("another peer did what this one refused");
-                r.learn(first, &convicted);
+                r.report(first, &convicted);
                 r.close(first);
-                r.learn(serial, verdict);
+                r.report(serial, verdict);
                 r.close(serial);
             }
             (_, suspect) => {
                 self.suspect = suspect;
-                r.learn(serial, verdict);
+                r.report(serial, verdict);
                 r.close(serial);
             }
         }
         let instance = r.instance_of(serial);
-        self.excluded.push(instance);
+        self.tried.push(instance);
         if r.candidates().iter().any(|(id, _)| *id == instance) {
-            self.spared.push(instance);
+            self.still_up.push(instance);
         }
         if verdict.retry == Retry::Busy && verdict.peer != PeerVerdict::Suspect {
-            self.left.push(instance);
+            self.busy.push(instance);
         }
-        let again = match verdict.retry {
+        let retry = match verdict.retry {
             Retry::Never => false,
             Retry::Safe | Retry::Busy => true,
             Retry::IfIdempotent => self.request.idempotent,
+            other => panic!("the reference does not know {other:?}"),
         };
-        let again = again && self.request.copied && !agreed;
+        let retry = retry && self.request.copied && !inconclusive;
         self.rejected = ok.then_some(serial);
-        if ok && !again {
+        if ok && !retry {
             return Some(Ending::Response(serial));
         }
-        self.tried.push(Tried(name, (!ok).then_some(serial)));
-        match (again, agreed) {
+        self.failures.push(Tried(name, (!ok).then_some(serial)));
+        match (retry, inconclusive) {
             (true, _) => None,
-            (false, true) => Some(Ending::Agreed),
+            (false, true) => Some(Ending::Inconclusive),
             (false, false) => Some(Ending::Failed),
         }
     }
@@ -297,9 +302,9 @@ impl Asked {
         };
         let (found, tried) = match outcome {
             Ok(end) => (Ending::Response(end.serial), None),
-            Err(error @ Error::Exhausted { .. }) => (Ending::NoneLeft, Some(error.tried())),
+            Err(error @ Error::Exhausted { .. }) => (Ending::Exhausted, Some(error.tried())),
             Err(error @ Error::Failed { .. }) => (Ending::Failed, Some(error.tried())),
-            Err(error @ Error::Inconclusive { .. }) => (Ending::Agreed, Some(error.tried())),
+            Err(error @ Error::Inconclusive { .. }) => (Ending::Inconclusive, Some(error.tried())),
             Err(Error::NoPeers) => (Ending::NoPeers, None),
             Err(other) => return Err(format!("it ended with {other:?}")),
         };
@@ -323,9 +328,10 @@ impl Asked {
             tried.iter().map(one).collect::<Vec<_>>()
         });
         match told {
-            Some(told) if told != self.tried => {
-                Err(format!("it names {told:?}; {:?} were tried", self.tried))
-            }
+            Some(told) if told != self.failures => Err(format!(
+                "the error names {told:?}, but {:?} were tried",
+                self.failures
+            )),
             _ => Ok(()),
         }
     }
@@ -335,6 +341,6 @@ fn give_up(r: &Reference, rejected: Option<usize>) -> Ending {
     match rejected {
         Some(serial) => Ending::Response(serial),
         None if r.peers.is_empty() => Ending::NoPeers,
-        None => Ending::NoneLeft,
+        None => Ending::Exhausted,
     }
 }

@@ -1,5 +1,5 @@
-//! The schedule's randomness: small, seeded and the same on every machine, so that the number in a
-//! failure's report is all that is needed to see it again.
+//! A small seeded generator that draws the same on every machine, so that the seed in a failure's
+//! report reproduces it.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 pub(crate) struct Rng(u64);

@@ -1,4 +1,4 @@
-//! One random schedule: what happens next is drawn from what can happen.
+//! One random schedule: each step is drawn from the steps that are possible.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use evenhand::Verdict;
 use tokio::time::Instant;
 
 use crate::controlled_connector::Request;
-use crate::reference::{Floor, NoneLeft, Rules};
+use crate::reference::{AllDown, Floor, Rules};
 use crate::rng::Rng;
 use crate::world::World;
 
@@ -15,7 +15,7 @@ const REQUESTS: usize = 6;
 const TICKETS: usize = 8;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-pub(crate) async fn run(seed: u64, steps: usize, none_left: NoneLeft) -> Result<(), String> {
+pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let (down_limit, degraded_limit) = rng.of(&[(1, 5), (1, 2), (1, 2), (2, 2)]);
     let rules = Rules {
@@ -28,7 +28,7 @@ pub(crate) async fn run(seed: u64, steps: usize, none_left: NoneLeft) -> Result<
             Floor::MinUp(1),
             Floor::Half,
         ]),
-        none_left,
+        all_down,
     };
     let mut world = World::new(seed, rules);
     for name in &NAMES[..1 + rng.random_index(4)] {
@@ -36,7 +36,7 @@ pub(crate) async fn run(seed: u64, steps: usize, none_left: NoneLeft) -> Result<
     }
     for _ in 0..steps {
         step(&mut world, &mut rng).await;
-        // Now and then two things happen before anybody looks.
+        // Sometimes two steps are taken before the state is checked.
         if !rng.once_in(4) {
             let settled = world.settle().await;
             settled.map_err(|why| format!("{}\n{why}", world.log.join("\n")))?;

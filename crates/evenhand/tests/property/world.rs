@@ -1,5 +1,5 @@
-//! The balancer and its reference side by side: every step is taken on both, and then they must
-//! agree in all that can be seen.
+//! The balancer and its reference side by side: every step is taken on both, and then their visible
+//! states must agree.
 
 use std::collections::BTreeMap;
 use std::task::Poll;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance};
 use tower::{Layer, Service};
 
 use crate::controlled_connector::{AsMarked, AsTold, ControlledConnector, Driven, End, Request};
-use crate::reference::{Floor, Is, NoneLeft, Reference, Rules};
+use crate::reference::{AllDown, Floor, Is, Reference, Rules};
 use crate::request::{Asked, Seen};
 
 type Balanced = Balance<ControlledConnector, u32, evenhand::Rules<AsTold, AsMarked>>;
@@ -31,7 +31,7 @@ pub(crate) struct World {
     asked: usize,
     tickets: Vec<(usize, Ticket<u32>)>,
     drains: Vec<(u32, Driven<Result<(), PeersError>>)>,
-    /// What went wrong within a step.
+    /// The first disagreement within a step.
     broken: Option<String>,
     instances: u32,
     start: Instant,
@@ -48,10 +48,10 @@ impl World {
             Floor::MinUp(peers) => eject.min_up(peers),
             Floor::Half => eject.min_up_share(0.5),
         };
-        let all_down = match rules.none_left {
-            NoneLeft::Fail => evenhand::AllDown::Fail,
-            NoneLeft::Wait(patience) => evenhand::AllDown::WaitUpTo(patience),
-            NoneLeft::LastResort => evenhand::AllDown::LastResort,
+        let all_down = match rules.all_down {
+            AllDown::Fail => evenhand::AllDown::Fail,
+            AllDown::Wait(patience) => evenhand::AllDown::WaitUpTo(patience),
+            AllDown::LastResort => evenhand::AllDown::LastResort,
         };
         let peers = Peers::new([("", 0); 0]).unwrap();
         let connector = ControlledConnector::default();
@@ -84,7 +84,7 @@ impl World {
         self.log.push(format!("{at} ms: {what}"));
     }
 
-    // What the schedule may choose from.
+    // What the schedule chooses from.
 
     pub(crate) fn requests(&self) -> Vec<usize> {
         self.requests.keys().copied().collect()
@@ -105,7 +105,7 @@ impl World {
         self.reference.peers.iter().map(name).collect()
     }
 
-    /// The moments to come at which something is due.
+    /// The future moments at which something is due.
     pub(crate) fn moments(&self) -> Vec<Instant> {
         let dues = self.reference.peers.iter().filter_map(|peer| peer.due());
         let waits = self.requests.values();
@@ -149,7 +149,7 @@ impl World {
         let serial = self.tickets[at].0;
         self.note(format!("a ticket of attempt {serial} reports {verdict:?}"));
         self.tickets[at].1.report(verdict);
-        self.reference.learn(serial, &verdict);
+        self.reference.report(serial, &verdict);
     }
 
     pub(crate) fn copy_ticket(&mut self, at: usize) {
@@ -202,7 +202,7 @@ impl World {
     }
 
     pub(crate) fn eject(&mut self, name: &str, time: Duration) {
-        self.note(format!("{name} is ejected by hand for {time:?}"));
+        self.note(format!("{name} is ejected manually for {time:?}"));
         self.peers.eject(name, time).unwrap();
         self.reference.eject(name, time);
     }
@@ -219,7 +219,7 @@ impl World {
         let (peers, named) = (self.peers.clone(), name.to_owned());
         let future = Driven::new(async move { peers.drain(&named).await });
         self.reference.drain(name);
-        // It begins with its first poll. (Of others that wait on this peer none is polled now.)
+        // The drain begins with its first poll. Other drains are not polled now.
         let others = std::mem::replace(&mut self.drains, vec![(instance, future)]);
         let begun = self.follow_drains();
         self.drains.extend(others);
@@ -231,7 +231,7 @@ impl World {
         peers.find(|peer| peer.name == name).unwrap().instance
     }
 
-    /// Lets everything that was woken run until nothing is, and checks at every turn.
+    /// Polls what was woken until nothing is, and checks after every poll.
     pub(crate) async fn settle(&mut self) -> Result<(), String> {
         loop {
             for _ in 0..4 {
@@ -279,7 +279,7 @@ impl World {
         if let Some((serial, ticket)) = started.and_then(|one| Some((one.serial, one.ticket?))) {
             self.tickets.push((serial, ticket));
         }
-        // What has ended holds nothing, even before it is dropped.
+        // A completed request holds nothing, even before it is dropped.
         self.agree()?;
         if let Poll::Ready(outcome) = outcome {
             let outcome = outcome.map(|end| end.serial);
@@ -308,7 +308,7 @@ impl World {
         Ok(())
     }
 
-    /// Whatever can be seen of the balancer is as the reference says.
+    /// Compares the balancer's visible state with the reference.
     fn agree(&mut self) -> Result<(), String> {
         let mut told = Vec::new();
         while let Some(event) = self

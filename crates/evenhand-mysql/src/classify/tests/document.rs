@@ -150,6 +150,7 @@ fn verdict_in_words(verdict: PeerVerdict) -> &'static str {
         PeerVerdict::Degraded => "failure",
         PeerVerdict::Down => "ejected",
         PeerVerdict::Suspect => "in doubt",
+        other => panic!("the pages have no word for {other:?}"),
     }
 }
 

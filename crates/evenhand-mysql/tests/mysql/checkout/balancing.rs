@@ -17,7 +17,7 @@ fn still() -> PoolOptions {
     quick().health_check(HealthCheck::new().passive())
 }
 
-/// How many of so many checkouts went to the first peer, all held to the end.
+/// How many of these checkouts went to the first peer. All are held to the end.
 async fn held_by_first(pool: &Pool, checkouts: usize) -> usize {
     let mut held = Vec::new();
     for _ in 0..checkouts {
@@ -35,11 +35,11 @@ async fn weights_set_each_peers_share() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().pick(PickKind::Weighted));
     pool.peers().set_weight("a", 0).unwrap();
-    assert_eq!(held_by_first(&pool, 40).await, 0, "nought means never");
+    assert_eq!(held_by_first(&pool, 40).await, 0, "weight 0 means never");
     pool.peers().set_weight("a", 9).unwrap();
     // Nine of ten by expectation, and fewer than half about once in 1e12 runs.
     assert!(held_by_first(&pool, 60).await > 30);
-    assert!(pool.peers().set_weight("nobody", 1).is_err());
+    assert!(pool.peers().set_weight("unknown", 1).is_err());
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn first_recheck_delay_is_configurable() {
         let EventKind::Ejected { probe_in, .. } = ejected.kind else {
             unreachable!("{ejected:?}")
         };
-        // Strayed by a tenth.
+        // With a jitter of 10 %.
         assert!((expected * 9 / 10..=expected * 11 / 10).contains(&probe_in));
     }
 }
@@ -135,7 +135,7 @@ async fn hedged_checkout_skips_a_slow_peer() {
         assert_eq!(conn.peer(), "b");
         went_to_the_slow_one += u64::from(fakes[0].accepted() > before);
     }
-    assert_eq!(up(&pool), 2, "nobody is blamed for having been slower");
+    assert_eq!(up(&pool), 2, "being slower ejects no peer");
     // What lost is gone, its place too.
     until("the others were dropped", || fakes[0].connections() == 0).await;
     until("no place is taken", || pool.usage().in_use == 0).await;

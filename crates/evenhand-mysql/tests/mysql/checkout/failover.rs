@@ -186,7 +186,7 @@ async fn full_peer_passes_the_checkout_on() {
             .contains("4 connections in use (a: 2 of 2, b: 2 of 2)"),
         "{error}"
     );
-    assert_eq!(up(&pool), 2, "this client's own shortage blames nobody");
+    assert_eq!(up(&pool), 2, "a shortage of this client ejects no peer");
     held.pop();
     drop(pool.get_conn().await.unwrap());
 }

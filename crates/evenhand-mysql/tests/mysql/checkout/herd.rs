@@ -1,4 +1,4 @@
-//! Many callers at once meet a peer that lets only so many in a second.
+//! Many callers at once meet a peer that accepts a limited number of logins a second.
 
 use std::time::Duration;
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::{LIMIT, fakes, pool, pool_with, quick, soon, until, up};
-use evenhand_mysql::mysql_async::prelude::Query;
-use evenhand_mysql::{Error, Pool, PoolOptions};
+use evenhand_mysql::mysql_async::{TxOpts, prelude::Query};
+use evenhand_mysql::{Error, HealthCheck, Pool, PoolOptions};
 use tokio::time::Instant;
 
 async fn full(pool: &Pool) -> (Duration, evenhand_mysql::Usage, String) {
@@ -21,6 +21,33 @@ async fn full(pool: &Pool) -> (Duration, evenhand_mysql::Usage, String) {
         Error::Full { waited, usage, .. } => (waited, usage, text),
         other => unreachable!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn longest_times_do_not_overflow() {
+    let fakes: [_; 2] = fakes().await;
+    let longest = Duration::MAX;
+    let health = HealthCheck::new().timeout(longest).active(longest, 1);
+    let options = PoolOptions::new()
+        .connect_timeout(longest)
+        .checkout_timeout(longest)
+        .try_timeout(longest)
+        .work_timeout(longest)
+        .max_lifetime(longest)
+        .idle_timeout(longest)
+        .first_recheck(longest)
+        .max_recheck_interval(longest)
+        .hedge_after(longest)
+        .health_check(health);
+    let pool = pool(&fakes, options);
+    drop(soon(pool.get_conn()).await.unwrap());
+    drop(
+        soon(pool.start_transaction(TxOpts::default()))
+            .await
+            .unwrap(),
+    );
+    let work = pool.run_idempotent(async |mut conn| "DO 1".ignore(&mut conn).await);
+    soon(work).await.unwrap();
 }
 
 #[tokio::test]
@@ -46,7 +73,7 @@ async fn max_connections_spans_all_peers() {
     until("all are back", || pool.usage().in_use == 0).await;
 }
 
-/// What was returned is not idle at once; whoever comes next must not open another meanwhile.
+/// A returned connection is not idle at once. The next checkout must not open another meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_connections_stay_within_the_limit() {
     let [fake] = fakes::<1>().await.map(Arc::new);
@@ -91,7 +118,7 @@ async fn resetting_connection_still_counts() {
     assert_eq!(pool.usage().peers[0].opened, 1);
 }
 
-/// The driver takes it in by a task of its own, a moment later; a login takes longer. With one
+/// The driver takes it back in a background task, a moment later; a login takes longer. With one
 /// thread that moment does not depend on what else the machine does.
 #[tokio::test]
 async fn returning_connection_is_awaited() {

@@ -105,7 +105,7 @@ pub(crate) fn checkout_code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Both peers refused, and nobody was blamed.
+/// Both peers refused, and neither was ejected.
 pub(crate) fn agreed(error: &Error) -> bool {
     let Error::Checkout(checkout) = error else {
         return false;

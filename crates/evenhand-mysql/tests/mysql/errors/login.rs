@@ -23,7 +23,7 @@ async fn effect(fault: &Fault) -> String {
     }
     assert_eq!(states(&pool)[1], State::Up, "{fault:?}");
     let peer = match (states(&pool)[0], fakes[0].accepted()) {
-        (State::Up, _) => "blames nobody".to_owned(),
+        (State::Up, _) => "ejects no peer".to_owned(),
         (_, 1) => "out at once".to_owned(),
         (_, n) => format!("out after {n}"),
     };
@@ -59,7 +59,7 @@ async fn each_login_error_has_its_effect() {
     let blocked = "out at once, no caller notices, probed in 300s";
     let suspect = "out at once, unless both do, no caller notices";
     let degraded = "out after 5, no caller notices";
-    let answered = "blames nobody, callers get it";
+    let answered = "ejects no peer, callers get it";
     let cases = [
         (1040, "Too many connections", full),
         (1203, "User has too many connections", full),
@@ -163,7 +163,7 @@ async fn non_mysql_ejects_but_unknown_plugin_does_not() {
             Some("bad handshake"),
         ),
         (
-            "a plugin that nobody knows",
+            "an unknown plugin",
             [
                 packet(0, &greeting("mysql_native_password")),
                 packet(2, switch),

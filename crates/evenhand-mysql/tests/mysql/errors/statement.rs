@@ -154,7 +154,7 @@ async fn ambiguous_error_triggers_a_check() {
         let (_, effect) = effect.split_once(", ").unwrap();
         assert_eq!(effect, expected, "{code}");
     }
-    // Five in a row, and no check that passes: the peer lets nobody in.
+    // Five in a row and no check that passes: the peer accepts no login.
     for code in [1180, 1158] {
         let fakes: [_; 1] = fakes().await;
         fakes[0].answer_err(STATEMENT, err(code, ""));

@@ -57,7 +57,7 @@ async fn sleep_for(pool: &Pool, seconds: f32) -> JoinHandle<mysql_async::Result<
     }
 }
 
-/// Waits until so many checks have failed on it while it was out.
+/// Waits until this number of probes have failed.
 async fn probes_fail(events: &mut Events, times: usize) {
     let mut failed = 0;
     while failed < times {

@@ -58,7 +58,7 @@ async fn ejected(events: &mut Events) -> &'static str {
     soon(ejection).await
 }
 
-/// So many checks have passed since.
+/// Waits until `n` more checks have passed.
 async fn checks(fake: &FakeMySql, n: u64) {
     let before = fake.accepted();
     until("it was checked", || fake.accepted() >= before + n).await;

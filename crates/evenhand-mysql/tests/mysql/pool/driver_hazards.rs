@@ -74,7 +74,7 @@ async fn frozen_server_holds_a_returned_connection() {
     let next = timeout(long, theirs.get_conn()).await;
     assert!(next.is_err(), "the driver's: its only place is held");
     let in_all = theirs.metrics().connection_count.load(Ordering::Relaxed);
-    assert_eq!(in_all, 1, "by a connection that nobody has");
+    assert_eq!(in_all, 1, "a connection without an owner counts");
 
     drop(held);
     let free = || ours.usage().in_use == 0;
@@ -122,8 +122,8 @@ async fn dropped_waiter_loses_the_next_wake_up() {
         })
         .await;
         let woken = second_woken.0.load(Ordering::Acquire);
-        assert_eq!(woken, 0, "the driver's: nobody tells the one that waits");
-        // It gets none even if it looks, and neither does anybody who comes after it.
+        assert_eq!(woken, 0, "the driver wakes no other waiter");
+        // It gets none even if it looks, and neither does any later waiter.
         assert!(second.as_mut().poll(&mut second_context).is_pending());
         let mut third = pin!(theirs.get_conn());
         assert!(third.as_mut().poll(&mut second_context).is_pending());
@@ -171,7 +171,7 @@ async fn abandoned_login_blocks_disconnect() {
     let ended = timeout(SOON, disconnecting.as_mut()).await;
     assert!(
         ended.is_err(),
-        "the driver's: nobody tells it that none is left"
+        "the driver is not told that no connection is left"
     );
     // There was none: asked anew it finds so.
     soon(theirs.disconnect()).await.unwrap();

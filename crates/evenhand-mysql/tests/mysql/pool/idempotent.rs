@@ -73,7 +73,7 @@ async fn silent_peer_is_ejected_by_a_check() {
             break;
         }
     }
-    // One try was lost on it, and nobody asks for anything now.
+    // One try was lost on it, and there is no request now.
     until("it is out", || up(&pool) == 1).await;
     fakes[0].thaw();
     until("it is back", || up(&pool) == 2).await;

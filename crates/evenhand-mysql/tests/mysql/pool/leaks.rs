@@ -1,5 +1,5 @@
-//! Whatever is cancelled, cut, frozen, drained or ejected while it is used: in the end every place
-//! is free, nobody waits, and the pool works.
+//! Connections and peers are cancelled, cut, frozen, drained or ejected during use. Afterwards
+//! every permit is free, no checkout waits, and the pool works.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,7 +105,7 @@ async fn disturbed_pool_leaks_nothing() {
         }
 
         until("both are up", || up(&pool) == 2).await;
-        until("every place is free, and nobody waits", || {
+        until("every permit is free, and no checkout waits", || {
             let usage = pool.usage();
             let peers = usage.peers.iter().map(|peer| peer.in_use + peer.waiting);
             usage.in_use + usage.checking_out + usage.waiting + peers.sum::<usize>() == 0

@@ -163,7 +163,7 @@ async fn connections_closed_by_the_server_cost_nothing() {
     drop(hold(&pool, 10).await);
     until("ten are idle", || pool.usage().peers[0].idle == 10).await;
     soon(async { while others(&mut asking).await > 0 {} }).await;
-    assert_eq!(pool.usage().peers[0].idle, 10, "nobody has told the pool");
+    assert_eq!(pool.usage().peers[0].idle, 10, "the pool has not noticed");
     for mut conn in hold(&pool, 10).await {
         conn.ping().await.unwrap();
     }
@@ -183,7 +183,7 @@ async fn connections_killed_by_a_restart_cost_nothing() {
         server
     });
     let _server = server.await.unwrap();
-    assert_eq!(pool.usage().peers[0].idle, 10, "nobody has told the pool");
+    assert_eq!(pool.usage().peers[0].idle, 10, "the pool has not noticed");
     for mut conn in hold(&pool, 10).await {
         conn.ping().await.unwrap();
     }

@@ -107,9 +107,10 @@ async fn failed_open_ejects_no_peer_and_backs_off() {
     assert_eq!(accepted(), 2);
     until("it is tried a third time", || accepted() >= 3).await;
     assert_eq!(accepted(), 3);
-    // Two seconds, a half less by chance; a unit test shows that it grows.
+    // The shortest pause is a second, or half of it with jitter, if the first try was a checkout's.
+    // A unit test shows that it grows.
     let rested = not_yet.elapsed();
-    assert!(rested >= Duration::from_secs(1), "{rested:?}");
+    assert!(rested >= Duration::from_millis(500), "{rested:?}");
     assert_eq!(up(&pool), 2);
     fakes[0].clear_fault();
     until("one is idle at a again", || pool.usage().peers[0].idle == 1).await;
@@ -135,5 +136,5 @@ async fn opening_ends_with_the_pool() {
     drop(other.get_conn().await.unwrap());
     // Four rounds of one, each half a second at least, take as long as the longest of another.
     rounds(&other, &fakes[3..]).await;
-    assert_eq!(fakes[1].accepted(), before, "nobody opens any");
+    assert_eq!(fakes[1].accepted(), before, "no connection is opened");
 }

@@ -33,7 +33,7 @@ async fn drain_retires_returning_connections() {
     }
     let mut last = at_a.pop().unwrap();
     drop(at_a);
-    until("one came back and was closed", || {
+    until("a returned connection was closed", || {
         fakes[0].connections() == 1
     })
     .await;

@@ -198,7 +198,7 @@ async fn drop_on_a_frozen_peer_frees_the_permit() {
     }
 }
 
-/// A thread of one's own has no runtime; whoever comes next must find nothing of it.
+/// A separate thread has no runtime. The next user must not see the transaction.
 #[tokio::test]
 async fn drop_outside_the_runtime_rolls_back() {
     for parameters in ["", "&reset_connection=false"] {

@@ -1,5 +1,5 @@
 //! `Pool::transaction` that is rolled back: by the server, for a deadlock or a lock that it waited
-//! for too long, or as nobody waits for it any more.
+//! for too long, or because its caller dropped it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ async fn server() -> MariaDb {
         .unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// Counters 1 and 2, both nought.
+/// Counters 1 and 2, both zero.
 async fn counters(pool: &Pool) {
     for statement in [
         "CREATE TABLE t (id INT PRIMARY KEY, n INT) ENGINE=InnoDB",

@@ -49,7 +49,7 @@ pub(crate) type Nonce = [u8; 20];
 pub(crate) fn nonce() -> Nonce {
     let mut nonce = [0; 20];
     for chunk in nonce.chunks_mut(8) {
-        // Every RandomState has keys of its own, so an empty hash is a random number.
+        // Every RandomState has different keys, so an empty hash is a random number.
         let random = RandomState::new().build_hasher().finish().to_le_bytes();
         for (byte, random) in chunk.iter_mut().zip(random) {
             *byte = b'!' + random % 90;

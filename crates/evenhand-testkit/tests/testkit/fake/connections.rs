@@ -81,7 +81,7 @@ async fn ping_reset_and_change_user_work() {
 #[tokio::test]
 async fn pool_reuses_a_reset_connection() {
     let fake = FakeMySql::start().await.unwrap();
-    // One connection that is kept: whoever comes next waits for it to come back.
+    // One connection that is kept: the next checkout waits until it is returned.
     let pool = Pool::new((fake.url() + "?pool_min=1&pool_max=1").as_str());
     for _ in 0..3 {
         let mut conn = soon(pool.get_conn()).await.unwrap();

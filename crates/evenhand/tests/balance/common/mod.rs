@@ -22,7 +22,7 @@ use evenhand::{
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
-/// The seed's CHECK_INTERVAL.
+/// CHECK_INTERVAL of django-proxysql.
 pub const INTERVAL: Duration = Duration::from_secs(30);
 
 /// What a peer does with an attempt.
@@ -30,9 +30,9 @@ pub const INTERVAL: Duration = Duration::from_secs(30);
 pub enum Does {
     /// Answers with its own name.
     Answer,
-    /// Fails; the verdict tells the classifier what to say.
+    /// Fails with this verdict.
     Fail(Verdict),
-    /// Answers with a response that the classifier is to judge so.
+    /// Answers with a response that gets this verdict.
     AnswerBadly(Verdict),
     /// Answers with its own name after some time.
     AnswerAfter(Duration),
@@ -61,7 +61,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says what the outcome carries.
+/// Returns the verdict that the outcome carries.
 #[derive(Clone, Copy)]
 pub struct AsTold;
 
@@ -74,7 +74,7 @@ impl Classify<Answer, Failure> for AsTold {
     }
 }
 
-/// The connector: each peer does what it was last told; every attempt is written down.
+/// The connector. Each peer does what it was last told, and every attempt is recorded.
 #[derive(Clone, Default)]
 pub struct ScriptedConnector {
     told: Arc<Mutex<HashMap<String, Does>>>,
@@ -105,7 +105,7 @@ impl ScriptedConnector {
         peers.iter().for_each(|peer| self.tell(peer, does));
     }
 
-    /// The next attempts, whichever peers they go to, come out so.
+    /// Sets the results of the next attempts on any peer.
     pub fn script(&self, script: impl IntoIterator<Item = Does>) {
         self.script.lock().unwrap().extend(script);
     }
@@ -121,12 +121,12 @@ impl ScriptedConnector {
         scripted.or_else(told).unwrap_or(Does::Answer)
     }
 
-    /// The peers attempted since last asked, in order.
+    /// The peers attempted since the last call, in order.
     pub fn attempts(&self) -> Vec<String> {
         std::mem::take(&mut self.attempts.lock().unwrap())
     }
 
-    /// The tickets of the attempts since last asked, in order.
+    /// The tickets of the attempts since the last call, in order.
     pub fn tickets(&self) -> Vec<Ticket<()>> {
         std::mem::take(&mut self.tickets.lock().unwrap())
     }
@@ -200,7 +200,7 @@ pub fn balance(names: &[&str]) -> (Peers<()>, ScriptedConnector, Balanced) {
     (peers, connector, balance)
 }
 
-/// Sends one request and says which peer answered.
+/// Sends one request and returns the peer that answered.
 pub async fn send<Y: Replay<&'static str>>(
     balance: &Balanced<Y>,
 ) -> Result<String, Error<Failure>> {
@@ -211,15 +211,15 @@ pub async fn send<Y: Replay<&'static str>>(
     service.call("request").await.map(|answer| answer.peer)
 }
 
-/// A clone that counts as used, without a request that was sent: its requests go the way that most
-/// requests go, where those of a new clone do not.
+/// A clone with a separate reference count, as a clone gets with its second request. No request is
+/// sent.
 pub fn settled<S: Service<&'static str> + Clone>(service: &S) -> S {
     let mut clone = service.clone();
     (0..2).for_each(|_| drop(clone.call("never polled")));
     clone
 }
 
-/// (up, down), as the seed counts.
+/// The numbers of peers that are up and that are not.
 pub fn up_and_down(peers: &Peers<()>) -> (usize, usize) {
     let up = peers
         .statuses()

@@ -3,9 +3,9 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn dropped_at_any_point_it_leaks_nothing() {
+async fn dropped_request_leaks_nothing() {
     use Does::{FailAfter, Hang};
-    // What the attempts do; by the times below each is dropped in every state it goes through.
+    // The results of the attempts. With the times below, each is dropped in each of its states.
     let scripts = [
         vec![Hang, Hang],
         vec![FailAfter(D * 2, REFUSED), Hang, Hang],
@@ -50,7 +50,7 @@ async fn dropped_at_any_point_it_leaks_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn abandoned_it_tells_what_both_legs_tried() {
+async fn abandoned_request_reports_peers_of_both_legs() {
     let (peers, connector, hedge) = hedge(&["a", "b", "c", "d"]);
     connector.script([REFUSE, Does::Hang, REFUSE, Does::Hang]);
     let mut request = pin!(settled(&hedge).call("request"));
@@ -60,7 +60,7 @@ async fn abandoned_it_tells_what_both_legs_tried() {
 }
 
 #[test]
-fn outside_a_runtime_requests_are_plain_ones() {
+fn requests_outside_a_runtime_are_not_hedged() {
     let (_, connector, hedge) = hedge(&["a", "b"]);
     let mut answered = pin!(settled(&hedge).call("request"));
     assert!(poll_once(answered.as_mut()).is_ready());
@@ -71,12 +71,12 @@ fn outside_a_runtime_requests_are_plain_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_the_peers_do_no_peer_is_tried_twice_and_nothing_is_left() {
+async fn random_outcomes_try_no_peer_twice_and_leak_nothing() {
     let names = ["a", "b", "c", "d"];
     let doubt = Verdict::suspect().safe();
     let busy = Verdict::degraded().safe().because("busy");
     for seed in 0..3000_u64 {
-        // The high bits of a product are as good as random here.
+        // The high bits of a product are random enough here.
         let draw = |n: u64| {
             let mixed = (seed * 16 + n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_hang_on_one_peer_is_answered_by_another_after_exactly_that_time() {
+async fn hanging_peer_is_hedged_after_exactly_the_delay() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     for _ in 0..20 {
         connector.script([Does::Hang, Does::Answer]);
@@ -12,18 +12,18 @@ async fn a_hang_on_one_peer_is_answered_by_another_after_exactly_that_time() {
         assert_eq!(attempts.len(), 2);
         assert_ne!(attempts[0], attempts[1]);
         assert_eq!(answer.unwrap(), attempts[1]);
-        // A timer of tokio's is up to a millisecond late.
+        // A tokio timer is up to a millisecond late.
         assert!(
             took >= D && took <= D + Duration::from_millis(1),
             "{took:?}"
         );
         nothing_is_left(&peers, &connector);
     }
-    assert_eq!(peers.up_count(), 2, "nobody is blamed for losing");
+    assert_eq!(peers.up_count(), 2, "losing ejects no peer");
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_second_attempt_starts_before_its_time() {
+async fn second_attempt_does_not_start_early() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     for time in [Duration::ZERO, D / 2, D - Duration::from_millis(2)] {
         connector.script([Does::AnswerAfter(time)]);
@@ -47,7 +47,7 @@ async fn no_second_attempt_starts_before_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_leg_can_still_win() {
+async fn first_leg_can_still_win() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     connector.script([Does::AnswerAfter(D * 2), Does::Hang]);
     let (answer, took) = send(&hedge).await;
@@ -68,14 +68,14 @@ async fn is_not_hedged<Y: Replay<&'static str> + Clone>(replay: Y) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_not_idempotent_or_cannot_be_copied_is_not_hedged() {
+async fn request_must_be_idempotent_and_copyable() {
     is_not_hedged(<Cloned>::default()).await;
     is_not_hedged(Cloned::idempotent_if(|request: &&str| request.is_empty())).await;
     is_not_hedged(Once).await;
     is_not_hedged(Copies::of(1)).await;
 }
 
-/// Gives so many copies and no more.
+/// Allows this number of copies.
 #[derive(Clone)]
 struct Copies(Arc<Mutex<u32>>);
 
@@ -98,7 +98,7 @@ impl Replay<&'static str> for Copies {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_leg_that_fails_with_its_only_copy_leaves_it_to_the_first() {
+async fn failed_second_leg_leaves_the_first_to_finish() {
     let (peers, connector) = (peers(&["a", "b", "c"]), ScriptedConnector::new());
     let layer = layer(&peers).replay(Copies::of(2)).hedge_after(D);
     let hedge: Hedged<Copies> = layer.layer(connector.clone());
@@ -111,7 +111,7 @@ async fn a_second_leg_that_fails_with_its_only_copy_leaves_it_to_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_hedge_starts_where_no_other_peer_is_up() {
+async fn hedge_needs_another_peer_that_is_up() {
     let (_, connector, one) = hedge(&["only"]);
     connector.script([Does::AnswerAfter(LONG)]);
     assert_eq!(send(&one).await.0.unwrap(), "only");
@@ -125,7 +125,7 @@ async fn no_hedge_starts_where_no_other_peer_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hedge_never_probes() {
+async fn hedge_never_probes() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     peers.eject("b", INTERVAL).unwrap();
     advance(INTERVAL - D / 2).await;
@@ -133,11 +133,11 @@ async fn a_hedge_never_probes() {
     connector.script([Does::AnswerAfter(D * 5)]);
     assert_eq!(send(&hedge).await.0.unwrap(), "a");
     assert_eq!(connector.attempts(), ["a"]);
-    assert_eq!(send(&hedge).await.0.unwrap(), "b", "it was due all along");
+    assert_eq!(send(&hedge).await.0.unwrap(), "b", "it is still due");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_leg_that_fails_does_not_probe_either() {
+async fn failed_second_leg_does_not_probe() {
     let (peers, connector, hedge) = hedge(&["a", "b", "c"]);
     peers.eject("c", INTERVAL).unwrap();
     advance(INTERVAL - D / 2).await;
@@ -149,7 +149,7 @@ async fn a_second_leg_that_fails_does_not_probe_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_loses_frees_its_place() {
+async fn losing_probe_releases_its_permit() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     peers.eject("a", INTERVAL).unwrap();
     advance(INTERVAL).await;
@@ -165,7 +165,7 @@ async fn a_probe_that_loses_frees_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_winners_verdict_counts_and_the_losers_does_not() {
+async fn only_the_winners_verdict_counts() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     let gone = Verdict::down().because("lost in commit");
     connector.script([Does::FailAfter(D * 5, REFUSED), Does::Fail(gone)]);
@@ -179,7 +179,7 @@ async fn the_winners_verdict_counts_and_the_losers_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_forbids_another_peer_wins() {
+async fn unretryable_answer_wins() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     let no = Verdict::healthy().because("no such row");
     connector.script([Does::Hang, Does::Fail(no)]);
@@ -190,7 +190,7 @@ async fn an_answer_that_forbids_another_peer_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_leg_fails_over_by_itself() {
+async fn first_leg_fails_over_before_the_delay() {
     let (peers, connector, hedge) = hedge(&["a", "b", "c"]);
     connector.script([REFUSE, Does::Answer]);
     let (answer, took) = send(&hedge).await;
@@ -198,7 +198,7 @@ async fn the_first_leg_fails_over_by_itself() {
     assert_eq!(connector.attempts().len(), 2);
     assert_eq!(peers.up_count(), 2);
 
-    // Its time runs from the request's first attempt, not from the latest.
+    // The delay runs from the request's first attempt, not from the latest.
     let (_, connector, three) = self::hedge(&["a", "b", "c"]);
     connector.script([Does::FailAfter(D / 2, REFUSED), Does::Hang, Does::Answer]);
     let (answer, took) = send(&three).await;
@@ -209,7 +209,7 @@ async fn the_first_leg_fails_over_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_one_leg_finds_no_peer_the_other_decides() {
+async fn other_leg_decides_if_one_finds_no_peer() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     // The first fails while the second is on the only other peer.
     connector.script([Does::FailAfter(D * 2, REFUSED), Does::AnswerAfter(D * 5)]);
@@ -232,7 +232,7 @@ async fn where_one_leg_finds_no_peer_the_other_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn if_both_legs_fail_the_error_names_every_peer_that_either_tried() {
+async fn error_names_the_peers_of_both_legs() {
     let names = ["a", "b", "c", "d", "e"];
     for first_last in [false, true] {
         let (peers, connector, hedge) = hedge(&names);
@@ -254,7 +254,7 @@ async fn if_both_legs_fail_the_error_names_every_peer_that_either_tried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_both_legs_failed_it_waits_for_a_recovery_as_a_plain_request_does() {
+async fn request_waits_for_recovery_if_both_legs_fail() {
     for script in [
         [
             Does::FailAfter(D * 2, REFUSED),
@@ -278,7 +278,7 @@ async fn after_both_legs_failed_it_waits_for_a_recovery_as_a_plain_request_does(
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_legs_that_agree_in_doubt_blame_nobody() {
+async fn two_suspect_legs_eject_no_peer() {
     let doubt = Verdict::suspect().safe().because("access denied");
     for script in [
         [Does::FailAfter(D * 2, doubt), Does::FailAfter(D * 2, doubt)],
@@ -295,7 +295,7 @@ async fn two_legs_that_agree_in_doubt_blame_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspect_first_leg_is_convicted_by_the_second() {
+async fn second_leg_success_ejects_a_suspect_first_peer() {
     let (peers, connector, hedge) = hedge(&["a", "b"]);
     let doubt = Verdict::suspect().safe().because("access denied");
     connector.script([Does::FailAfter(D * 2, doubt), Does::AnswerAfter(D * 4)]);
@@ -306,7 +306,7 @@ async fn a_suspect_first_leg_is_convicted_by_the_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_that_is_turned_down_does_not_win_while_the_other_leg_may_do_better() {
+async fn rejected_response_waits_for_the_other_leg() {
     let busy = Verdict::neutral().safe().because("busy");
     let (_, connector, hedge) = hedge(&["a", "b"]);
     connector.script([Does::AnswerAfter(D * 4), Does::AnswerBadly(busy)]);

@@ -1,4 +1,4 @@
-//! A second peer is asked where the first takes its time.
+//! Hedging: a second attempt starts if the first is slow.
 
 mod cancellation;
 mod legs;
@@ -35,7 +35,7 @@ fn hedge(names: &[&str]) -> (Peers<()>, ScriptedConnector, Hedged) {
     (peers, connector, hedge)
 }
 
-/// Sends one request and says which peer answered, and after what time.
+/// Sends one request and returns the peer that answered and the time it took.
 async fn send<H>(hedge: &H) -> (Result<String, Error<Failure>>, Duration)
 where
     H: Service<&'static str, Response = Answer, Error = Error<Failure>> + Clone,
@@ -58,7 +58,7 @@ fn state_of(peers: &Peers<()>, name: &str) -> State {
     peer.unwrap().state()
 }
 
-/// No attempt is under way, and no probe's place is taken.
+/// No attempt is under way, and no peer is being probed.
 #[track_caller]
 fn nothing_is_left(peers: &Peers<()>, connector: &ScriptedConnector) {
     drop(connector.tickets());

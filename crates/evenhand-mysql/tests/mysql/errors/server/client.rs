@@ -79,7 +79,7 @@ async fn slow_login_on_a_responsive_server() {
     }
 }
 
-/// How many checks have got through to the server: nobody else here says `DO`.
+/// How many checks have got through to the server: nothing else here sends `DO`.
 async fn checks(operator: &mut mysql_async::Conn) -> u64 {
     let status = "SHOW GLOBAL STATUS LIKE 'Com_do'";
     let row: Option<(String, u64)> = operator.query_first(status).await.unwrap();

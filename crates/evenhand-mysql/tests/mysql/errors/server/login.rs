@@ -62,7 +62,7 @@ async fn full_server_is_ejected() {
     // It counts the logins.
     let proxy = FaultProxy::start(servers[0].addr()).unwrap();
     let counted = as_user(&proxy.url(), "app:secret");
-    // It tries no login of its own.
+    // The proxy makes no login itself.
     let pool = pool_of(&[counted, urls[1].clone()], patient());
     let mut others = Vec::new();
     while let Ok(conn) = Conn::from_url(&urls[0]).await {
@@ -169,7 +169,7 @@ async fn login_refused_by_one_or_both_servers() {
         let error = pool.get_conn().await.unwrap_err();
         assert!(agreed(&error), "{error}");
         assert_eq!(checkout_code(&error), Some(code), "{error}");
-        assert_eq!(up(&pool), 2, "nobody is blamed");
+        assert_eq!(up(&pool), 2, "no peer is ejected");
 
         for operator in &mut operators {
             operator.query_drop(mend).await.unwrap();

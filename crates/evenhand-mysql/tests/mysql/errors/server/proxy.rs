@@ -47,7 +47,7 @@ async fn proxy_without_a_working_backend_is_ejected() {
     until("it is back", || up(&pool) == 2).await;
 }
 
-/// It puts a line of its own before what the client says, and the server was not told to expect
+/// It sends a line before the client's data, and the server was not told to expect
 /// that. The server's answer, 1130, comes before the client has said anything.
 ///
 /// Rows: bad-handshake (HAProxy)
