@@ -296,10 +296,10 @@ mod tests {
         set.registry.add_prober();
         ejection::eject_manually(&set.snapshot().peers()[0].clone(), second);
         tokio::time::advance(second).await;
-        assert!(AttemptPermit::pick(&set, &Uniform, &rng, &[]).is_none());
+        assert!(chooser(&set, &Uniform, &rng, &[]).permit().is_none());
         assert_eq!(set.registry.next_due_for_picks(&[]), None);
         set.registry.remove_prober();
-        let permit = AttemptPermit::pick(&set, &Uniform, &rng, &[]).unwrap();
+        let permit = chooser(&set, &Uniform, &rng, &[]).permit().unwrap();
         assert!(permit.epoch().is_probing());
     }
 
