@@ -129,6 +129,42 @@ fn loom_probe_ends_once() {
     });
 }
 
+/// Promise 3: a peer that comes back is not probed.
+#[test]
+fn loom_recovered_peer_is_not_claimed() {
+    loom::model(|| {
+        let health = Arc::new(Health::new());
+        eject(&health);
+        let probe = health.claim().unwrap();
+        let rival = {
+            let health = health.clone();
+            thread::spawn(move || health.claim())
+        };
+        let up = health.recover(probe.generation).unwrap();
+        assert_eq!(rival.join().unwrap(), None);
+        assert_eq!(health.read(), up);
+    });
+}
+
+/// Promise 4: a late success of an abandoned probe ends no other probe.
+#[test]
+fn loom_late_success_ends_no_other_probe() {
+    loom::model(|| {
+        let health = Arc::new(Health::new());
+        eject(&health);
+        let probe = health.claim().unwrap();
+        health.release(probe.generation).unwrap();
+        let rival = {
+            let health = health.clone();
+            thread::spawn(move || health.claim().unwrap())
+        };
+        assert_eq!(health.recover(probe.generation), None);
+        let theirs = rival.join().unwrap();
+        assert_eq!(health.recover(probe.generation), None);
+        assert_eq!(health.read(), theirs);
+    });
+}
+
 /// No attempt starts after a drain that saw none in flight.
 ///
 /// Loom takes sequentially consistent accesses for acquire and release only, and models the single
