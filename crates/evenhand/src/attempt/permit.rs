@@ -313,6 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn snapshot_is_made_anew_when_many_it_offers_are_out() {
+        let (set, rng) = (set(10), Rng::seeded(0));
+        for (id, offered) in [(0, 10), (1, 8)] {
+            let peer = set.snapshot().peers()[id].clone();
+            ejection::eject_manually(&peer, std::time::Duration::from_secs(60));
+            drop(chooser(&set, &Uniform, &rng, &[]).permit());
+            assert_eq!(set.snapshot().offered().len(), offered);
+        }
+    }
+
+    #[test]
     fn many_ejections_make_few_snapshots() {
         let (set, rng) = (set(1000), Rng::seeded(3));
         let mut snapshots = 0;

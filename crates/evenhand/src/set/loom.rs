@@ -156,10 +156,10 @@ fn loom_late_success_ends_no_other_probe() {
         health.release(probe.generation).unwrap();
         let rival = {
             let health = health.clone();
-            thread::spawn(move || health.claim().unwrap())
+            thread::spawn(move || health.claim())
         };
         assert_eq!(health.recover(probe.generation), None);
-        let theirs = rival.join().unwrap();
+        let theirs = rival.join().unwrap().unwrap();
         assert_eq!(health.recover(probe.generation), None);
         assert_eq!(health.read(), theirs);
     });
