@@ -100,8 +100,9 @@ impl<Target> Ticket<Target> {
 
     /// Resolves once the peer has been ejected since the attempt was picked; at once, if it was
     /// already. Lets work that waits for a lost peer end before its time limit.
-    /// Draining or removing the peer is no ejection. Never resolves if the peer set is dropped
-    /// first.
+    ///
+    /// Draining or removing the peer is no ejection, and hides an ejection that came before it and was
+    /// not waited for. Never resolves if the peer set is dropped first.
     ///
     /// # Cancel safety
     ///
