@@ -107,9 +107,12 @@ pub enum PeerVerdict {
     /// The peer failed. The first such outcome ejects it, unless [`Eject`](crate::Eject) says
     /// otherwise.
     Down,
-    /// It is unknown whether the peer or the caller is at fault, so one other peer is asked, if
-    /// [`Retry`] allows it. If that one is `Healthy`, this one is ejected; if it is `Suspect` too,
-    /// the first outcome is returned and no peer is ejected.
+    /// It is unknown whether the peer or the caller is at fault, so other peers are asked, if
+    /// [`Retry`] allows it. Once one is `Healthy`, those that refused are ejected, if their verdicts
+    /// are of the same [kind](Verdict::of_kind). Once [`BalanceLayer::max_refusals`] peers are `Suspect`,
+    /// or all peers if they are fewer, the request ends with the first refusal and no peer is ejected.
+    ///
+    /// [`BalanceLayer::max_refusals`]: crate::BalanceLayer::max_refusals
     Suspect,
 }
 
@@ -125,12 +128,14 @@ pub enum Retry {
     /// Yes: nothing was executed.
     Safe,
     /// Yes: nothing was executed, because the peer had no room. If no other peer can serve the
-    /// request either, it comes back to this one once. In that attempt
-    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass) is true, and `Busy` means the
-    /// same as `Safe`.
+    /// request either, it comes back to this one at once, once. In that attempt
+    /// [`Attempt::is_second_pass`](crate::Attempt::is_second_pass) is true.
     Busy,
     /// Only if the request is idempotent (see [`Replay`](crate::Replay)): whether it was executed is
-    /// unknown.
+    /// unknown. Such a request goes to at most [`BalanceLayer::max_unknown`] peers, and to each of
+    /// them again only once the peer has proved itself.
+    ///
+    /// [`BalanceLayer::max_unknown`]: crate::BalanceLayer::max_unknown
     IfIdempotent,
 }
 
@@ -151,6 +156,9 @@ pub struct Verdict {
     /// [`Eject`](crate::Eject); at least 1 ms and at most a year. Short for a peer that is merely
     /// full, long for one that needs an operator. `None`: as `Eject` says.
     pub recover_in: Option<Duration>,
+    /// What kind of thing the peer did or refused, such as `"login"`. A success convicts a peer that
+    /// refused the request only if it is of the same kind. All are of one kind, `""`, by default.
+    pub kind: &'static str,
 }
 
 impl Verdict {
@@ -160,6 +168,7 @@ impl Verdict {
             retry: Retry::Never,
             reason: None,
             recover_in: None,
+            kind: "",
         }
     }
 
@@ -183,7 +192,7 @@ impl Verdict {
         Self::of(PeerVerdict::Down)
     }
 
-    /// Lets one other peer decide. Add [`safe`](Self::safe), [`busy`](Self::busy) or
+    /// Lets other peers decide. Add [`safe`](Self::safe), [`busy`](Self::busy) or
     /// [`if_idempotent`](Self::if_idempotent): otherwise no other peer is asked, and the verdict has
     /// no effect.
     pub const fn suspect() -> Self {
@@ -218,6 +227,12 @@ impl Verdict {
     /// If this outcome ejects the peer, its next probe is due after `interval`.
     pub const fn recover_in(mut self, interval: Duration) -> Self {
         self.recover_in = Some(interval);
+        self
+    }
+
+    /// Sets the [`kind`](Self#structfield.kind).
+    pub const fn of_kind(mut self, kind: &'static str) -> Self {
+        self.kind = kind;
         self
     }
 }

@@ -182,6 +182,7 @@ pub use balance::future::ResponseFuture;
 pub use balance::layer::BalanceLayer;
 pub use balance::rules::{Rules, RulesFor};
 pub use balance::service::Balance;
+pub use balance::shared::{DEFAULT_MAX_REFUSALS, DEFAULT_MAX_UNKNOWN};
 pub use classify::{
     AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,
 };

@@ -13,8 +13,10 @@
 //! ```
 //!
 //! Each outcome counts under the epoch in which its peer was picked. If the peer changed its state
-//! since, the outcome is stale and changes nothing. A failed probe makes the next interval longer;
-//! a probe that says nothing of the peer leaves it due.
+//! since, the outcome is stale and changes nothing. A failed probe makes the next interval longer,
+//! and so does an ejection soon after a recovery; a probe that says nothing of the peer leaves it
+//! due. While all peers are out, requests may go to them without a probe's permit ("open"): a success
+//! brings the peer back.
 
 use std::time::Duration;
 
@@ -25,17 +27,19 @@ use crate::eject::Trip;
 use crate::event::EventKind;
 use crate::interval::within_bounds;
 use crate::set::health::{Health, Phase, Reading};
+use crate::set::ledger::{Due, Record};
 use crate::set::peer::Peer;
 use crate::set::policies::Policy;
-use crate::set::registry::{Change, Record};
+use crate::set::registry::Change;
 
-/// The state in which a peer was picked: its generation, and whether the attempt is a probe. One
-/// word, so that a permit fits two registers.
+/// The state in which a peer was picked: its generation, and whether the attempt is a probe or open.
+/// One word, so that a permit fits two registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
 impl Epoch {
     const PROBING: u64 = 1 << 32;
+    const OPEN: u64 = 1 << 33;
 
     #[inline]
     pub(crate) fn up(generation: u32) -> Self {
@@ -44,6 +48,10 @@ impl Epoch {
 
     pub(crate) fn probing(generation: u32) -> Self {
         Self(u64::from(generation) | Self::PROBING)
+    }
+
+    pub(crate) fn open(generation: u32) -> Self {
+        Self(u64::from(generation) | Self::OPEN)
     }
 
     #[inline]
@@ -56,10 +64,16 @@ impl Epoch {
         self.0 & Self::PROBING != 0
     }
 
-    /// The epoch that an outcome counts under, given what the peer is now: a probe that brought
+    /// Whether the peer was up.
+    #[inline]
+    pub(crate) fn is_up(self) -> bool {
+        self.0 & (Self::PROBING | Self::OPEN) == 0
+    }
+
+    /// The epoch that an outcome counts under, given what the peer is now: an attempt that brought
     /// its peer back belongs to the state that it brought about.
     pub(crate) fn since(self, now: Reading) -> Self {
-        let recovered = self.is_probing()
+        let recovered = !self.is_up()
             && now.phase == Phase::Up
             && now.generation == self.generation().wrapping_add(1);
         if recovered {
@@ -77,27 +91,28 @@ pub(crate) fn settle<Target>(
     verdict: &Verdict,
     policy: &Policy,
 ) {
-    let (generation, probing) = (epoch.generation(), epoch.is_probing());
+    let generation = epoch.generation();
     if verdict.peer != PeerVerdict::Healthy {
         peer.member().note_failure();
     }
-    match (verdict.peer, probing) {
-        (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => {}
-        (PeerVerdict::Healthy, false) => note_healthy(peer, generation, policy),
-        (PeerVerdict::Healthy, true) => recover(peer, generation),
-        (PeerVerdict::Degraded | PeerVerdict::Down, false) => {
+    match verdict.peer {
+        PeerVerdict::Neutral | PeerVerdict::Suspect => {}
+        PeerVerdict::Healthy if epoch.is_up() => note_healthy(peer, generation, policy),
+        PeerVerdict::Healthy if epoch.is_probing() => {
+            recover(peer, |health| health.recover(generation));
+        }
+        PeerVerdict::Healthy => recover(peer, |health| health.recover_open(generation)),
+        PeerVerdict::Degraded | PeerVerdict::Down if epoch.is_up() => {
             if trips(peer, generation, verdict, policy) {
                 eject(peer, generation, verdict, policy);
             }
         }
-        (PeerVerdict::Degraded | PeerVerdict::Down, true) => {
-            take_out(
-                peer,
-                |health| health.probe_failed(generation),
-                verdict,
-                policy,
-            );
+        PeerVerdict::Degraded | PeerVerdict::Down if epoch.is_probing() => {
+            let end = |health: &Health| health.end_probe(generation);
+            take_out(peer, end, verdict, policy);
         }
+        // The peer was out, and still is.
+        PeerVerdict::Degraded | PeerVerdict::Down => {}
     }
 }
 
@@ -138,11 +153,14 @@ fn is_current(now: Reading, generation: u32) -> bool {
     now.phase == Phase::Up && now.generation == generation
 }
 
-fn recover<Target>(peer: &Peer<Target>, generation: u32) {
+fn recover<Target>(peer: &Peer<Target>, transition: impl FnOnce(&Health) -> Option<Reading>) {
     let member = peer.member();
     let recovered = peer.change(|record, _| {
-        member.health.recover(generation)?;
-        *record = None;
+        transition(&member.health)?;
+        // Kept: a peer that fails again soon is out for longer.
+        if let Some(record) = record {
+            (record.due, record.since) = (None, Instant::now());
+        }
         Some(Change::Event(EventKind::Recovered))
     });
     if recovered {
@@ -174,17 +192,30 @@ fn take_out<Target>(
         if is_up && !policy.eject.may_eject(counts.up, counts.members) {
             return None;
         }
-        let now = transition(health)?;
-        let probe_in = match verdict.recover_in {
-            Some(interval) => within_bounds(interval),
-            None => policy.eject.interval(now.count, &policy.rng),
+        transition(health)?;
+        let (now, before) = (Instant::now(), record.as_ref());
+        let relapsed = before.filter(|before| {
+            before.due.is_some() || now - before.since < policy.eject.longest_interval()
+        });
+        let streak = relapsed.map_or(1, |before| before.streak.saturating_add(1));
+        let set_by_verdict = verdict.recover_in.map(within_bounds);
+        let grown = || policy.eject.interval(streak, &policy.rng);
+        let probe_in = set_by_verdict.unwrap_or_else(grown);
+        let first = match streak {
+            1 => probe_in,
+            _ => policy.eject.interval(1, &policy.rng),
         };
         *record = Some(Record {
-            due: Instant::now() + probe_in,
-            manual: false,
+            streak,
+            since: now,
+            due: Some(Due {
+                at: now + probe_in,
+                on_demand: now + set_by_verdict.unwrap_or(first.min(probe_in)),
+                firm: set_by_verdict.is_some(),
+            }),
         });
         let reason = verdict.reason;
-        Some(Change::Event(if now.count == 1 {
+        Some(Change::Event(if is_up {
             EventKind::Ejected { reason, probe_in }
         } else {
             EventKind::ProbeFailed { reason, probe_in }
@@ -196,10 +227,16 @@ fn take_out<Target>(
 pub(crate) fn eject_manually<Target>(peer: &Peer<Target>, time: Duration) {
     peer.change(|record, _| {
         peer.member().health.eject_manually()?;
-        let probe_in = within_bounds(time);
+        let (now, probe_in) = (Instant::now(), within_bounds(time));
+        let at = now + probe_in;
         *record = Some(Record {
-            due: Instant::now() + probe_in,
-            manual: true,
+            streak: 1,
+            since: now,
+            due: Some(Due {
+                at,
+                on_demand: at,
+                firm: true,
+            }),
         });
         let reason = Some("by an operator");
         Some(Change::Event(EventKind::Ejected { reason, probe_in }))
@@ -210,9 +247,10 @@ pub(crate) fn eject_manually<Target>(peer: &Peer<Target>, time: Duration) {
 #[cold]
 pub(crate) fn release<Target>(peer: &Peer<Target>, generation: u32) {
     peer.change(|record, _| {
-        peer.member().health.release(generation)?;
-        if let Some(record) = record {
-            record.due = record.due.min(Instant::now());
+        peer.member().health.end_probe(generation)?;
+        if let Some(due) = record.as_mut().and_then(|record| record.due.as_mut()) {
+            let now = Instant::now();
+            (due.at, due.on_demand) = (due.at.min(now), due.on_demand.min(now));
         }
         Some(Change::Event(EventKind::ProbeAbandoned))
     });

@@ -1,6 +1,8 @@
 //! One attempt: a request on its way to one peer, and what its outcome does to the peer. Knows of
 //! the set, but of no request's history and no balancer.
 
+pub(crate) mod asked;
+pub(crate) mod chooser;
 pub(crate) mod ejection;
 mod per_peer;
 pub(crate) mod permit;

@@ -1,16 +1,17 @@
 //! What a request does when its first peer does not settle it: another peer, a peer that is due, or
-//! a wait. Pick, call, judge, again and again while the verdicts allow it.
-
-use std::future::Future;
-use std::task::{Context, Poll, ready};
+//! a wait. Pick, call, judge, again and again while the verdicts, the limits and the time allow it.
+//!
+//! A request goes round: it asks each peer that it may go to once, then waits, and starts the next
+//! round. What ends it is decided here and nowhere else.
 
 use super::all_down::AllDown;
-use super::history::{History, LazyHistory, Role, Wait, role};
+use super::history::{History, LazyHistory, Role, role};
 use super::rules::RulesFor;
 use super::shared::Shared;
+use super::wait::Wait;
 use crate::attempt::permit::AttemptPermit;
 use crate::classify::{PeerVerdict, Retry, Verdict};
-use crate::error::{Cause, Error, Tried};
+use crate::error::{Error, Rank};
 use crate::pick::Pick;
 
 /// What a request does without a peer.
@@ -29,7 +30,7 @@ pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
     if history.is_some() {
         return None;
     }
-    shared.chooser(&[]).permit()
+    shared.chooser(None).permit()
 }
 
 /// The next peer, or what to do without one.
@@ -39,87 +40,60 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
     history: &mut LazyHistory<Target, T, E>,
 ) -> Result<AttemptPermit<Target>, NoPeer> {
     let set = &*shared.peers.set;
-    let pick = |tried: &[u64]| shared.chooser(tried).permit();
     let role = role(history);
-    let tried = history.as_ref().map_or(&[][..], |history| &history.tried);
-    if role == Role::Hedge {
-        return shared.chooser(tried).up().ok_or(NoPeer::Yield);
+    let history = &mut **history.get_or_insert_default();
+    let pick = |history: &History<Target, T, E>| shared.chooser(Some(&history.asked)).permit();
+    if history.attempts + history.elsewhere >= shared.limits.attempts || history.is_spent {
+        return Err(if role == Role::Alone {
+            NoPeer::End
+        } else {
+            NoPeer::Yield
+        });
     }
-    if let Some(permit) = pick(tried) {
+    if role == Role::Hedge {
+        return shared
+            .chooser(Some(&history.asked))
+            .up()
+            .ok_or(NoPeer::Yield);
+    }
+    if let Some(permit) = pick(history) {
         return Ok(permit);
     }
     if role == Role::First {
         return Err(NoPeer::Yield);
     }
-    if let Some(history) = history.as_mut() {
-        if history.start_second_pass()
-            && let Some(permit) = pick(&history.tried)
-        {
-            return Ok(permit);
-        }
-        // A peer that is suspected is up, and a response that was rejected is better than none.
-        if history.suspect.is_some() || history.rejected.is_some() {
-            return Err(NoPeer::End);
-        }
+    if history.start_second_pass()
+        && let Some(permit) = pick(history)
+    {
+        return Ok(permit);
     }
     match shared.all_down {
         AllDown::Fail => Err(NoPeer::End),
-        AllDown::LastResort => {
-            let history = history.get_or_insert_default();
-            if std::mem::replace(&mut history.last_resort, true) {
-                return Err(NoPeer::End);
-            }
-            let chooser = shared.chooser(&history.tried);
-            chooser.last_resort().ok_or(NoPeer::End)
+        AllDown::FailOpen => {
+            let chooser = shared.chooser(Some(&history.asked));
+            chooser.open().ok_or(NoPeer::End)
         }
         AllDown::WaitUpTo(patience) => {
-            let (up, members) = (set.registry.up(), set.snapshot().peers().len());
-            if members > 0 && up == members {
-                // No peer is out, so none can come back. (An empty set may yet get a peer.)
-                return Err(NoPeer::End);
-            }
-            let history = history.get_or_insert_default();
             let wait = match &mut history.wait {
                 Some(wait) if wait.is_over() => return Err(NoPeer::End),
                 Some(wait) => {
-                    wait.listen(&set.registry.available);
+                    wait.listen();
                     wait
                 }
-                none => none.insert(Wait::new(&set.registry.available, patience)),
+                none => none.insert(Wait::new(&set.registry, patience)),
             };
-            // From here on the request listens, but not to what its own attempts brought about. What
-            // came just before is found by another look: a peer that was tried and is out may be
-            // back.
-            history.tried.clone_from(&history.still_up);
-            if let Some(permit) = pick(&history.tried) {
+            // From here on the request misses nothing. What came just before is found by another
+            // look.
+            let chooser = shared.chooser(Some(&history.asked));
+            if let Some(permit) = chooser.permit() {
                 return Ok(permit);
             }
-            wait.ring_at(set.registry.next_due_for_picks(&history.tried));
+            history.asked.start_round();
+            let may = |id| history.asked.may_probe(id);
+            wait.set_timer(set.registry.next_due_for_picks(may), &shared.policy.rng);
             Err(NoPeer::Wait)
         }
     }
-}
-
-/// Waits until a peer may be available. Returns false if the deadline came first.
-#[cold]
-pub(crate) fn poll_wait<Target, T, E>(
-    history: &mut History<Target, T, E>,
-    cx: &mut Context<'_>,
-) -> Poll<bool> {
-    let Some(wait) = &mut history.wait else {
-        return Poll::Ready(false);
-    };
-    if wait.available.as_mut().poll(cx).is_pending() {
-        ready!(wait.timer.as_mut().poll(cx));
-        // A peer that was due before the deadline is tried, however late the timer rings.
-        if wait.timer.deadline() >= wait.deadline {
-            return Poll::Ready(false);
-        }
-    }
-    // The peer that may be available may be one that this request has tried.
-    history.tried.clear();
-    history.still_up.clear();
-    Poll::Ready(true)
 }
 
 /// Learns from an outcome that does not settle the request by itself. Returns the request's
@@ -138,58 +112,61 @@ where
 {
     let peer = permit.peer().clone();
     let history = history.get_or_insert_default();
-    let mut agreed = false;
-    match (verdict.peer, history.suspect.take()) {
-        (PeerVerdict::Suspect, None) => history.suspect = Some(permit),
-        // Both peers refuse: both permits are released, and no peer is blamed.
-        (PeerVerdict::Suspect, Some(_)) => agreed = true,
-        (PeerVerdict::Healthy, Some(suspect)) => {
-            let convicted = Verdict::down().because("another peer did what this one refused");
-            suspect.settle(&convicted, &shared.policy);
-            permit.settle(verdict, &shared.policy);
-        }
-        (_, suspect) => {
-            history.suspect = suspect;
-            permit.settle(verdict, &shared.policy);
-        }
-    }
-
-    let may_retry = !agreed
-        && match request {
-            Some(request) => match verdict.retry {
-                Retry::Never => false,
-                Retry::Safe | Retry::Busy => true,
-                Retry::IfIdempotent => shared.rules.is_idempotent(request),
-            },
-            // The other leg is on another peer already.
-            None => history.role != Role::Alone && verdict.retry != Retry::Never,
-        };
     let id = peer.member().id;
-    history.tried.push(id);
-    // A probe that said nothing leaves its peer due, so that it could be probed again at once.
-    if peer.is_up() || peer.is_due() {
-        history.still_up.push(id);
+    history.attempts += 1;
+    history.asked.add(id);
+    let may_retry = match request {
+        Some(request) => match verdict.retry {
+            Retry::Never => false,
+            Retry::Safe | Retry::Busy => true,
+            Retry::IfIdempotent => shared.rules.is_idempotent(request),
+        },
+        // The other leg is on another peer already.
+        None => history.role != Role::Alone && verdict.retry != Retry::Never,
+    };
+    if verdict.retry == Retry::IfIdempotent {
+        // Before the verdict, as a peer that it ejects may prove itself at once.
+        history
+            .asked
+            .add_unknown(peer.member(), shared.limits.unknown);
     }
     // Another peer decides about a suspect, not the suspect.
     if verdict.retry == Retry::Busy && verdict.peer != PeerVerdict::Suspect {
-        history.busy.push(id);
+        history.add_busy(id);
     }
-    let (cause, rejected) = match outcome {
+    match verdict.peer {
+        PeerVerdict::Suspect if may_retry => history.suspect(permit, verdict.kind),
+        PeerVerdict::Healthy => {
+            let convicted = Verdict::down().because("another peer did what this one refused");
+            for suspect in history.convicted(verdict.kind) {
+                suspect.settle(&convicted, &shared.policy);
+            }
+            permit.settle(verdict, &shared.policy);
+        }
+        _ => permit.settle(verdict, &shared.policy),
+    }
+
+    let outcome = match outcome {
         Ok(response) if !may_retry => return Some(Ok(response)),
-        Ok(response) => (Cause::Rejected, Some(response)),
-        Err(error) => (Cause::Error(error), None),
+        outcome => outcome,
     };
-    history.rejected = rejected;
-    history.attempts.push(Tried {
-        peer: peer.shared_name(),
-        reason: verdict.reason,
-        cause,
-    });
-    if may_retry {
+    let rank = if may_retry {
+        Rank::new(verdict, id)
+    } else {
+        Rank::DECIDES
+    };
+    history.add(&peer, verdict, outcome, rank);
+    let limit = shared.limits.refusals.min(shared.peers.len());
+    let is_refused = verdict.peer == PeerVerdict::Suspect && history.asked.refused() >= limit;
+    if may_retry && !is_refused {
+        history.is_spent = !shared.has_budget();
         return None;
     }
-    let tried = std::mem::take(&mut history.attempts);
-    Some(Err(if agreed {
+    if may_retry {
+        history.decide_by_first_refusal();
+    }
+    let (tried, _) = std::mem::take(&mut **history).into_tried();
+    Some(Err(if may_retry {
         Error::Inconclusive { tried }
     } else {
         Error::Failed { tried }
@@ -204,8 +181,10 @@ pub(crate) fn give_up<Target, Rules, T, E>(
 ) -> Result<T, Error<E>> {
     let set = &*shared.peers.set;
     // First, so that a suspect that was a probe is among the peers whose due time is told.
-    history.suspect = None;
-    if let Some(response) = history.rejected {
+    history.clear_suspects();
+    let attempts = history.attempts;
+    let (tried, rejected) = history.into_tried();
+    if let Some(response) = rejected {
         return Ok(response);
     }
     let snapshot = set.snapshot();
@@ -213,11 +192,11 @@ pub(crate) fn give_up<Target, Rules, T, E>(
         return Err(Error::NoPeers);
     }
     let weightless = snapshot.weights().last() == Some(&0) && set.registry.up() > 0;
-    if history.attempts.is_empty() && weightless {
+    if attempts == 0 && weightless {
         return Err(Error::ZeroWeight);
     }
     Err(Error::Exhausted {
-        tried: history.attempts,
+        tried,
         next_due: set.registry.next_due(),
     })
 }

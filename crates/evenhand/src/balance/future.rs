@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::failover::{self, NoPeer};
-use super::history::{LazyHistory, Role, role, take_all};
+use super::history::{LazyHistory, Role, role};
 use super::rules::RulesFor;
 use super::shared::Handle;
 use crate::attempt::Attempt;
@@ -44,6 +44,9 @@ pin_project! {
         pub(crate) step: Step<Connector::Future, Target>,
     }
 }
+
+/// A request over many peers that fail at once yields to the runtime after so many.
+const ATTEMPTS_PER_POLL: u32 = 32;
 
 /// What a request comes to.
 type Outcome<Response, E> = Result<Response, Error<E>>;
@@ -93,7 +96,7 @@ where
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        let tried = take_all(this.history).attempts;
+        let (tried, _) = this.history.take().unwrap_or_default().into_tried();
         Error::Exhausted {
             tried,
             next_due: this.shared.peers.set.registry.next_due(),
@@ -120,6 +123,7 @@ where
     type Output = Result<Connector::Response, Error<Connector::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut attempts_left = ATTEMPTS_PER_POLL;
         loop {
             let mut this = self.as_mut().project();
             let shared = &**this.shared;
@@ -185,6 +189,11 @@ where
                     if let Some(outcome) = self.as_mut().proceed(outcome) {
                         return Poll::Ready(outcome);
                     }
+                    attempts_left -= 1;
+                    if attempts_left == 0 {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                 }
             }
         }
@@ -211,7 +220,7 @@ where
             NoPeer::Yield => this.step.set(Step::Yielded),
             NoPeer::End => {
                 this.step.set(Step::Done);
-                let history = take_all(this.history);
+                let history = *this.history.take().unwrap_or_default();
                 return Some(failover::give_up(this.shared, history));
             }
         }
@@ -222,20 +231,23 @@ where
     /// outcome, if it is over.
     #[cold]
     fn poll_idle(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Outcome<Connector::Response, Connector::Error>>> {
-        let mut this = self.project();
-        match (&*this.step, this.history.as_mut()) {
+        let mut this = self.as_mut().project();
+        let wait = this
+            .history
+            .as_mut()
+            .and_then(|history| history.wait.as_mut());
+        match (&*this.step, wait) {
             (Step::Yielded, _) => Poll::Pending,
-            (Step::Wait, Some(history)) => {
-                if ready!(failover::poll_wait(history, cx)) {
+            (Step::Wait, Some(wait)) => {
+                if ready!(wait.poll(cx)) {
                     this.step.set(Step::Pick);
-                    return Poll::Ready(None);
+                    Poll::Ready(None)
+                } else {
+                    Poll::Ready(self.go_without(NoPeer::End))
                 }
-                this.step.set(Step::Done);
-                let history = take_all(this.history);
-                Poll::Ready(Some(failover::give_up(this.shared, history)))
             }
             _ => polled_after_completion(),
         }

@@ -2,17 +2,14 @@
 //!
 //! Boxed, and absent from most requests, so that those which their first peer settles stay small.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
 
-use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, Sleep, sleep_until};
-
+use super::wait::Wait;
+use crate::attempt::asked::Asked;
 use crate::attempt::permit::AttemptPermit;
-use crate::error::Tried;
-use crate::interval::LONGEST;
+use crate::classify::Verdict;
+use crate::error::{Cause, Rank, Tried};
+use crate::set::peer::Peer;
 
 /// The part of a request in a hedged one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,23 +24,27 @@ pub(crate) enum Role {
 }
 
 pub(crate) struct History<Target, Response, Error> {
-    /// The attempts that failed, in order.
-    pub(crate) attempts: Vec<Tried<Error>>,
-    /// The ids of peers that this request does not go to again.
-    pub(crate) tried: Vec<u64>,
-    /// Of those, the ones that the attempt did not take out.
-    pub(crate) still_up: Vec<u64>,
-    /// Of those, the ones that only had no room.
-    pub(crate) busy: Vec<u64>,
+    /// Which peers the request may go to.
+    pub(crate) asked: Asked,
+    /// The last outcome of each peer.
+    outcomes: Vec<Tried<Error>>,
+    /// Where each peer's outcome is, by the peer's id.
+    places: HashMap<u64, usize>,
+    /// How many attempts have ended.
+    pub(crate) attempts: u32,
+    /// How many the other leg of the request has made.
+    pub(crate) elsewhere: u32,
+    /// The ids of the peers that only had no room.
+    busy: Vec<u64>,
     /// The request has come back to those.
     pub(crate) second_pass: bool,
-    /// The permit of a peer that another peer's outcome will clear or convict.
-    pub(crate) suspect: Option<AttemptPermit<Target>>,
-    /// The latest outcome, if it was a response that the classifier rejected: better than none.
-    pub(crate) rejected: Option<Response>,
+    /// The permits of peers that another peer's outcome will clear or convict, with the kind.
+    suspects: Vec<(AttemptPermit<Target>, &'static str)>,
+    /// The best of the responses that the classifier rejected.
+    rejected: Option<(Rank, Response)>,
     pub(crate) wait: Option<Wait>,
-    /// The last-resort attempt was made.
-    pub(crate) last_resort: bool,
+    /// The retry budget is spent.
+    pub(crate) is_spent: bool,
     pub(crate) role: Role,
 }
 
@@ -58,47 +59,103 @@ pub(crate) fn role<Target, Response, Error>(
     history.as_ref().map_or(Role::Alone, |history| history.role)
 }
 
-/// Ends a history, which may be empty.
-pub(crate) fn take_all<Target, Response, Error>(
-    history: &mut LazyHistory<Target, Response, Error>,
-) -> History<Target, Response, Error> {
-    history
-        .take()
-        .map_or_else(History::default, |history| *history)
-}
-
 impl<Target, Response, Error> Default for History<Target, Response, Error> {
     fn default() -> Self {
         Self {
-            attempts: Vec::new(),
-            tried: Vec::new(),
-            still_up: Vec::new(),
+            asked: Asked::default(),
+            outcomes: Vec::new(),
+            places: HashMap::new(),
+            attempts: 0,
+            elsewhere: 0,
             busy: Vec::new(),
             second_pass: false,
-            suspect: None,
+            suspects: Vec::new(),
             rejected: None,
             wait: None,
-            last_resort: false,
+            is_spent: false,
             role: Role::Alone,
         }
     }
 }
 
 impl<Target, Response, Error> History<Target, Response, Error> {
-    /// Continues alone, with what the other leg learnt before it ended.
-    pub(crate) fn merge(&mut self, other: Self) {
-        if !other.attempts.is_empty() {
-            self.rejected = other.rejected;
+    /// Adds the outcome of an attempt.
+    pub(crate) fn add(
+        &mut self,
+        peer: &Peer<Target>,
+        verdict: &Verdict,
+        outcome: Result<Response, Error>,
+        rank: Rank,
+    ) {
+        let cause = match outcome {
+            Ok(response) => {
+                if self.rejected.as_ref().is_none_or(|(best, _)| *best <= rank) {
+                    self.rejected = Some((rank, response));
+                }
+                Cause::Rejected
+            }
+            Err(error) => Cause::Error(error),
+        };
+        let outcome = Tried {
+            peer: peer.shared_name(),
+            reason: verdict.reason,
+            cause,
+            attempts: 1,
+            rank,
+        };
+        self.put(peer.member().id, outcome);
+    }
+
+    fn put(&mut self, id: u64, mut outcome: Tried<Error>) {
+        if let Some(&place) = self.places.get(&id) {
+            outcome.attempts += self.outcomes[place].attempts;
+            self.outcomes[place] = outcome;
+        } else {
+            self.places.insert(id, self.outcomes.len());
+            self.outcomes.push(outcome);
         }
-        self.attempts.extend(other.attempts);
-        self.avoid(other.tried);
-        self.still_up.extend(other.still_up);
-        self.busy.extend(other.busy);
-        self.second_pass |= other.second_pass;
-        self.suspect = self.suspect.take().or(other.suspect);
-        self.wait = self.wait.take().or(other.wait);
-        self.last_resort |= other.last_resort;
-        self.role = Role::Alone;
+    }
+
+    /// The last outcome of each peer, in the order in which they were first asked.
+    pub(crate) fn into_tried(self) -> (Vec<Tried<Error>>, Option<Response>) {
+        (self.outcomes, self.rejected.map(|(_, response)| response))
+    }
+
+    /// The peer had no room.
+    pub(crate) fn add_busy(&mut self, id: u64) {
+        self.busy.push(id);
+    }
+
+    /// Keeps the permit of a peer that refused the request.
+    pub(crate) fn suspect(&mut self, permit: AttemptPermit<Target>, kind: &'static str) {
+        self.asked.add_refused(permit.peer().member().id);
+        self.suspects.push((permit, kind));
+    }
+
+    /// The permits of the peers that refused what another peer did.
+    pub(crate) fn convicted(
+        &mut self,
+        kind: &'static str,
+    ) -> impl Iterator<Item = AttemptPermit<Target>> {
+        let same = self
+            .suspects
+            .extract_if(.., move |(_, other)| *other == kind);
+        same.map(|(permit, _)| permit)
+    }
+
+    /// Releases the permits of the peers that refused the request.
+    pub(crate) fn clear_suspects(&mut self) {
+        self.suspects.clear();
+    }
+
+    /// The first refusal decides.
+    pub(crate) fn decide_by_first_refusal(&mut self) {
+        let first = self.suspects.first();
+        let id = first.map(|(permit, _)| permit.peer().member().id);
+        let place = id.and_then(|id| self.places.get(&id)).copied();
+        if let Some(outcome) = place.and_then(|place| self.outcomes.get_mut(place)) {
+            outcome.rank = Rank::DECIDES;
+        }
     }
 
     /// Lets the request go once more to the peers that had no room. False if there are none, or it
@@ -109,59 +166,31 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         }
         self.second_pass = true;
         for id in std::mem::take(&mut self.busy) {
-            self.tried.retain(|other| *other != id);
-            self.still_up.retain(|other| *other != id);
+            self.asked.forgive(id);
         }
         true
     }
 
-    /// Keeps the request from these peers.
-    pub(crate) fn avoid(&mut self, ids: impl IntoIterator<Item = u64>) {
-        for id in ids {
-            if !self.tried.contains(&id) {
-                self.tried.push(id);
-            }
+    /// Continues alone, with what the other leg learnt before it ended.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let mut ids: Vec<(usize, u64)> =
+            other.places.into_iter().map(|(id, at)| (at, id)).collect();
+        ids.sort_unstable();
+        for ((_, id), outcome) in ids.into_iter().zip(other.outcomes) {
+            self.put(id, outcome);
         }
-    }
-}
-
-/// A wait until a peer may be available, or the deadline.
-pub(crate) struct Wait {
-    pub(crate) available: Pin<Box<OwnedNotified>>,
-    /// Rings at the deadline, or when a peer is due before it.
-    pub(crate) timer: Pin<Box<Sleep>>,
-    pub(crate) deadline: Instant,
-}
-
-impl Wait {
-    pub(crate) fn new(available: &Arc<Notify>, patience: Duration) -> Self {
-        let deadline = Instant::now() + patience.min(LONGEST);
-        Self {
-            available: listen(available),
-            timer: Box::pin(sleep_until(deadline)),
-            deadline,
+        let best = self.rejected.as_ref().map(|(rank, _)| *rank);
+        if other.rejected.as_ref().map(|(rank, _)| *rank) >= best {
+            self.rejected = other.rejected;
         }
+        self.asked.merge(other.asked);
+        self.attempts += other.attempts;
+        self.elsewhere = 0;
+        self.busy.extend(other.busy);
+        self.second_pass |= other.second_pass;
+        self.suspects.extend(other.suspects);
+        self.wait = self.wait.take().or(other.wait);
+        self.is_spent |= other.is_spent;
+        self.role = Role::Alone;
     }
-
-    /// Misses nothing that becomes available from now on.
-    pub(crate) fn listen(&mut self, available: &Arc<Notify>) {
-        self.available = listen(available);
-    }
-
-    /// Rings when a peer is due, if that is before the deadline.
-    pub(crate) fn ring_at(&mut self, due: Option<Instant>) {
-        let ring = due.map_or(self.deadline, |due| due.min(self.deadline));
-        self.timer.as_mut().reset(ring);
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.deadline <= Instant::now()
-    }
-}
-
-/// A listener that misses nothing from now on, even before its first poll.
-fn listen(notify: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
-    let mut notified = Box::pin(notify.clone().notified_owned());
-    notified.as_mut().enable();
-    notified
 }

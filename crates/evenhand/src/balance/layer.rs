@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use super::all_down::AllDown;
 use super::rules::Rules;
 use super::service::Balance;
-use super::shared::Shared;
+use super::shared::{Budget, Limits, Shared};
 use crate::eject::Eject;
 use crate::peers::Peers;
 use crate::probe::Probe;
@@ -29,6 +29,10 @@ use crate::set::policies::Policy;
 /// | [`pick`](Self::pick) | [`Uniform`](crate::Uniform): each peer that is up with equal probability |
 /// | [`eject`](Self::eject) | [`Eject::on_first`]: on the first `Down` or 5 consecutive `Degraded`; rechecked after 1 s, doubling up to 30 s |
 /// | [`all_down`](Self::all_down) | [`AllDown::Fail`] |
+/// | [`max_attempts`](Self::max_attempts) | no limit: each peer once, and again while the request waits |
+/// | [`max_unknown`](Self::max_unknown) | [`DEFAULT_MAX_UNKNOWN`](crate::DEFAULT_MAX_UNKNOWN) |
+/// | [`max_refusals`](Self::max_refusals) | [`DEFAULT_MAX_REFUSALS`](crate::DEFAULT_MAX_REFUSALS) |
+/// | [`retry_budget`](Self::retry_budget) | none |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe, and peers that are up are not checked |
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
@@ -40,10 +44,12 @@ pub struct BalanceLayer<Target, R = Rules> {
 }
 
 /// The settings that no type depends on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Settings {
     eject: Eject,
     all_down: AllDown,
+    limits: Limits,
+    budget: Option<Budget>,
     seed: Option<u64>,
 }
 
@@ -130,6 +136,67 @@ impl<Target, R> BalanceLayer<Target, R> {
         self
     }
 
+    /// The most attempts that one request makes, hedges included; 0 is treated as 1. Default: no limit.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.settings.limits.attempts = attempts.max(1);
+        self
+    }
+
+    /// The most peers that may execute one request whose outcomes stay unknown
+    /// ([`Retry::IfIdempotent`](crate::Retry::IfIdempotent)); 0 is treated as 1. After that many, the request goes
+    /// only to those peers, and to each of them only once it has proved itself since: by a probe, a
+    /// check, or another request. So a request that kills its peers cannot take the set out.
+    /// Default: [`DEFAULT_MAX_UNKNOWN`](crate::DEFAULT_MAX_UNKNOWN).
+    ///
+    /// Without active checks, a peer that stayed up counts as proved.
+    pub fn max_unknown(mut self, peers: usize) -> Self {
+        self.settings.limits.unknown = peers.max(1);
+        self
+    }
+
+    /// How many peers refuse a request ([`PeerVerdict::Suspect`](crate::PeerVerdict::Suspect)) before it ends
+    /// with [`Error::Inconclusive`](crate::Error::Inconclusive); 0 is treated as 1. If there are fewer peers, all of
+    /// them. Default: [`DEFAULT_MAX_REFUSALS`](crate::DEFAULT_MAX_REFUSALS).
+    pub fn max_refusals(mut self, peers: usize) -> Self {
+        self.settings.limits.refusals = peers.max(1);
+        self
+    }
+
+    /// Asks `may_retry` before each retry, after the verdict has allowed it. If it says no, the
+    /// request ends with what it has. Default: no budget.
+    ///
+    /// A budget bounds the load that retries add when many requests fail at once. It costs what it
+    /// refuses: a request that another peer would have served fails. Peers that are down take no
+    /// share of a budget for long, as they are ejected; so one is of use mostly where peers fail
+    /// without being ejected.
+    ///
+    /// tower's budget fits. It is asked at a retry only, so deposits are up to you:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use evenhand::{BalanceLayer, Peers, Verdict};
+    /// use tower::retry::budget::{Budget, TpsBudget};
+    ///
+    /// // A retry for every fifth success, and 10 a second besides.
+    /// let budget = Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2));
+    /// let deposit = budget.clone();
+    /// let layer = BalanceLayer::new(Peers::new([("a", 1), ("b", 2)])?)
+    ///     .classify(move |outcome: Result<&u16, &std::io::Error>| match outcome {
+    ///         Ok(_) => {
+    ///             deposit.deposit();
+    ///             Verdict::healthy()
+    ///         }
+    ///         Err(_) => Verdict::down().safe(),
+    ///     })
+    ///     .retry_budget(move || budget.withdraw());
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    pub fn retry_budget(mut self, may_retry: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.settings.budget = Some(Arc::new(may_retry));
+        self
+    }
+
     /// Probes ejected peers in the background, and checks peers that are up if
     /// [`Probe::active_checks`] is set. Default: no probe service; the next caller's attempt on an
     /// ejected peer that is due is its probe.
@@ -161,6 +228,8 @@ impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
         let Settings {
             eject,
             all_down,
+            limits,
+            budget,
             seed,
         } = self.settings.clone();
         let policy = Arc::new(Policy {
@@ -178,9 +247,23 @@ impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
             rules: self.rules.clone(),
             policy,
             all_down,
+            limits,
+            budget,
             prober,
         };
         Balance::new(connector, shared)
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("eject", &self.eject)
+            .field("all_down", &self.all_down)
+            .field("limits", &self.limits)
+            .field("has_budget", &self.budget.is_some())
+            .field("seed", &self.seed)
+            .finish()
     }
 }
 

@@ -9,3 +9,4 @@ pub(crate) mod layer;
 pub(crate) mod rules;
 pub(crate) mod service;
 pub(crate) mod shared;
+pub(crate) mod wait;

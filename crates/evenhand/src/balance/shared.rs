@@ -4,10 +4,47 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::all_down::AllDown;
-use crate::attempt::permit::Chooser;
+use crate::attempt::asked::Asked;
+use crate::attempt::chooser::Chooser;
 use crate::peers::Peers;
 use crate::probe::prober::Prober;
 use crate::set::policies::{Policy, PolicyId};
+
+/// The most peers that may have executed one request, unless [`BalanceLayer::max_unknown`] says
+/// otherwise: 3.
+///
+/// [`BalanceLayer::max_unknown`]: crate::BalanceLayer::max_unknown
+pub const DEFAULT_MAX_UNKNOWN: usize = 3;
+
+/// How many peers refuse a request before it ends, unless [`BalanceLayer::max_refusals`] says
+/// otherwise: 3.
+///
+/// [`BalanceLayer::max_refusals`]: crate::BalanceLayer::max_refusals
+pub const DEFAULT_MAX_REFUSALS: usize = 3;
+
+/// Whether one more retry may be made.
+pub(crate) type Budget = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// The most that one request may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Attempts in all.
+    pub(crate) attempts: u32,
+    /// Peers that may have executed it.
+    pub(crate) unknown: usize,
+    /// Peers that refuse it.
+    pub(crate) refusals: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            attempts: u32::MAX,
+            unknown: DEFAULT_MAX_UNKNOWN,
+            refusals: DEFAULT_MAX_REFUSALS,
+        }
+    }
+}
 
 pub(crate) struct Shared<Target, Rules> {
     pub(crate) peers: Peers<Target>,
@@ -15,19 +52,26 @@ pub(crate) struct Shared<Target, Rules> {
     pub(crate) policy: Arc<Policy>,
     pub(crate) policy_id: PolicyId,
     pub(crate) all_down: AllDown,
+    pub(crate) limits: Limits,
+    pub(crate) budget: Option<Budget>,
     pub(crate) prober: Option<Prober<Target>>,
 }
 
 impl<Target, Rules> Shared<Target, Rules> {
-    /// Where the next permit of a request that has tried these peers comes from.
+    /// Where the next permit of a request that has asked these peers comes from.
     #[inline]
-    pub(crate) fn chooser<'a>(&'a self, tried: &'a [u64]) -> Chooser<'a, Target, Rules> {
+    pub(crate) fn chooser<'a>(&'a self, asked: Option<&'a Asked>) -> Chooser<'a, Target, Rules> {
         Chooser {
             set: &self.peers.set,
             pick: &self.rules,
             rng: &self.policy.rng,
-            tried,
+            asked,
         }
+    }
+
+    /// Asks the retry budget, if there is one.
+    pub(crate) fn has_budget(&self) -> bool {
+        self.budget.as_ref().is_none_or(|budget| budget())
     }
 }
 

@@ -181,6 +181,14 @@ impl Eject {
             }
         }
     }
+
+    /// The interval that a peer's failures grow up to. A peer that was up for so long starts anew.
+    pub(crate) fn longest_interval(&self) -> Duration {
+        match self.recovery {
+            Recovery::Fixed(interval) => within_bounds(interval),
+            Recovery::Growing { max, .. } => within_bounds(max),
+        }
+    }
 }
 
 impl fmt::Debug for Eject {

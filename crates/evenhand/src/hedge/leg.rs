@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::attempt::Attempt;
 use crate::balance::future::{ResponseFuture, Step};
-use crate::balance::history::{History, Role, take_all};
+use crate::balance::history::{History, Role};
 use crate::balance::rules::RulesFor;
 
 impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
@@ -34,14 +34,24 @@ where
             Step::Call { permit, .. } => permit.as_ref().map(|permit| permit.peer().member().id),
             _ => None,
         };
-        let tried = self.history.as_ref().map_or(&[][..], |h| &h.tried);
-        tried.iter().copied().chain(on)
+        let asked = self
+            .history
+            .iter()
+            .flat_map(|history| history.asked.round());
+        asked.chain(on)
+    }
+
+    /// How many attempts the leg has made.
+    fn attempts(&self) -> u32 {
+        let ended = self.history.as_ref().map_or(0, |history| history.attempts);
+        ended + u32::from(self.is_attempting())
     }
 
     /// Keeps the leg from the peers of the other one.
     pub(super) fn avoid(self: Pin<&mut Self>, other: &Self) {
         let history = self.project().history.get_or_insert_default();
-        history.avoid(other.engaged());
+        other.engaged().for_each(|id| history.asked.add(id));
+        history.elsewhere = other.attempts();
     }
 
     /// Ends the leg, with or without an attempt in flight, and returns what it had learnt.
@@ -50,7 +60,7 @@ where
     ) -> History<Target, Connector::Response, Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        take_all(this.history)
+        *this.history.take().unwrap_or_default()
     }
 
     /// Goes on alone after the other leg has ended.
@@ -80,14 +90,18 @@ where
         if !self.is_attempting() {
             return None;
         }
-        let mut hedge = History {
-            role: Role::Hedge,
-            ..History::default()
-        };
-        hedge.avoid(self.engaged());
+        let mut hedge = History::default();
+        hedge.role = Role::Hedge;
+        self.engaged().for_each(|id| hedge.asked.add(id));
+        hedge.elsewhere = self.attempts();
+        if hedge.elsewhere >= self.shared.limits.attempts {
+            return None;
+        }
         let snapshot = self.shared.peers.set.snapshot();
-        let mut up = snapshot.up();
-        if up.all(|peer| hedge.tried.contains(&peer.member().id)) {
+        if !snapshot
+            .up()
+            .any(|peer| hedge.asked.may_probe(peer.member().id))
+        {
             return None;
         }
         let request = self.shared.rules.copy(self.request.as_ref()?)?;

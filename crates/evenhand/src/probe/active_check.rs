@@ -6,7 +6,7 @@
 //! and not written.
 
 use std::collections::HashMap;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -18,10 +18,11 @@ use crate::interval::{with_jitter, within_bounds};
 use crate::set::health::Phase;
 use crate::set::peer::{InFlightPeer, Peer};
 use crate::set::policies::Policy;
+use crate::set::registry::Registry;
 
 /// Checks peers until the context is gone. Ends at once if there are no active checks.
 pub(super) async fn run<Target: Send + Sync + 'static>(context: Weak<Context<Target>>) {
-    let (first, checks) = {
+    let (first, checks, _checker) = {
         let Some(context) = context.upgrade() else {
             return;
         };
@@ -30,7 +31,8 @@ pub(super) async fn run<Target: Send + Sync + 'static>(context: Weak<Context<Tar
         };
         // Anywhere within the first interval: clients that start together do not check together.
         let first = within_bounds(checks.interval).mul_f64(context.policy.rng.unit());
-        (first, checks)
+        let registry = context.set.registry.clone();
+        (first, checks, Checker::new(registry))
     };
     sleep(first).await;
     let mut failed = Failed {
@@ -39,6 +41,22 @@ pub(super) async fn run<Target: Send + Sync + 'static>(context: Weak<Context<Tar
     };
     while let Some(next) = failed.round(&context).await {
         sleep_until(next).await;
+    }
+}
+
+/// Counts the task while it lives.
+struct Checker(Arc<Registry>);
+
+impl Checker {
+    fn new(registry: Arc<Registry>) -> Self {
+        registry.add_checker();
+        Self(registry)
+    }
+}
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        self.0.remove_checker();
     }
 }
 
@@ -87,6 +105,7 @@ impl Failed {
         // What traffic has proved meanwhile needs no check.
         let proved = member.is_proved() && !self.checks.under_traffic;
         if verdict.peer == PeerVerdict::Healthy || proved {
+            member.add_proof();
             self.in_a_row.remove(&member.id);
             return;
         }

@@ -131,7 +131,7 @@ struct Context<Target> {
 impl<Target> Drop for Context<Target> {
     fn drop(&mut self) {
         // The tasks look, and end.
-        self.set.registry.ejected.notify_waiters();
+        self.set.registry.due_changed.notify_waiters();
     }
 }
 

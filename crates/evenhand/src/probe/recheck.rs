@@ -30,9 +30,9 @@ pub(super) async fn run<Target: Send + Sync + 'static>(
     let mut tasks = JoinSet::new();
     tasks.spawn(checks);
     loop {
-        let mut ejected = pin!(registry.ejected.notified());
+        let mut changed = pin!(registry.due_changed.notified());
         // Listens before it looks, so that no ejection falls between the two.
-        ejected.as_mut().enable();
+        changed.as_mut().enable();
         let Some(context) = context.upgrade() else {
             return;
         };
@@ -40,15 +40,15 @@ pub(super) async fn run<Target: Send + Sync + 'static>(
         let snapshot = context.set.snapshot();
         for index in due.into_iter().filter_map(|id| snapshot.index_of(id)) {
             let peer = snapshot.peers()[index as usize].clone();
-            if let Some(permit) = AttemptPermit::claim(peer, false) {
+            if let Some(permit) = AttemptPermit::claim(peer) {
                 tasks.spawn(probe(context.probe.clone(), permit, context.policy.clone()));
             }
         }
         drop((snapshot, context));
         while tasks.try_join_next().is_some() {}
         match next {
-            Some(due) => drop(timeout_at(due, ejected).await),
-            None => ejected.await,
+            Some(due) => drop(timeout_at(due, changed).await),
+            None => changed.await,
         }
     }
 }

@@ -8,8 +8,8 @@
 //!            │ Up │                         │ Ejected │
 //!            └────┘ ◄──┐                    └─────────┘
 //!                      │ recover       claim │       ▲
-//!                      │                     ▼       │ probe_failed
-//!                      │                  ┌─────────┐│ release
+//!                      │                     ▼       │ end_probe
+//!                      │                  ┌─────────┐│
 //!                      └───────────────── │ Probing │┘
 //!                                         └─────────┘
 //! ```
@@ -29,7 +29,7 @@
 //! | bits | hold |
 //! | --- | --- |
 //! | 0 to 1 | the state |
-//! | 2 to 31 | while `Up`: `Degraded` outcomes in a row; otherwise: ejections in a row |
+//! | 2 to 31 | while `Up`: `Degraded` outcomes in a row |
 //! | 32 to 63 | the generation, which wraps |
 
 #[cfg(evenhand_loom)]
@@ -63,7 +63,7 @@ pub(crate) enum Phase {
 pub(crate) struct Reading {
     pub(crate) phase: Phase,
     pub(crate) generation: u32,
-    /// While `Up`: `Degraded` outcomes in a row. Otherwise: ejections in a row.
+    /// `Degraded` outcomes in a row while `Up`.
     pub(crate) count: u32,
 }
 
@@ -95,10 +95,10 @@ impl Reading {
             | state
     }
 
-    /// As `next`, for an operator. The generation after a probe's is the one that the probe's own
-    /// success begins and that its tickets report for, so it is skipped.
-    fn manual(self, phase: Phase, count: u32) -> Self {
-        let next = self.next(phase, count);
+    /// As `next`, for what is no probe's own outcome. The generation after a probe's is the one that
+    /// the probe's own success begins and that its tickets report for, so it is skipped.
+    fn manual(self, phase: Phase) -> Self {
+        let next = self.next(phase);
         let probed = u32::from(self.phase == Phase::Probing);
         Self {
             generation: next.generation.wrapping_add(probed),
@@ -106,11 +106,11 @@ impl Reading {
         }
     }
 
-    fn next(self, phase: Phase, count: u32) -> Self {
+    fn next(self, phase: Phase) -> Self {
         Self {
             phase,
             generation: self.generation.wrapping_add(1),
-            count,
+            count: 0,
         }
     }
 }
@@ -136,6 +136,12 @@ impl Health {
     pub(crate) fn generation_if_up(&self) -> Option<u32> {
         let word = self.0.load(Ordering::SeqCst);
         (word & STATE_MASK == UP).then_some((word >> GENERATION_SHIFT) as u32)
+    }
+
+    /// The generation, if the peer is out and not drained.
+    pub(crate) fn generation_if_out(&self) -> Option<u32> {
+        let now = self.read();
+        matches!(now.phase, Phase::Ejected | Phase::Probing).then_some(now.generation)
     }
 
     /// A `Healthy` outcome while `Up`: the `Degraded` outcomes before it no longer
@@ -167,37 +173,36 @@ impl Health {
 
     /// `Up` to `Ejected`. Returns the new reading, or `None` if the outcome is stale.
     pub(crate) fn eject(&self, generation: u32) -> Option<Reading> {
-        self.advance(Phase::Up, generation, |now| now.next(Phase::Ejected, 1))
+        self.advance(Phase::Up, generation, |now| now.next(Phase::Ejected))
     }
 
     /// `Ejected` to `Probing`. The one caller that gets a reading holds the probe until it calls
-    /// `recover`, `probe_failed` or `release`.
+    /// `recover` or `end_probe`.
     pub(crate) fn claim(&self) -> Option<Reading> {
-        self.step(|now| (now.phase == Phase::Ejected).then(|| now.next(Phase::Probing, now.count)))
+        self.step(|now| (now.phase == Phase::Ejected).then(|| now.next(Phase::Probing)))
     }
 
     /// `Probing` to `Up`: the probe succeeded.
     pub(crate) fn recover(&self, generation: u32) -> Option<Reading> {
-        self.advance(Phase::Probing, generation, |now| now.next(Phase::Up, 0))
+        self.advance(Phase::Probing, generation, |now| now.next(Phase::Up))
     }
 
-    /// `Probing` to `Ejected`: the probe failed.
-    pub(crate) fn probe_failed(&self, generation: u32) -> Option<Reading> {
-        self.advance(Phase::Probing, generation, |now| {
-            now.next(Phase::Ejected, now.count + 1)
-        })
+    /// `Probing` to `Ejected`: the probe failed, was cancelled, or said nothing of the peer.
+    pub(crate) fn end_probe(&self, generation: u32) -> Option<Reading> {
+        self.advance(Phase::Probing, generation, |now| now.next(Phase::Ejected))
     }
 
-    /// `Probing` to `Ejected`: the probe was cancelled or said nothing of the peer.
-    pub(crate) fn release(&self, generation: u32) -> Option<Reading> {
-        self.advance(Phase::Probing, generation, |now| {
-            now.next(Phase::Ejected, now.count)
+    /// `Ejected` or `Probing` to `Up`: an attempt that was made although the peer is out succeeded.
+    pub(crate) fn recover_open(&self, generation: u32) -> Option<Reading> {
+        self.step(|now| {
+            let out = matches!(now.phase, Phase::Ejected | Phase::Probing);
+            (out && now.generation == generation).then(|| now.manual(Phase::Up))
         })
     }
 
     /// Any state to `Ejected`, by an operator.
     pub(crate) fn eject_manually(&self) -> Option<Reading> {
-        self.step(|now| Some(now.next(Phase::Ejected, 1)))
+        self.step(|now| Some(now.next(Phase::Ejected)))
     }
 
     /// Any state to `Draining`.
@@ -208,7 +213,7 @@ impl Health {
                 phase: Phase::Draining,
                 ..now
             }),
-            _ => Some(now.manual(Phase::Draining, 0)),
+            _ => Some(now.manual(Phase::Draining)),
         })
     }
 
@@ -220,7 +225,7 @@ impl Health {
                 phase: Phase::Up,
                 ..now
             }),
-            _ => Some(now.manual(Phase::Up, 0)),
+            _ => Some(now.manual(Phase::Up)),
         })
     }
 
@@ -295,7 +300,7 @@ mod tests {
             Reading {
                 phase: Phase::Ejected,
                 generation: 0,
-                count: 1
+                count: 0
             }
         );
     }
@@ -308,7 +313,7 @@ mod tests {
         assert_eq!(health.degrade(0), None);
         health.reset_failures(0);
         assert_eq!(health.recover(0), None);
-        assert_eq!(health.probe_failed(ejected.generation), None);
+        assert_eq!(health.end_probe(ejected.generation), None);
         assert_eq!(health.read(), before);
     }
 
@@ -322,16 +327,15 @@ mod tests {
     }
 
     #[test]
-    fn ejections_count_in_a_row_until_recovery() {
-        let (health, mut reading) = ejected();
-        for expected in 1..4 {
-            assert_eq!(reading.count, expected);
-            let probe = health.claim().unwrap();
-            reading = health.probe_failed(probe.generation).unwrap();
-        }
+    fn open_success_recovers_its_own_generation_only() {
+        let (health, ejected) = ejected();
+        assert_eq!(health.recover_open(0), None);
         let probe = health.claim().unwrap();
-        let up = health.recover(probe.generation).unwrap();
-        assert_eq!(health.eject(up.generation).unwrap().count, 1);
+        assert_eq!(health.recover_open(ejected.generation), None);
+        let up = health.recover_open(probe.generation).unwrap();
+        assert_eq!(up.phase, Phase::Up);
+        assert_eq!(health.recover(probe.generation), None);
+        assert_eq!(health.eject(probe.generation.wrapping_add(1)), None);
     }
 
     #[test]
@@ -339,7 +343,7 @@ mod tests {
         let (health, _) = ejected();
         let probe = health.claim().unwrap();
         assert_eq!(health.claim(), None);
-        health.release(probe.generation).unwrap();
+        health.end_probe(probe.generation).unwrap();
         assert!(health.claim().is_some());
     }
 }

@@ -41,7 +41,7 @@ fn loom_released_probe_can_be_claimed_again() {
             let health = health.clone();
             thread::spawn(move || health.claim())
         };
-        let released = health.release(probe.generation).is_some();
+        let released = health.end_probe(probe.generation).is_some();
         assert!(released, "the holder of the place can always free it");
         match rival.join().unwrap() {
             Some(theirs) => assert_eq!(health.read(), theirs),
@@ -122,9 +122,9 @@ fn loom_probe_ends_once() {
         let probe = health.claim().unwrap();
         let cancelled = {
             let health = health.clone();
-            thread::spawn(move || health.release(probe.generation).is_some())
+            thread::spawn(move || health.end_probe(probe.generation).is_some())
         };
-        let failed = health.probe_failed(probe.generation).is_some();
+        let failed = health.end_probe(probe.generation).is_some();
         assert!(failed ^ cancelled.join().unwrap());
     });
 }
@@ -153,7 +153,7 @@ fn loom_late_success_ends_no_other_probe() {
         let health = Arc::new(Health::new());
         eject(&health);
         let probe = health.claim().unwrap();
-        health.release(probe.generation).unwrap();
+        health.end_probe(probe.generation).unwrap();
         let rival = {
             let health = health.clone();
             thread::spawn(move || health.claim())

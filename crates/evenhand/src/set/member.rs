@@ -29,8 +29,10 @@ pub(crate) struct Member {
     pub(crate) in_flight: InFlight,
     weight: AtomicU32,
     failures: AtomicU16,
-    /// The peer did its job since the last round of checks, if there are checks.
+    /// The peer did its job since someone last asked for a proof.
     proved: AtomicBool,
+    /// How often it did, counted only when a proof was asked for.
+    proofs: AtomicU32,
     /// An active check is out.
     checked: AtomicBool,
     /// The current snapshot offers the peer to picks. Written under the registry's lock.
@@ -58,6 +60,7 @@ impl Member {
             weight: AtomicU32::new(1),
             failures: AtomicU16::new(0),
             proved: AtomicBool::new(true),
+            proofs: AtomicU32::new(0),
             checked: AtomicBool::new(false),
             offered: AtomicBool::new(false),
             removed: AtomicBool::new(false),
@@ -134,12 +137,28 @@ impl Member {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
-    /// The peer did its job. Without checks, and between two rounds, this is one load.
+    /// The peer did its job. While no proof is asked for, this is one load.
     #[inline]
     pub(crate) fn note_proved(&self) {
         if !self.is_proved() {
             self.proved.store(true, Ordering::Relaxed);
+            self.add_proof();
         }
+    }
+
+    #[cold]
+    pub(crate) fn add_proof(&self) {
+        self.proofs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many proofs there are. The next one adds to them.
+    pub(crate) fn ask_for_proof(&self) -> u32 {
+        self.proved.store(false, Ordering::Relaxed);
+        self.proofs()
+    }
+
+    pub(crate) fn proofs(&self) -> u32 {
+        self.proofs.load(Ordering::Relaxed)
     }
 
     #[inline]

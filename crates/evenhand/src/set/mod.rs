@@ -3,6 +3,7 @@
 
 pub(crate) mod health;
 pub(crate) mod in_flight;
+pub(crate) mod ledger;
 #[cfg(test)]
 #[cfg(evenhand_loom)]
 mod loom;
@@ -134,7 +135,7 @@ impl<Target> Set<Target> {
 
         // `before` may hold the last handle of a peer that left: it is dropped outside the lock.
         drop(before);
-        self.registry.available.notify_waiters();
+        self.registry.available.notify_one();
         events.iter().for_each(Event::trace);
         Ok(())
     }

@@ -5,9 +5,10 @@ use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
 use super::health::Reading;
+use super::ledger::{Counts, Record};
 use super::member::Member;
 use super::policies::{Policy, PolicyId};
-use super::registry::{Change, Counts, Record, Registry};
+use super::registry::{Change, Registry};
 use super::status::State;
 
 /// One peer of a set: its name and, by `Deref`, its target. Cheap to clone.
@@ -56,12 +57,6 @@ impl<Target> Peer<Target> {
         self.0.member.health.generation_if_up().is_some()
     }
 
-    /// Whether the peer is ejected and due for a probe.
-    pub(crate) fn is_due(&self) -> bool {
-        let registry = self.0.registry.upgrade();
-        registry.is_some_and(|registry| registry.is_due(&self.0.member))
-    }
-
     /// The policy of this number, if the set is still there.
     pub(crate) fn policy(&self, id: PolicyId) -> Option<Arc<Policy>> {
         self.0.registry.upgrade()?.policies.get(id)
@@ -78,9 +73,9 @@ impl<Target> Peer<Target> {
     }
 
     /// Claims the probe of this peer: see [`Registry::claim`].
-    pub(crate) fn claim(&self, early: bool) -> Option<Reading> {
+    pub(crate) fn claim(&self) -> Option<Reading> {
         let registry = self.0.registry.upgrade()?;
-        registry.claim(&self.0.member, early)
+        registry.claim(&self.0.member)
     }
 }
 

@@ -8,7 +8,6 @@
 //! ejected peer may be due for a probe or the [snapshot](super::snapshot) is out of date.
 //! While all peers are up, it is `NEVER`, and a pick reads no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,12 +15,10 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::health::{Phase, Reading};
+use super::ledger::{Counts, Ledger, Record};
 use super::member::Member;
 use super::policies::Policies;
 use crate::event::{CAPACITY, Event, EventKind};
-
-/// The snapshot is made anew when more than one in this many peers that it offers are out.
-const STALE_SHARE: usize = 8;
 
 /// No pick needs to look.
 const NEVER: u64 = u64::MAX;
@@ -29,54 +26,23 @@ const NEVER: u64 = u64::MAX;
 /// The next pick is to look, whatever the time.
 const NOW: u64 = 0;
 
+/// How many of the peers that are due a pick chooses from.
+const DUE_SHOWN: usize = 16;
+
 pub(crate) struct Registry {
     ledger: Mutex<Ledger>,
     /// When the next pick is to look: nanoseconds since `epoch`, or `NOW` or `NEVER`.
     look_at: AtomicU64,
     epoch: Instant,
     up: AtomicUsize,
+    /// How many tasks check peers that are up.
+    checkers: AtomicUsize,
     events: broadcast::Sender<Event>,
-    /// Woken when a request that found no peer should look again.
+    /// The queue of requests that found no peer. One is woken when a peer comes back.
     pub(crate) available: Arc<Notify>,
-    /// Woken when a peer was ejected, so that background probers look when it is due.
-    pub(crate) ejected: Arc<Notify>,
+    /// Woken when due times change, so that background probers look again.
+    pub(crate) due_changed: Notify,
     pub(crate) policies: Policies,
-}
-
-/// What the lock protects.
-#[derive(Default)]
-pub(crate) struct Ledger {
-    pub(crate) next_id: u64,
-    pub(crate) members: usize,
-    up: usize,
-    /// Of each peer that is ejected or being probed.
-    records: BTreeMap<u64, Record>,
-    /// The peers that are ejected, the one that is due first before the others.
-    due: BTreeSet<(Instant, u64)>,
-    /// How many tasks probe ejected peers in the background. If there is one, picks leave ejected
-    /// peers to it.
-    probers: usize,
-    /// How many peers the snapshot offers to picks, and how many of them are out.
-    offered: usize,
-    stale: usize,
-    /// The snapshot lacks a peer that is up, has an old weight, or offers too many that are out.
-    refresh: bool,
-}
-
-/// What the set knows of a peer that is out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
-    /// When its next probe is due, if the peer is ejected.
-    pub(crate) due: Instant,
-    /// An operator ejected the peer, so it is not probed before it is due.
-    pub(crate) manual: bool,
-}
-
-/// How many peers are up, of how many.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counts {
-    pub(crate) up: usize,
-    pub(crate) members: usize,
 }
 
 /// A transition that took place.
@@ -94,9 +60,10 @@ impl Registry {
             look_at: AtomicU64::new(NEVER),
             epoch: Instant::now(),
             up: AtomicUsize::new(0),
+            checkers: AtomicUsize::new(0),
             events: broadcast::Sender::new(CAPACITY),
             available: Arc::default(),
-            ejected: Arc::default(),
+            due_changed: Notify::new(),
             policies: Policies::default(),
         }
     }
@@ -127,55 +94,81 @@ impl Registry {
         look_at != NEVER && look_at <= self.since_epoch(Instant::now())
     }
 
-    /// Whether this member is ejected and due.
-    pub(crate) fn is_due(&self, member: &Member) -> bool {
-        let ledger = self.lock();
-        let record = ledger.records.get(&member.id);
-        let is_due = record.is_some_and(|record| record.due <= Instant::now());
-        is_due && member.health.read().phase == Phase::Ejected
-    }
-
-    /// The ids of the peers that are due to be probed by a pick.
-    pub(crate) fn due_for_picks(&self) -> Vec<u64> {
+    /// The ids of some peers that are due to be probed by a pick, of those that `may` allows.
+    pub(crate) fn due_for_picks(&self, may: impl Fn(u64) -> bool) -> Vec<u64> {
         let ledger = self.lock();
         if ledger.probers > 0 {
             return Vec::new();
         }
-        ledger.due_by(Instant::now()).collect()
+        let due = ledger.due_by(Instant::now()).filter(|id| may(*id));
+        due.take(DUE_SHOWN).collect()
     }
 
     /// The ids of the peers that are due to be probed in the background, and when the next one is.
     pub(crate) fn due_for_probers(&self) -> (Vec<u64>, Option<Instant>) {
         let (ledger, now) = (self.lock(), Instant::now());
-        let due: Vec<u64> = ledger.due_by(now).collect();
-        let next = ledger
-            .due
-            .iter()
-            .map(|(due, _)| *due)
-            .find(|due| *due > now);
-        (due, next)
+        let due = ledger.due_by(now).collect();
+        let mut times = ledger.schedule().iter().map(|(due, _)| *due);
+        (due, times.find(|due| *due > now))
     }
 
     /// When the next ejected peer is due, if one is ejected.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.lock().due.first().map(|(due, _)| *due)
+        self.lock().schedule().first().map(|(due, _)| *due)
     }
 
-    /// When the next ejected peer is due to be probed by a pick. Peers in `tried` that are due
-    /// already do not count.
-    pub(crate) fn next_due_for_picks(&self, tried: &[u64]) -> Option<Instant> {
-        let (ledger, now) = (self.lock(), Instant::now());
-        let mut due = ledger.due.iter().filter(|_| ledger.probers == 0);
-        let next = due.find(|(due, id)| *due > now || !tried.contains(id));
-        next.map(|(due, _)| *due)
-    }
-
-    /// The ids of the ejected peers that may be probed early, the one that is due first before the
-    /// others.
-    pub(crate) fn due_soonest(&self) -> Vec<u64> {
+    /// When the next ejected peer that `may` allows is due to be probed by a pick.
+    pub(crate) fn next_due_for_picks(&self, may: impl Fn(u64) -> bool) -> Option<Instant> {
         let ledger = self.lock();
-        let may = |id: &u64| ledger.records.get(id).is_some_and(|record| !record.manual);
-        ledger.due.iter().map(|(_, id)| *id).filter(may).collect()
+        let mut due = ledger.schedule().iter().filter(|_| ledger.probers == 0);
+        due.find(|(_, id)| may(*id)).map(|(due, _)| *due)
+    }
+
+    /// Keeps those of these peers to which requests may go although they are out.
+    pub(crate) fn retain_open(&self, peers: &mut Vec<u32>, id: impl Fn(u32) -> u64) {
+        let (ledger, now) = (self.lock(), Instant::now());
+        peers.retain(|peer| ledger.may_open(id(*peer), now));
+    }
+
+    /// A request waits for a peer. While none is up, probes come sooner.
+    pub(crate) fn add_waiter(&self) {
+        self.change_waiters(|waiters| waiters + 1);
+    }
+
+    /// The request waits no more. If a peer is up, the next two in the queue are let in: so they
+    /// come in growing numbers, and not all at once.
+    pub(crate) fn remove_waiter(&self) {
+        self.change_waiters(|waiters| waiters - 1);
+        if self.up() > 0 {
+            self.available.notify_one();
+            self.available.notify_one();
+        }
+    }
+
+    fn change_waiters(&self, change: impl FnOnce(usize) -> usize) {
+        let mut ledger = self.lock();
+        let before = ledger.has_demand();
+        ledger.waiters = change(ledger.waiters);
+        if ledger.has_demand() != before {
+            self.publish(&ledger);
+            drop(ledger);
+            self.due_changed.notify_waiters();
+        }
+    }
+
+    /// Whether peers that are up are checked.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.checkers.load(Ordering::Relaxed) > 0
+    }
+
+    /// A task checks peers that are up from now on.
+    pub(crate) fn add_checker(&self) {
+        self.checkers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// That task has ended.
+    pub(crate) fn remove_checker(&self) {
+        self.checkers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A task probes ejected peers in the background from now on.
@@ -210,64 +203,58 @@ impl Registry {
         let counts = Counts {
             up: ledger.up,
             members: ledger.members,
+            due: ledger.due(member.id),
         };
         let was_up = member.health.read().phase == Phase::Up;
-        let before = ledger.records.get(&member.id).copied();
-        let mut record = before;
+        let mut record = ledger.record(member.id);
         let Some(change) = step(&mut record, counts) else {
             return false;
         };
         let phase = member.health.read().phase;
-        ledger.set_record(member.id, before, record, phase == Phase::Ejected);
-        let is_up = phase == Phase::Up;
-        ledger.up = ledger.up + usize::from(is_up) - usize::from(was_up);
-        if member.is_offered() {
-            ledger.stale = ledger.stale + usize::from(was_up) - usize::from(is_up);
-        }
-        ledger.refresh |= matches!(change, Change::Weight)
-            || (is_up && !member.is_offered())
-            || ledger.stale * STALE_SHARE > ledger.offered;
+        ledger.set_record(member.id, record, phase == Phase::Ejected);
+        ledger.set_up(member, was_up, phase == Phase::Up);
+        ledger.refresh |= matches!(change, Change::Weight);
         self.publish(&ledger);
-        let event = match change {
-            Change::Event(kind) => Some(Event::now(&member.name, kind)),
+        let event = match &change {
+            Change::Event(kind) => Some(Event::now(&member.name, *kind)),
             Change::Weight => None,
         };
         event.iter().for_each(|event| self.send(event));
         drop(ledger);
 
-        if let Change::Event(kind) = change {
-            self.wake(member, kind);
-        }
+        self.wake(member, &change);
         event.iter().for_each(Event::trace);
         true
     }
 
     /// Wakes all that a transition concerns.
-    fn wake(&self, member: &Member, kind: EventKind) {
+    fn wake(&self, member: &Member, change: &Change) {
+        let Change::Event(kind) = change else {
+            return self.available.notify_one();
+        };
         match kind {
-            EventKind::ProbeStarted => return,
+            EventKind::ProbeStarted | EventKind::Draining => {}
             EventKind::Ejected { .. } | EventKind::ProbeFailed { .. } => {
                 member.wake();
-                self.ejected.notify_waiters();
+                self.due_changed.notify_waiters();
             }
             EventKind::ProbeAbandoned => {
                 // Out still, and no longer by this probe: holders of its tickets must know.
                 member.wake();
-                self.ejected.notify_waiters();
+                self.due_changed.notify_waiters();
+                self.available.notify_one();
             }
-            _ => {}
+            _ => self.available.notify_one(),
         }
-        self.available.notify_waiters();
     }
 
-    /// Claims the probe of an ejected member, if it is due or `early` is set. A member that an
-    /// operator ejected is not claimed early.
-    pub(crate) fn claim(&self, member: &Member, early: bool) -> Option<Reading> {
+    /// Claims the probe of an ejected member, if it is due.
+    pub(crate) fn claim(&self, member: &Member) -> Option<Reading> {
         let mut claimed = None;
-        self.change(member, |record, _| {
-            let record = (*record)?;
-            let may = record.due <= Instant::now() || (early && !record.manual);
-            claimed = may.then(|| member.health.claim()).flatten();
+        self.change(member, |_, counts| {
+            if counts.due? <= Instant::now() {
+                claimed = member.health.claim();
+            }
             claimed.map(|_| Change::Event(EventKind::ProbeStarted))
         });
         claimed
@@ -279,8 +266,7 @@ impl Registry {
         members: impl Iterator<Item = &'a Member>,
     ) -> Vec<Option<Instant>> {
         let ledger = self.lock();
-        let due = |member: &Member| ledger.records.get(&member.id).map(|record| record.due);
-        members.map(due).collect()
+        members.map(|member| ledger.due(member.id)).collect()
     }
 
     /// Lets the caller change the membership or the snapshot.
@@ -291,7 +277,7 @@ impl Registry {
 
     /// Lets picks see what has changed in the ledger.
     pub(crate) fn publish(&self, ledger: &Ledger) {
-        let due = ledger.due.first().filter(|_| ledger.probers == 0);
+        let due = ledger.schedule().first().filter(|_| ledger.probers == 0);
         let look_at = match due {
             _ if ledger.refresh => NOW,
             // `NOW` is reserved.
@@ -316,57 +302,6 @@ impl Registry {
         whole
             .saturating_add(u64::from(since.subsec_nanos()))
             .min(NEVER - 1)
-    }
-}
-
-impl Ledger {
-    /// The peers that are due at `now`, the one that has been due longest before the others.
-    fn due_by(&self, now: Instant) -> impl Iterator<Item = u64> {
-        let due = self.due.iter().take_while(move |(due, _)| *due <= now);
-        due.map(|(_, id)| *id)
-    }
-
-    fn set_record(
-        &mut self,
-        id: u64,
-        before: Option<Record>,
-        after: Option<Record>,
-        ejected: bool,
-    ) {
-        if let Some(before) = before {
-            self.due.remove(&(before.due, id));
-            self.records.remove(&id);
-        }
-        if let Some(after) = after {
-            self.records.insert(id, after);
-            if ejected {
-                self.due.insert((after.due, id));
-            }
-        }
-    }
-
-    /// A member joined, up.
-    pub(crate) fn join(&mut self) {
-        self.members += 1;
-        self.up += 1;
-    }
-
-    /// The member leaves, in whatever state it is. It is `Draining` from then on, so that holders
-    /// of its tickets learn nothing more of it.
-    pub(crate) fn leave(&mut self, member: &Member) {
-        self.members -= 1;
-        self.up -= usize::from(member.health.read().phase == Phase::Up);
-        let record = self.records.get(&member.id).copied();
-        self.set_record(member.id, record, None, false);
-        member.health.drain();
-        member.set_removed();
-    }
-
-    /// The snapshot is up to date.
-    pub(crate) fn refreshed(&mut self) {
-        self.offered = self.up;
-        self.stale = 0;
-        self.refresh = false;
     }
 }
 

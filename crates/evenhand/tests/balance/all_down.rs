@@ -147,7 +147,7 @@ async fn waiting_request_gets_the_first_peer_added() {
 
 #[tokio::test(start_paused = true)]
 async fn emptied_set_fails_at_once_without_waiting() {
-    for all_down in [AllDown::Fail, AllDown::LastResort] {
+    for all_down in [AllDown::Fail, AllDown::FailOpen] {
         let (peers, _, balance) = both_down(all_down).await;
         peers.replace_all([("a", ()); 0]).unwrap();
         let start = Instant::now();
@@ -173,7 +173,7 @@ async fn waiting_request_can_be_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn last_resort_is_one_attempt_on_the_next_due_peer() {
-    let (peers, connector, balance) = both_down(AllDown::LastResort).await;
+    let (peers, connector, balance) = both_down(AllDown::FailOpen).await;
     let soonest = |peers: &Peers<()>| {
         let due = peers
             .statuses()

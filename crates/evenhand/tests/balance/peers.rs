@@ -160,10 +160,10 @@ async fn manual_ejection_lasts_its_full_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn manually_ejected_peer_is_no_last_resort() {
+async fn manually_ejected_peer_is_not_opened() {
     let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
     let balance = layer(&peers)
-        .all_down(evenhand::AllDown::LastResort)
+        .all_down(evenhand::AllDown::FailOpen)
         .layer(connector.clone());
     peers.eject("a", Duration::from_secs(1)).unwrap();
     peers.eject("b", Duration::from_secs(2)).unwrap();

@@ -305,6 +305,6 @@ async fn waiting_when_all_down_leaks_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn last_resort_when_all_down_leaks_nothing() {
-    stress(AllDown::LastResort).await;
+async fn failing_open_leaks_nothing() {
+    stress(AllDown::FailOpen).await;
 }

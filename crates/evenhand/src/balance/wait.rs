@@ -1,0 +1,89 @@
+//! A request's wait for a peer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::interval::LONGEST;
+use crate::rng::Rng;
+use crate::set::registry::Registry;
+
+/// A request that waits goes round again after a pause of its own, which doubles from the first to
+/// the longest: peers that were asked may have room by then.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A wait until a peer may be available, or the deadline. A place in the set's queue of waiting
+/// requests, which the request keeps until it ends.
+pub(crate) struct Wait {
+    registry: Arc<Registry>,
+    available: Pin<Box<OwnedNotified>>,
+    /// Rings at the deadline, or before it when a peer is due or the pause is over.
+    timer: Pin<Box<Sleep>>,
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Wait {
+    pub(crate) fn new(registry: &Arc<Registry>, patience: Duration) -> Self {
+        registry.add_waiter();
+        let deadline = Instant::now() + patience.min(LONGEST);
+        Self {
+            available: listen(registry),
+            registry: registry.clone(),
+            timer: Box::pin(sleep_until(deadline)),
+            deadline,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Misses nothing that becomes available from now on.
+    pub(crate) fn listen(&mut self) {
+        self.available = listen(&self.registry);
+    }
+
+    /// Sets when the request looks again: when a peer is due, or after its pause, but not after the
+    /// deadline.
+    pub(crate) fn set_timer(&mut self, due: Option<Instant>, rng: &Rng) {
+        let now = Instant::now();
+        // Between half and the whole of it, so that requests do not look in step.
+        let pause = self.pause.mul_f64(1.0 - rng.unit() / 2.0);
+        self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+        // A peer that is due and was not claimed is another request's.
+        let due = due.filter(|due| *due > now).unwrap_or(self.deadline);
+        let ring = due.min(now + pause).min(self.deadline);
+        self.timer.as_mut().reset(ring);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline <= Instant::now()
+    }
+
+    /// Waits until a peer may be available. Returns false if the deadline came first.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.available.as_mut().poll(cx).is_pending() {
+            ready!(self.timer.as_mut().poll(cx));
+            // A peer that was due before the deadline is tried, however late the timer rings.
+            return Poll::Ready(self.timer.deadline() < self.deadline);
+        }
+        Poll::Ready(true)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.registry.remove_waiter();
+    }
+}
+
+/// A listener that misses nothing from now on, even before its first poll.
+fn listen(registry: &Registry) -> Pin<Box<OwnedNotified>> {
+    let mut notified = Box::pin(registry.available.clone().notified_owned());
+    notified.as_mut().enable();
+    notified
+}

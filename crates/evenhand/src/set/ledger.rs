@@ -1,0 +1,152 @@
+//! What the registry's lock protects: who is up, when those that are out are due, and who waits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+
+use super::health::Phase;
+use super::member::Member;
+
+/// The snapshot is made anew when more than one in this many peers that it offers are out.
+const STALE_SHARE: usize = 8;
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) next_id: u64,
+    pub(crate) members: usize,
+    pub(super) up: usize,
+    /// Of each peer that is out, or came back from an ejection.
+    records: BTreeMap<u64, Record>,
+    /// The peers that are ejected, the one that is due first before the others.
+    due: BTreeSet<(Instant, u64)>,
+    /// The same for while no peer is up and requests wait.
+    on_demand: BTreeSet<(Instant, u64)>,
+    /// How many tasks probe ejected peers in the background. If there is one, picks leave ejected
+    /// peers to it.
+    pub(super) probers: usize,
+    /// How many requests wait for a peer.
+    pub(super) waiters: usize,
+    /// How many peers the snapshot offers to picks, and how many of them are out.
+    offered: usize,
+    stale: usize,
+    /// The snapshot lacks a peer that is up, has an old weight, or offers too many that are out.
+    pub(super) refresh: bool,
+}
+
+/// What the set knows of a peer that is out, or came back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// Ejections in a row: failed probes count, and so do ejections soon after a recovery.
+    pub(crate) streak: u32,
+    /// Since when the peer is up, if it is.
+    pub(crate) since: Instant,
+    /// `None` while the peer is up.
+    pub(crate) due: Option<Due>,
+}
+
+/// When the next probe of a peer that is out is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    pub(crate) at: Instant,
+    /// The same for while no peer is up and requests wait.
+    pub(crate) on_demand: Instant,
+    /// A verdict or an operator set the time, so no request goes to the peer before.
+    pub(crate) firm: bool,
+}
+
+/// How many peers are up, of how many, and when the peer in question is due, if it is out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) up: usize,
+    pub(crate) members: usize,
+    pub(crate) due: Option<Instant>,
+}
+
+impl Ledger {
+    /// Whether no peer is up and requests wait.
+    pub(super) fn has_demand(&self) -> bool {
+        self.up == 0 && self.waiters > 0
+    }
+
+    /// The peers that are ejected, the one that is due first before the others.
+    pub(super) fn schedule(&self) -> &BTreeSet<(Instant, u64)> {
+        if self.has_demand() {
+            &self.on_demand
+        } else {
+            &self.due
+        }
+    }
+
+    /// The peers that are due at `now`, the one that has been due longest before the others.
+    pub(super) fn due_by(&self, now: Instant) -> impl Iterator<Item = u64> {
+        let due = self.schedule().iter();
+        due.take_while(move |(due, _)| *due <= now)
+            .map(|(_, id)| *id)
+    }
+
+    /// When this peer is due, if it is out.
+    pub(super) fn due(&self, id: u64) -> Option<Instant> {
+        let due = self.records.get(&id)?.due?;
+        Some(if self.has_demand() {
+            due.on_demand
+        } else {
+            due.at
+        })
+    }
+
+    /// Whether requests may go to this peer although it is out.
+    pub(super) fn may_open(&self, id: u64, now: Instant) -> bool {
+        let due = self.records.get(&id).and_then(|record| record.due);
+        due.is_some_and(|due| !due.firm || due.at <= now)
+    }
+
+    pub(super) fn record(&self, id: u64) -> Option<Record> {
+        self.records.get(&id).copied()
+    }
+
+    /// Replaces the record of a peer, which is ejected or not.
+    pub(super) fn set_record(&mut self, id: u64, record: Option<Record>, is_ejected: bool) {
+        if let Some(before) = self.records.remove(&id).and_then(|record| record.due) {
+            self.due.remove(&(before.at, id));
+            self.on_demand.remove(&(before.on_demand, id));
+        }
+        let Some(record) = record else { return };
+        self.records.insert(id, record);
+        if let Some(due) = record.due.filter(|_| is_ejected) {
+            self.due.insert((due.at, id));
+            self.on_demand.insert((due.on_demand, id));
+        }
+    }
+
+    /// A member is up, or no longer.
+    pub(super) fn set_up(&mut self, member: &Member, was_up: bool, is_up: bool) {
+        self.up = self.up + usize::from(is_up) - usize::from(was_up);
+        if member.is_offered() {
+            self.stale = self.stale + usize::from(was_up) - usize::from(is_up);
+        }
+        self.refresh |= (is_up && !member.is_offered()) || self.stale * STALE_SHARE > self.offered;
+    }
+
+    /// A member joined, up.
+    pub(crate) fn join(&mut self) {
+        self.members += 1;
+        self.up += 1;
+    }
+
+    /// The member leaves, in whatever state it is. It is `Draining` from then on, so that holders
+    /// of its tickets learn nothing more of it.
+    pub(crate) fn leave(&mut self, member: &Member) {
+        self.members -= 1;
+        self.up -= usize::from(member.health.read().phase == Phase::Up);
+        self.set_record(member.id, None, false);
+        member.health.drain();
+        member.set_removed();
+    }
+
+    /// The snapshot is up to date.
+    pub(crate) fn refreshed(&mut self) {
+        self.offered = self.up;
+        self.stale = 0;
+        self.refresh = false;
+    }
+}
