@@ -56,7 +56,8 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             .up()
             .ok_or(NoPeer::Yield);
     }
-    if let Some(permit) = pick(history) {
+    let may_ask = history.wait.as_mut().is_none_or(Wait::may_ask);
+    if may_ask && let Some(permit) = pick(history) {
         return Ok(permit);
     }
     if role == Role::First {
@@ -85,7 +86,7 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             // From here on the request misses nothing. What came just before is found by another
             // look.
             let chooser = shared.chooser(Some(&history.asked));
-            if let Some(permit) = chooser.permit() {
+            if may_ask && let Some(permit) = chooser.permit() {
                 return Ok(permit);
             }
             history.asked.start_round();
@@ -115,27 +116,15 @@ where
     let id = peer.member().id;
     history.attempts += 1;
     history.asked.add(id);
-    let may_retry = match request {
-        Some(request) => match verdict.retry {
-            Retry::Never => false,
-            Retry::Safe | Retry::Busy => true,
-            Retry::IfIdempotent => shared.rules.is_idempotent(request),
-        },
-        // The other leg is on another peer already.
-        None => history.role != Role::Alone && verdict.retry != Retry::Never,
-    };
     if verdict.retry == Retry::IfIdempotent {
         // Before the verdict, as a peer that it ejects may prove itself at once.
         history
             .asked
             .add_unknown(peer.member(), shared.limits.unknown);
     }
-    // Another peer decides about a suspect, not the suspect.
-    if verdict.retry == Retry::Busy && verdict.peer != PeerVerdict::Suspect {
-        history.add_busy(id);
-    }
+    let mut suspect = None;
     match verdict.peer {
-        PeerVerdict::Suspect if may_retry => history.suspect(permit, verdict.kind),
+        PeerVerdict::Suspect => suspect = Some(permit),
         PeerVerdict::Healthy => {
             let convicted = Verdict::down().because("another peer did what this one refused");
             for suspect in history.convicted(verdict.kind) {
@@ -145,7 +134,21 @@ where
         }
         _ => permit.settle(verdict, &shared.policy),
     }
-
+    let may_retry = match request {
+        Some(request) => match verdict.retry {
+            Retry::Never => false,
+            Retry::Safe | Retry::Busy => true,
+            Retry::IfIdempotent => shared.rules.is_idempotent(request),
+        },
+        // The other leg is on another peer already.
+        None => history.role != Role::Alone && verdict.retry != Retry::Never,
+    };
+    match suspect {
+        // Another peer decides about it.
+        Some(permit) if may_retry => history.suspect(permit, verdict.kind),
+        None if verdict.retry == Retry::Busy => history.add_busy(id),
+        _ => {}
+    }
     let outcome = match outcome {
         Ok(response) if !may_retry => return Some(Ok(response)),
         outcome => outcome,

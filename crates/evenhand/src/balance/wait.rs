@@ -27,6 +27,8 @@ pub(crate) struct Wait {
     timer: Pin<Box<Sleep>>,
     deadline: Instant,
     pause: Duration,
+    /// How many more peers the request asks before it waits again.
+    asks: usize,
 }
 
 impl Wait {
@@ -39,6 +41,7 @@ impl Wait {
             timer: Box::pin(sleep_until(deadline)),
             deadline,
             pause: FIRST_PAUSE,
+            asks: 0,
         }
     }
 
@@ -60,17 +63,30 @@ impl Wait {
         self.timer.as_mut().reset(ring);
     }
 
+    /// Whether the request may ask another peer before it waits again; counts that one.
+    pub(crate) fn may_ask(&mut self) -> bool {
+        let may = self.asks > 0;
+        self.asks = self.asks.saturating_sub(1);
+        may
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.deadline <= Instant::now()
     }
 
     /// Waits until a peer may be available. Returns false if the deadline came first.
+    ///
+    /// Together the requests that wait ask each peer about once in a pause, however many they are: a
+    /// peer that has no room is not asked by each of a thousand.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.available.as_mut().poll(cx).is_pending() {
             ready!(self.timer.as_mut().poll(cx));
             // A peer that was due before the deadline is tried, however late the timer rings.
-            return Poll::Ready(self.timer.deadline() < self.deadline);
+            if self.timer.deadline() >= self.deadline {
+                return Poll::Ready(false);
+            }
         }
+        self.asks = self.registry.share_of_peers();
         Poll::Ready(true)
     }
 }
@@ -83,7 +99,11 @@ impl Drop for Wait {
 
 /// A listener that misses nothing from now on, even before its first poll.
 fn listen(registry: &Registry) -> Pin<Box<OwnedNotified>> {
-    let mut notified = Box::pin(registry.available.clone().notified_owned());
-    notified.as_mut().enable();
-    notified
+    loop {
+        let mut notified = Box::pin(registry.available.clone().notified_owned());
+        // What was left in the queue for whoever comes next tells of the past.
+        if !notified.as_mut().enable() {
+            return notified;
+        }
+    }
 }

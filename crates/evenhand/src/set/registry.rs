@@ -136,13 +136,19 @@ impl Registry {
     }
 
     /// The request waits no more. If a peer is up, the next two in the queue are let in: so they
-    /// come in growing numbers, and not all at once.
+    /// come in growing numbers, and not all at once. If none is, the request may have left a probe.
     pub(crate) fn remove_waiter(&self) {
         self.change_waiters(|waiters| waiters - 1);
+        self.available.notify_one();
         if self.up() > 0 {
             self.available.notify_one();
-            self.available.notify_one();
         }
+    }
+
+    /// How many peers there are for each request that waits; at least one.
+    pub(crate) fn share_of_peers(&self) -> usize {
+        let ledger = self.lock();
+        ledger.members.div_ceil(ledger.waiters.max(1)).max(1)
     }
 
     fn change_waiters(&self, change: impl FnOnce(usize) -> usize) {
@@ -234,15 +240,13 @@ impl Registry {
         };
         match kind {
             EventKind::ProbeStarted | EventKind::Draining => {}
-            EventKind::Ejected { .. } | EventKind::ProbeFailed { .. } => {
+            // Of an abandoned probe, holders of its tickets must know that the peer is out still. No
+            // request is woken by it: two whose probes say nothing would wake each other for ever.
+            EventKind::Ejected { .. }
+            | EventKind::ProbeFailed { .. }
+            | EventKind::ProbeAbandoned => {
                 member.wake();
                 self.due_changed.notify_waiters();
-            }
-            EventKind::ProbeAbandoned => {
-                // Out still, and no longer by this probe: holders of its tickets must know.
-                member.wake();
-                self.due_changed.notify_waiters();
-                self.available.notify_one();
             }
             _ => self.available.notify_one(),
         }

@@ -25,6 +25,7 @@ mod peers;
 mod recovery;
 #[cfg(feature = "serde")]
 mod serde;
+mod shortage;
 mod stress;
 mod suspect;
 mod tickets;

@@ -1,7 +1,13 @@
 //! Whether a suspect outcome is the peer's fault: another peer decides.
 
-use crate::common::{Does, REFUSE, balance, send, up_and_down};
-use evenhand::{Error, Verdict};
+use std::time::Duration;
+
+use crate::common::{
+    Does, INTERVAL, REFUSE, ScriptedConnector, balance, layer, peers, send, up_and_down,
+};
+use evenhand::{AllDown, Error, Verdict};
+use tokio::time::Instant;
+use tower::Layer;
 
 const DENIED: Does = Does::Fail(Verdict::suspect().safe().because("access denied"));
 
@@ -21,17 +27,54 @@ async fn suspect_is_ejected_if_another_peer_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_suspects_eject_no_peer() {
-    let (peers, connector, balance) = balance(&["a", "b", "c"]);
-    connector.script([DENIED, DENIED]);
+async fn three_refusals_end_the_request_and_eject_no_peer() {
+    let (peers, connector) = (peers(&["a", "b", "c", "d"]), ScriptedConnector::new());
+    // It ends however much time is left.
+    let waits = AllDown::WaitUpTo(INTERVAL);
+    let balance = layer(&peers).all_down(waits).layer(connector.clone());
+    let start = Instant::now();
+    let first = Does::Fail(Verdict::suspect().safe().because("access denied, first"));
+    connector.script([first, DENIED, DENIED]);
     let error = send(&balance).await.unwrap_err();
     assert!(matches!(error, Error::Inconclusive { .. }), "{error:?}");
-    assert_eq!(
-        connector.attempts().len(),
-        2,
-        "one other peer is tried, not all"
-    );
-    assert_eq!(up_and_down(&peers), (3, 0));
+    assert_eq!(error.cause().unwrap().to_string(), "access denied, first");
+    assert_eq!(connector.attempts().len(), 3);
+    assert_eq!(up_and_down(&peers), (4, 0));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_that_end_a_request_can_be_set() {
+    let (peers, connector) = (peers(&["a", "b", "c", "d"]), ScriptedConnector::new());
+    let balance = layer(&peers).max_refusals(2).layer(connector.clone());
+    connector.script([DENIED; 2]);
+    send(&balance).await.unwrap_err();
+    assert_eq!(connector.attempts().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn third_peer_serves_where_two_refuse() {
+    for seed in 0..60 {
+        let (peers, connector) = (peers(&["a", "b", "c"]), ScriptedConnector::new());
+        let balance = layer(&peers).seed(seed).layer(connector.clone());
+        connector.tell_all(&["a", "b"], DENIED);
+        assert_eq!(send(&balance).await.unwrap(), "c");
+        let refused = connector.attempts().len() - 1;
+        assert_eq!(up_and_down(&peers), (3 - refused, refused));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_of_another_kind_convicts_no_suspect() {
+    let (peers, connector, balance) = balance(&["a", "b"]);
+    let login = |verdict: Verdict| verdict.of_kind("login");
+    let refused = Does::Fail(login(Verdict::suspect().safe()));
+    connector.script([refused, Does::Answer]);
+    send(&balance).await.unwrap();
+    assert_eq!(up_and_down(&peers), (2, 0));
+    connector.script([refused, Does::AnswerBadly(login(Verdict::healthy()))]);
+    send(&balance).await.unwrap();
+    assert_eq!(up_and_down(&peers), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

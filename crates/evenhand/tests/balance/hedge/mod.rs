@@ -13,8 +13,8 @@ use crate::common::{
     Answer, AsTold, Does, Failure, INTERVAL, REFUSE, ScriptedConnector, layer, peers, settled,
 };
 use evenhand::{
-    AllDown, Balance, BalanceLayer, Cause, Cloned, Error, Hedge, HedgeLayer, Once, Peers, Replay,
-    Rules, State, Verdict,
+    AllDown, Balance, BalanceLayer, Cloned, Error, Hedge, HedgeLayer, Once, Peers, Replay, Rules,
+    State, Verdict,
 };
 use tokio::time::{Instant, advance, timeout};
 use tower::{Layer, Service};
