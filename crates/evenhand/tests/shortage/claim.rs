@@ -3,19 +3,6 @@
 use crate::results::{ROWS, Row};
 use crate::run::Load;
 
-/// Where the claim does not hold.
-const EXCEPTIONS: &[(&str, Load)] = &[
-    ("all refuse for 3 s", Load::Steady),
-    ("all are back at once after 35 s", Load::Steady),
-    ("all flap every 200 ms, in turn", Load::Steady),
-    ("all flap every 200 ms, in step", Load::Steady),
-    ("all flap every 5 s, in step", Load::Steady),
-    ("all are back at once after 35 s", Load::OneAtATime),
-    ("all flap every 200 ms, in turn", Load::OneAtATime),
-    ("all flap every 200 ms, in step", Load::OneAtATime),
-    ("all flap every 5 s, in step", Load::OneAtATime),
-];
-
 /// How many of 100 requests that the fixed peer serves this balancer may not serve, where clients send
 /// one at a time: one that waits sends fewer than one that fails.
 const FEWER_IN_100: u64 = 5;
@@ -47,10 +34,10 @@ pub(crate) fn worse(row: &Row) -> Vec<String> {
 
 #[test]
 fn balancer_is_never_worse_than_one_fixed_peer() {
-    let found: Vec<(&str, Load)> = ROWS
+    let found: Vec<_> = ROWS
         .iter()
-        .filter(|row| !worse(row).is_empty())
-        .map(|row| (row.history.name, row.load))
+        .map(|row| (row.history.name, row.load, worse(row)))
+        .filter(|(.., worse)| !worse.is_empty())
         .collect();
-    assert_eq!(found, EXCEPTIONS, "the rows where it is worse");
+    assert!(found.is_empty(), "{found:#?}");
 }
