@@ -110,7 +110,7 @@ fn all_down(options: &PoolOptions) -> AllDown {
         // The caller's own deadline ends the wait.
         AllDownKind::Wait => AllDown::WaitUpTo(Duration::MAX),
         AllDownKind::Fail => AllDown::Fail,
-        AllDownKind::LastResort => AllDown::LastResort,
+        AllDownKind::LastResort => AllDown::FailOpen,
     }
 }
 

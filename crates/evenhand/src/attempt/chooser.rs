@@ -65,16 +65,11 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     fn draw(&self, snapshot: &Snapshot<Target>) -> Option<AttemptPermit<Target>> {
         let (offered, weights) = (snapshot.offered(), snapshot.weights());
         let peer = choose(self.pick, self.rng, snapshot, offered, weights)?;
-        // A peer that is out is not entered, so that its count stays 0 once it is drained.
-        if !self.may_enter(peer) {
+        // Whether it is up is read once, as it is entered.
+        if !self.may_ask(peer) {
             return None;
         }
         AttemptPermit::enter(peer.clone())
-    }
-
-    #[inline(always)]
-    fn may_enter(&self, peer: &Peer<Target>) -> bool {
-        peer.is_up() && self.may_ask(peer)
     }
 
     #[inline(always)]
@@ -100,7 +95,7 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
             self.draw_exactly(
                 &snapshot,
                 snapshot.offered(),
-                |peer| self.may_enter(peer),
+                |peer| peer.is_up() && self.may_ask(peer),
                 |_| {},
                 AttemptPermit::enter,
             )
