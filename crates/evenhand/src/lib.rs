@@ -42,7 +42,8 @@
 //! - [`Probe`]: how ejected peers are probed, and peers that are up checked, in the background.
 //! - [`Pick`]: which of the peers that are up: [`Uniform`], [`Weighted`], [`LeastInFlight`], or your
 //!   own.
-//! - [`Ticket`]: for outcomes that come later than the response.
+//! - [`Ticket`]: for outcomes that come later than the response, beside it ([`Attempt::ticket`]) or in
+//!   its place ([`Attempt::deciding_ticket`]).
 //! - [`Hedge`]: a balancer that asks a second peer where the first takes long
 //!   ([`BalanceLayer::hedge_after`]).
 //! - [`Observer`] and [`Events`]: what happens to peers, delivered outside every lock.
@@ -72,6 +73,40 @@
 //! recovery does not eject the peer, and a slow success from before an ejection does not bring it
 //! back.
 //!
+//! # Outcomes that come late
+//!
+//! The head of a stream may be well while its body breaks. If each head counts as a success, breaks
+//! do not add up; if a head counts as nothing, a probe ends before it has shown anything. So a
+//! connector can say that its ticket decides. The attempt then counts once, with what the ticket
+//! reports:
+//!
+//! ```
+//! use std::io;
+//! use evenhand::{Attempt, BalanceLayer, Peers, Ticket, Verdict};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! struct Body { ticket: Ticket<&'static str> }
+//!
+//! impl Body {
+//!     async fn read(self) -> io::Result<()> {
+//!         // ..and it breaks off:
+//!         self.ticket.report(Verdict::down().because("the body broke off"));
+//!         Err(io::ErrorKind::UnexpectedEof.into())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let peers = Peers::new([("a", "10.0.0.1")])?;
+//! let balance = BalanceLayer::new(peers.clone()).layer(service_fn(
+//!     async |attempt: Attempt<&'static str, ()>| Ok::<_, io::Error>(Body { ticket: attempt.deciding_ticket() }),
+//! ));
+//! let body = balance.oneshot(()).await?;
+//! assert_eq!(peers.up_count(), 1);
+//! assert!(body.read().await.is_err());
+//! assert_eq!(peers.up_count(), 0);
+//! # Ok(()) }
+//! ```
+//!
 //! # Defaults
 //!
 //! | what | default | where |
@@ -84,6 +119,7 @@
 //! | peers that stay up | 0 | [`Eject::min_up`] |
 //! | all down | fail at once | [`AllDown::Fail`] |
 //! | pick | uniform | [`Uniform`] |
+//! | wait for a deciding ticket | the probe's timeout; without a probe 1 s | [`BalanceLayer::ticket_timeout`] |
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
 //! | active checks, hedging | none | [`Probe::active_checks`], [`BalanceLayer::hedge_after`] |
 //!
@@ -92,8 +128,9 @@
 //!
 //! # Runtime
 //!
-//! Times are those of tokio. [`AllDown::WaitUpTo`], [`BalanceLayer::probe`] and hedging need a runtime
-//! with a timer; [`Peers::observe`] needs a runtime. The rest works without one.
+//! Times are those of tokio. [`AllDown::WaitUpTo`], [`BalanceLayer::probe`], hedging and
+//! [`Attempt::deciding_ticket`] need a runtime with a timer; [`Peers::observe`] needs a runtime. The rest
+//! works without one.
 //!
 //! # How to stack it
 //!
@@ -179,7 +216,7 @@ mod task_guard;
 pub use attempt::{Attempt, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;
 pub use balance::future::ResponseFuture;
-pub use balance::layer::BalanceLayer;
+pub use balance::layer::{BalanceLayer, DEFAULT_TICKET_TIMEOUT};
 pub use balance::rules::{Rules, RulesFor};
 pub use balance::service::Balance;
 pub use balance::shared::{DEFAULT_MAX_REFUSALS, DEFAULT_MAX_UNKNOWN};

@@ -33,30 +33,35 @@ use crate::set::policies::Policy;
 use crate::set::registry::Change;
 
 /// The state in which a peer was picked: its generation, and whether the attempt is a probe or open.
-/// One word, so that a permit fits two registers.
+/// With them the attempt's number, cut to 30 bits. One word, so that a permit fits two registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
 impl Epoch {
     const PROBING: u64 = 1 << 32;
     const OPEN: u64 = 1 << 33;
+    const NUMBER_SHIFT: u32 = 34;
 
     #[inline]
-    pub(crate) fn up(generation: u32) -> Self {
-        Self(u64::from(generation))
+    pub(crate) fn up(generation: u32, number: u32) -> Self {
+        Self(u64::from(generation) | u64::from(number) << Self::NUMBER_SHIFT)
     }
 
-    pub(crate) fn probing(generation: u32) -> Self {
-        Self(u64::from(generation) | Self::PROBING)
+    pub(crate) fn probing(generation: u32, number: u32) -> Self {
+        Self(Self::up(generation, number).0 | Self::PROBING)
     }
 
-    pub(crate) fn open(generation: u32) -> Self {
-        Self(u64::from(generation) | Self::OPEN)
+    pub(crate) fn open(generation: u32, number: u32) -> Self {
+        Self(Self::up(generation, number).0 | Self::OPEN)
     }
 
     #[inline]
     pub(crate) fn generation(self) -> u32 {
         self.0 as u32
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        (self.0 >> Self::NUMBER_SHIFT) as u32
     }
 
     #[inline]
@@ -70,6 +75,11 @@ impl Epoch {
         self.0 & (Self::PROBING | Self::OPEN) == 0
     }
 
+    /// The epoch of a permit that another holder releases.
+    pub(crate) fn without_probe(self) -> Self {
+        Self(self.0 & !Self::PROBING)
+    }
+
     /// The epoch that an outcome counts under, given what the peer is now: an attempt that brought
     /// its peer back belongs to the state that it brought about.
     pub(crate) fn since(self, now: Reading) -> Self {
@@ -77,7 +87,7 @@ impl Epoch {
             && now.phase == Phase::Up
             && now.generation == self.generation().wrapping_add(1);
         if recovered {
-            Self::up(now.generation)
+            Self::up(now.generation, self.number())
         } else {
             self
         }

@@ -3,7 +3,11 @@
 
 pub(crate) mod asked;
 pub(crate) mod chooser;
+mod deferral;
 pub(crate) mod ejection;
+#[cfg(test)]
+#[cfg(evenhand_loom)]
+mod loom;
 mod per_peer;
 pub(crate) mod permit;
 
@@ -11,11 +15,12 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
-use self::ejection::{Epoch, settle};
+use self::deferral::{Deferral, Reporter};
+use self::ejection::Epoch;
 use crate::classify::Verdict;
 use crate::set::health::{Phase, Reading};
 use crate::set::peer::{InFlightPeer, Peer};
-use crate::set::policies::{Policy, PolicyId};
+use crate::set::policies::PolicyId;
 
 pub use self::per_peer::{PerPeer, PerPeerFuture};
 
@@ -51,8 +56,44 @@ impl<Target, Request> Attempt<Target, Request> {
 
     /// A ticket for an outcome that comes after the response: a connection that the caller gets may
     /// fail an hour later. While the ticket lives, the attempt counts as in flight.
+    ///
+    /// The response counts as well: its verdict and each that the ticket reports. Where the response
+    /// says little, as the head of a stream does, take a [`deciding_ticket`](Self::deciding_ticket).
     pub fn ticket(&self) -> Ticket<Target> {
-        Ticket {
+        Ticket(Kind::Plain(self.reporter()))
+    }
+
+    /// A ticket that decides about the peer in place of the response: the attempt counts once, with
+    /// the first verdict that the ticket or a clone of it reports. For responses that say little, as
+    /// the head of a stream whose body may break.
+    ///
+    /// The response's own verdict still says whether the request goes to another peer. But the
+    /// attempt counts neither as a success nor as a failure, and a probe keeps its peer, until the
+    /// first of these:
+    ///
+    /// - A report. One that comes before the response counts at once. All after the first are
+    ///   ignored.
+    /// - The last clone is dropped without a report, after the response: the outcome is neutral, and
+    ///   a probe's peer is due again. If it is dropped before the response, the response's own verdict
+    ///   counts, as if there had been no ticket.
+    /// - The response came [`ticket_timeout`](crate::BalanceLayer::ticket_timeout) ago: its own verdict
+    ///   counts. If there is no tokio runtime to measure that, it counts when the response comes.
+    ///
+    /// If the response is [`Suspect`](crate::PeerVerdict::Suspect), no other peer decides about this
+    /// one.
+    ///
+    /// Take the ticket before the response comes. Further calls return clones of it. If the request is
+    /// cancelled before the response, a probe ends, as always, and of another attempt the first
+    /// report counts.
+    pub fn deciding_ticket(&self) -> Ticket<Target>
+    where
+        Target: Send + Sync + 'static,
+    {
+        Ticket(Kind::Deciding(Deferral::of(&self.reporter())))
+    }
+
+    fn reporter(&self) -> Reporter<Target> {
+        Reporter {
             peer: InFlightPeer::new(self.peer.clone()),
             epoch: self.epoch,
             policy: self.peer.policy(self.policy),
@@ -81,23 +122,24 @@ impl<Target, Request: fmt::Debug> fmt::Debug for Attempt<Target, Request> {
     }
 }
 
-/// Reports what is learnt about an attempt's peer after the response. Made by [`Attempt::ticket`].
+/// Reports what is learnt about an attempt's peer after the response. Made by [`Attempt::ticket`] and
+/// [`Attempt::deciding_ticket`].
 ///
 /// A verdict reported here follows the same rule as any other: if the peer changed its state since
 /// the attempt was picked, the verdict is ignored. While a ticket or a clone of it lives, the
 /// attempt is in flight, and a drain waits for it.
 #[must_use = "the attempt counts as in flight only while the ticket lives"]
-pub struct Ticket<Target> {
-    peer: InFlightPeer<Target>,
-    epoch: Epoch,
-    /// `None` if the peer set was gone already.
-    policy: Option<Arc<Policy>>,
+pub struct Ticket<Target>(Kind<Target>);
+
+enum Kind<Target> {
+    Plain(Reporter<Target>),
+    Deciding(Arc<Deferral<Target>>),
 }
 
 impl<Target> Ticket<Target> {
     /// The attempt's peer.
     pub fn peer(&self) -> &Peer<Target> {
-        &self.peer
+        &self.reporter().peer
     }
 
     /// Resolves once the peer has been ejected since the attempt was picked; at once, if it was
@@ -111,10 +153,10 @@ impl<Target> Ticket<Target> {
     /// Cancel-safe: the ejection is found by the next call.
     pub async fn ejected(&self) {
         loop {
-            let mut notified = pin!(self.peer.member().changed().notified());
+            let mut notified = pin!(self.peer().member().changed().notified());
             // Listens before it looks, so that no ejection falls between the two.
             notified.as_mut().enable();
-            let now = self.peer.member().health.read();
+            let now = self.peer().member().health.read();
             let ejected = now.phase == Phase::Ejected;
             if ejected || (self.is_of_the_past(now) && now.phase != Phase::Draining) {
                 return;
@@ -127,31 +169,37 @@ impl<Target> Ticket<Target> {
     /// attempt's own success: it was ejected, or is being drained. A verdict reported now is
     /// ignored.
     pub fn is_stale(&self) -> bool {
-        let now = self.peer.member().health.read();
+        let now = self.peer().member().health.read();
         self.is_of_the_past(now) || !matches!(now.phase, Phase::Up | Phase::Probing)
     }
 
     fn is_of_the_past(&self, now: Reading) -> bool {
-        now.generation != self.epoch.since(now).generation()
+        now.generation != self.reporter().epoch.since(now).generation()
     }
 
     /// Reports an outcome of the peer. The verdict's `retry` is ignored, and `Neutral` and `Suspect`
-    /// have no effect, as the request cannot go to another peer any more.
+    /// say nothing of the peer, as the request cannot go to another one any more.
     pub fn report(&self, verdict: Verdict) {
-        if let Some(policy) = &self.policy {
-            let epoch = self.epoch.since(self.peer.member().health.read());
-            settle(&self.peer, epoch, &verdict, policy);
+        match &self.0 {
+            Kind::Plain(reporter) => reporter.report(&verdict),
+            Kind::Deciding(deferral) => deferral.report(&verdict),
+        }
+    }
+
+    fn reporter(&self) -> &Reporter<Target> {
+        match &self.0 {
+            Kind::Plain(reporter) => reporter,
+            Kind::Deciding(deferral) => &deferral.reporter,
         }
     }
 }
 
 impl<Target> Clone for Ticket<Target> {
     fn clone(&self) -> Self {
-        Self {
-            peer: self.peer.clone(),
-            epoch: self.epoch,
-            policy: self.policy.clone(),
-        }
+        Self(match &self.0 {
+            Kind::Plain(reporter) => Kind::Plain(reporter.clone()),
+            Kind::Deciding(deferral) => Kind::Deciding(deferral.clone()),
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! changes nothing. The permit of a probe is the only one of its peer, and is released on drop: a
 //! probe that is cancelled at any await point leaves the peer due for the next one.
 
+use super::deferral::{Outcome, outcome};
 use super::ejection::{self, Epoch};
 use crate::classify::Verdict;
 use crate::set::peer::{InFlightPeer, Peer};
@@ -20,24 +21,24 @@ impl<Target> AttemptPermit<Target> {
     #[inline]
     pub(crate) fn enter(peer: Peer<Target>) -> Option<Self> {
         // Counted before the word is read: see `InFlight`.
-        let peer = InFlightPeer::new(peer);
+        let (peer, number) = InFlightPeer::numbered(peer);
         let generation = peer.member().health.generation_if_up()?;
-        let epoch = Epoch::up(generation);
+        let epoch = Epoch::up(generation, number);
         Some(Self { peer, epoch })
     }
 
     /// A permit to probe this peer, if it is due.
     pub(crate) fn claim(peer: Peer<Target>) -> Option<Self> {
         // Counted before it is claimed, so that a drain in between waits for the probe.
-        let peer = InFlightPeer::new(peer);
-        let epoch = Epoch::probing(peer.claim()?.generation);
+        let (peer, number) = InFlightPeer::numbered(peer);
+        let epoch = Epoch::probing(peer.claim()?.generation, number);
         Some(Self { peer, epoch })
     }
 
     /// A permit on this peer, if it is out.
     pub(crate) fn open(peer: Peer<Target>) -> Option<Self> {
-        let peer = InFlightPeer::new(peer);
-        let epoch = Epoch::open(peer.member().health.generation_if_out()?);
+        let (peer, number) = InFlightPeer::numbered(peer);
+        let epoch = Epoch::open(peer.member().health.generation_if_out()?, number);
         Some(Self { peer, epoch })
     }
 
@@ -51,14 +52,33 @@ impl<Target> AttemptPermit<Target> {
         self.epoch
     }
 
-    /// Applies a `Healthy` verdict, if the peer was up when it was picked. Returns whether it did.
+    /// Applies a `Healthy` verdict, if the peer was up when it was picked and the attempt has no ticket
+    /// that decides. Returns whether it did.
     #[inline]
     pub(crate) fn settle_healthy(&self, policy: &Policy) -> bool {
-        let is_plain = self.epoch.is_up();
+        let is_plain = self.epoch.is_up() && !self.peer.member().has_deferrals();
         if is_plain {
             ejection::note_healthy(&self.peer, self.epoch.generation(), policy);
         }
         is_plain
+    }
+
+    /// Leaves the outcome to the attempt's ticket, if it has one that decides. Otherwise, returns the
+    /// permit: the outcome counts.
+    pub(crate) fn defer(mut self, verdict: &Verdict) -> Option<Self>
+    where
+        Target: Send + Sync + 'static,
+    {
+        if !self.peer.member().has_deferrals() {
+            return Some(self);
+        }
+        match outcome(&self.peer, self.epoch, verdict) {
+            Outcome::Counts => return Some(self),
+            Outcome::Decided => {}
+            // The ticket releases a probe.
+            Outcome::Deferred => self.epoch = self.epoch.without_probe(),
+        }
+        None
     }
 
     /// Releases the permit with what was learnt of the peer.

@@ -109,6 +109,7 @@ pub(crate) fn judge<Target, Rules, Request, T, E>(
     history: &mut LazyHistory<Target, T, E>,
 ) -> Option<Result<T, Error<E>>>
 where
+    Target: Send + Sync + 'static,
     Rules: RulesFor<Request, T, E>,
 {
     let peer = permit.peer().clone();
@@ -122,17 +123,18 @@ where
             .asked
             .add_unknown(peer.member(), shared.limits.unknown);
     }
-    let mut suspect = None;
-    match verdict.peer {
-        PeerVerdict::Suspect => suspect = Some(permit),
-        PeerVerdict::Healthy => {
-            let convicted = Verdict::down().because("another peer did what this one refused");
-            for suspect in history.convicted(verdict.kind) {
-                suspect.settle(&convicted, &shared.policy);
-            }
-            permit.settle(verdict, &shared.policy);
+    if verdict.peer == PeerVerdict::Healthy {
+        let convicted = Verdict::down().because("another peer did what this one refused");
+        for suspect in history.convicted(verdict.kind) {
+            suspect.settle(&convicted, &shared.policy);
         }
-        _ => permit.settle(verdict, &shared.policy),
+    }
+    let mut suspect = None;
+    match permit.defer(verdict) {
+        Some(permit) if verdict.peer == PeerVerdict::Suspect => suspect = Some(permit),
+        Some(permit) => permit.settle(verdict, &shared.policy),
+        // A ticket decides about the peer.
+        None => {}
     }
     let may_retry = match request {
         Some(request) => match verdict.retry {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower_layer::Layer;
 
@@ -10,11 +11,16 @@ use super::rules::Rules;
 use super::service::Balance;
 use super::shared::{Budget, Limits, Shared};
 use crate::eject::Eject;
+use crate::interval::within_bounds;
 use crate::peers::Peers;
 use crate::probe::Probe;
 use crate::probe::prober::Prober;
 use crate::rng::Rng;
 use crate::set::policies::Policy;
+
+/// How long a ticket that decides may take after the response, unless
+/// [`BalanceLayer::ticket_timeout`] says otherwise and without a [`Probe`]: 1 s.
+pub const DEFAULT_TICKET_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How to balance: over which peers, how outcomes are judged, and how peers are picked, ejected and
 /// brought back.
@@ -34,6 +40,7 @@ use crate::set::policies::Policy;
 /// | [`max_refusals`](Self::max_refusals) | [`DEFAULT_MAX_REFUSALS`](crate::DEFAULT_MAX_REFUSALS) |
 /// | [`retry_budget`](Self::retry_budget) | none |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe, and peers that are up are not checked |
+/// | [`ticket_timeout`](Self::ticket_timeout) | the probe's timeout; without a probe [`DEFAULT_TICKET_TIMEOUT`]: 1 s |
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
 pub struct BalanceLayer<Target, R = Rules> {
@@ -50,6 +57,7 @@ struct Settings {
     all_down: AllDown,
     limits: Limits,
     budget: Option<Budget>,
+    ticket_timeout: Option<Duration>,
     seed: Option<u64>,
 }
 
@@ -205,6 +213,18 @@ impl<Target, R> BalanceLayer<Target, R> {
         self
     }
 
+    /// How long an attempt with a [`deciding_ticket`](crate::Attempt::deciding_ticket) waits after its
+    /// response for the ticket's report, at most (1 ms to 1 year). Then the response's own verdict
+    /// counts. Default: the timeout of the [`probe`](Self::probe); without a probe
+    /// [`DEFAULT_TICKET_TIMEOUT`].
+    ///
+    /// Longer than most responses take to the end, so that their ends count. It is also the time for
+    /// which a probe whose response does not end keeps its peer out.
+    pub fn ticket_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.ticket_timeout = Some(timeout);
+        self
+    }
+
     /// Draws picks and jitter from a generator that starts from `seed`, for tests that need the same
     /// picks in each run. Each service that this layer makes has a new generator with this seed. It
     /// is shared by all threads, behind a lock. Default: the system's randomness, without a lock.
@@ -230,11 +250,15 @@ impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
             all_down,
             limits,
             budget,
+            ticket_timeout,
             seed,
         } = self.settings.clone();
+        let probe_timeout = self.probe.as_ref().map(Probe::timeout);
+        let ticket_timeout = ticket_timeout.or(probe_timeout);
         let policy = Arc::new(Policy {
             eject,
             rng: seed.map_or(Rng::PerThread, Rng::seeded),
+            ticket_timeout: within_bounds(ticket_timeout.unwrap_or(DEFAULT_TICKET_TIMEOUT)),
         });
         let prober = self.probe.clone().map(|probe| {
             let prober = Prober::new(&self.peers.set, &policy, probe);

@@ -92,6 +92,11 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
         }
     }
 
+    /// How long one probe may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// One probe, within its time.
     pub(crate) async fn run(&self, peer: Peer<Target>) -> Verdict {
         match timeout(self.timeout, (self.service)(peer)).await {

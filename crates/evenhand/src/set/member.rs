@@ -1,8 +1,10 @@
 //! What a set knows of one peer, whatever the peer's type: its health word, counts and flags. All
-//! of it is atomic, so that attempts read and write it without a lock.
+//! of it that most attempts need is atomic, so that they read and write it without a lock.
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -35,6 +37,8 @@ pub(crate) struct Member {
     proofs: AtomicU32,
     /// An active check is out.
     checked: AtomicBool,
+    /// There are deferrals. Written under their lock.
+    has_deferrals: AtomicBool,
     /// The current snapshot offers the peer to picks. Written under the registry's lock.
     offered: AtomicBool,
     /// The peer has left the set. Written under the registry's lock.
@@ -48,7 +52,12 @@ struct Extras {
     /// Woken when the peer is ejected, and when a peer that is drained becomes idle.
     changed: Notify,
     accrual: OnceLock<Box<dyn Accrual>>,
+    deferrals: Mutex<Deferrals>,
 }
+
+/// The tickets that decide in place of a response that has not come, by their attempts' numbers.
+/// `None`: the ticket has decided.
+pub(crate) type Deferrals = HashMap<u32, Option<Weak<dyn Any + Send + Sync>>>;
 
 impl Member {
     pub(crate) fn new(id: u64, name: Arc<str>) -> Self {
@@ -62,6 +71,7 @@ impl Member {
             proved: AtomicBool::new(true),
             proofs: AtomicU32::new(0),
             checked: AtomicBool::new(false),
+            has_deferrals: AtomicBool::new(false),
             offered: AtomicBool::new(false),
             removed: AtomicBool::new(false),
             extras: OnceLock::new(),
@@ -93,6 +103,25 @@ impl Member {
     pub(crate) fn accrual(&self, make: &dyn Fn() -> Box<dyn Accrual>) -> &dyn Accrual {
         let extras = self.extras.get_or_init(Box::default);
         &**extras.accrual.get_or_init(make)
+    }
+
+    /// Whether some attempt that has no response yet may have a ticket that decides.
+    #[inline]
+    pub(crate) fn has_deferrals(&self) -> bool {
+        self.has_deferrals.load(Ordering::Relaxed)
+    }
+
+    /// Reads or changes the deferrals, under their lock.
+    #[cold]
+    pub(crate) fn edit_deferrals<T>(&self, edit: impl FnOnce(&mut Deferrals) -> T) -> T {
+        let extras = self.extras.get_or_init(Box::default);
+        let deferrals = extras.deferrals.lock();
+        let mut deferrals = deferrals.unwrap_or_else(PoisonError::into_inner);
+        let result = edit(&mut deferrals);
+        // An attempt that has a deferral reads this after its deferral was made.
+        self.has_deferrals
+            .store(!deferrals.is_empty(), Ordering::Relaxed);
+        result
     }
 
     /// Forgets all failures. Calls the user's accrual, so not to be called under a lock.

@@ -111,8 +111,14 @@ pub(crate) struct InFlightPeer<Target>(Peer<Target>);
 impl<Target> InFlightPeer<Target> {
     #[inline]
     pub(crate) fn new(peer: Peer<Target>) -> Self {
-        peer.member().in_flight.enter();
-        Self(peer)
+        Self::numbered(peer).0
+    }
+
+    /// And the attempt's number: see [`InFlight::enter`](super::in_flight::InFlight::enter).
+    #[inline]
+    pub(crate) fn numbered(peer: Peer<Target>) -> (Self, u32) {
+        let number = peer.member().in_flight.enter();
+        (Self(peer), number)
     }
 }
 

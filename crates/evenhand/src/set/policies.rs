@@ -1,6 +1,7 @@
 //! How the balancers over a set eject peers and bring them back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -12,6 +13,8 @@ use crate::rng::Rng;
 pub(crate) struct Policy {
     pub(crate) eject: Eject,
     pub(crate) rng: Rng,
+    /// How long a ticket that decides may take after the response.
+    pub(crate) ticket_timeout: Duration,
 }
 
 /// The policies of the balancers over one set, so that an attempt carries no more than a number. A
@@ -79,6 +82,7 @@ mod tests {
         Arc::new(Policy {
             eject: Eject::default(),
             rng: Rng::seeded(0),
+            ticket_timeout: Duration::ZERO,
         })
     }
 

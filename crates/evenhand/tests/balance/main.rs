@@ -17,6 +17,7 @@ mod django_proxysql;
 mod failover;
 mod fairness;
 mod hedge;
+mod late_outcomes;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observe;

@@ -113,7 +113,17 @@ impl Service<Attempt<Target, ()>> for Connector {
         let in_flight = InFlight::new(watch, attempt.is_probe(), &self.tally);
         let stopping = self.tally.stopping.load(SeqCst);
         let drawn = self.seeds.next();
-        let ticket = (drawn % 16 == 3).then(|| attempt.ticket());
+        let ticket = match drawn % 16 {
+            3 => Some(attempt.ticket()),
+            4..8 => Some(attempt.deciding_ticket()),
+            _ => None,
+        };
+        // A probe that has reported is over, so another one may start before its response.
+        if drawn % 128 == 4 && !attempt.is_probe() {
+            ticket
+                .iter()
+                .for_each(|ticket| ticket.report(Verdict::degraded()));
+        }
         Box::pin(async move {
             for _ in 0..drawn % 3 {
                 yield_now().await;
@@ -190,6 +200,7 @@ impl StressTest {
                     match (drawn >> 8) % 8 {
                         0 => ticket.report(Verdict::down()),
                         1 => ticket.report(Verdict::degraded()),
+                        2 => drop(ticket),
                         _ => ticket.report(Verdict::healthy()),
                     }
                 }

@@ -1,0 +1,312 @@
+//! Attempts whose ticket decides, in place of their response.
+//!
+//! The ticket is made while the attempt is in flight, by a connector, which knows nothing of the
+//! permit. When the response comes, the permit looks for the ticket by the attempt's number, and
+//! leaves the peer to it: from then on the ticket holds the place of a probe. The first of three
+//! then decides: a report, the drop of the last clone, the time limit.
+//!
+//! An attempt without such a ticket pays one load for all this, while no other attempt on its peer
+//! has one.
+
+use std::any::Any;
+#[cfg(not(evenhand_loom))]
+use std::sync::Mutex;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
+
+#[cfg(evenhand_loom)]
+use loom::sync::Mutex;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use super::ejection::{self, Epoch};
+use crate::classify::Verdict;
+use crate::set::member::Deferrals;
+use crate::set::peer::{InFlightPeer, Peer};
+use crate::set::policies::Policy;
+use crate::task_guard::TaskGuard;
+
+/// An attempt that reported and was cancelled leaves a mark, which is swept when this many attempts
+/// have followed.
+const FORGOTTEN_AFTER: i32 = 1 << 16;
+
+/// Reports on an attempt's peer, under the epoch in which it was picked.
+pub(super) struct Reporter<Target> {
+    pub(super) peer: InFlightPeer<Target>,
+    pub(super) epoch: Epoch,
+    /// `None` if the peer set was gone already.
+    pub(super) policy: Option<Arc<Policy>>,
+}
+
+impl<Target> Reporter<Target> {
+    pub(super) fn report(&self, verdict: &Verdict) {
+        if let Some(policy) = &self.policy {
+            let epoch = self.epoch.since(self.peer.member().health.read());
+            ejection::settle(&self.peer, epoch, verdict, policy);
+        }
+    }
+}
+
+impl<Target> Clone for Reporter<Target> {
+    fn clone(&self) -> Self {
+        Self {
+            peer: self.peer.clone(),
+            epoch: self.epoch,
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+/// Who decides what an attempt says of its peer. It is decided once.
+pub(super) struct Decision(Mutex<Stage>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The response has not come: its request holds the permit.
+    Open,
+    /// The response came and left the permit to the ticket. Its verdict counts after the limit.
+    Deferred(Verdict),
+    Decided,
+}
+
+impl Decision {
+    pub(super) fn new(stage: Stage) -> Self {
+        Self(Mutex::new(stage))
+    }
+
+    /// The response has come. Returns the stage before; if it was `Open`, it is `Deferred` now.
+    pub(super) fn defer(&self, verdict: &Verdict) -> Stage {
+        self.step(|before| match before {
+            Stage::Open => Stage::Deferred(*verdict),
+            other => other,
+        })
+    }
+
+    /// The caller decides, unless it was `Decided` before. Returns the stage before.
+    pub(super) fn decide(&self) -> Stage {
+        self.step(|_| Stage::Decided)
+    }
+
+    fn step(&self, next: impl FnOnce(Stage) -> Stage) -> Stage {
+        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *stage;
+        *stage = next(before);
+        before
+    }
+}
+
+/// What the clones of a ticket that decides share. Its drop is that of the last clone.
+pub(super) struct Deferral<Target> {
+    pub(super) reporter: Reporter<Target>,
+    decision: Decision,
+    limit: OnceLock<TaskGuard>,
+}
+
+impl<Target> Deferral<Target> {
+    /// Counts the verdict, if it is the first of the attempt.
+    pub(super) fn report(&self, verdict: &Verdict) {
+        match self.decision.decide() {
+            Stage::Open => {
+                self.edit(|deferrals, number| {
+                    // If it is gone, the permit has it, and finds that it is decided.
+                    deferrals.entry(number).and_modify(|ticket| *ticket = None);
+                });
+                // A probe that this does not end is still held by its request.
+                self.reporter.report(verdict);
+            }
+            Stage::Deferred(_) => self.end(verdict),
+            Stage::Decided => {}
+        }
+    }
+
+    /// Counts the verdict of an attempt that was deferred.
+    fn end(&self, verdict: &Verdict) {
+        self.reporter.report(verdict);
+        self.release();
+    }
+
+    /// Ends a probe, unless a verdict did.
+    fn release(&self) {
+        let Reporter { peer, epoch, .. } = &self.reporter;
+        if epoch.is_probing() {
+            ejection::release(peer, epoch.generation());
+        }
+    }
+
+    fn edit<T>(&self, edit: impl FnOnce(&mut Deferrals, u32) -> T) -> T {
+        let Reporter { peer, epoch, .. } = &self.reporter;
+        let number = epoch.number();
+        peer.member()
+            .edit_deferrals(|deferrals| edit(deferrals, number))
+    }
+}
+
+impl<Target: Send + Sync + 'static> Deferral<Target> {
+    /// What the clones of this attempt's ticket share.
+    pub(super) fn of(reporter: &Reporter<Target>) -> Arc<Self> {
+        let (member, number) = (reporter.peer.member(), reporter.epoch.number());
+        let shared: Arc<dyn Any + Send + Sync> = member.edit_deferrals(|deferrals| {
+            let stage = match deferrals.get(&number) {
+                Some(None) => Stage::Decided,
+                Some(Some(ticket)) => match ticket.upgrade() {
+                    Some(shared) => return shared,
+                    // The last clone is being dropped.
+                    None => Stage::Open,
+                },
+                None => Stage::Open,
+            };
+            let deferral = Arc::new(Self {
+                reporter: reporter.clone(),
+                decision: Decision::new(stage),
+                limit: OnceLock::new(),
+            });
+            if stage == Stage::Open {
+                sweep(deferrals, number);
+                let ticket: Arc<dyn Any + Send + Sync> = deferral.clone();
+                deferrals.insert(number, Some(Arc::downgrade(&ticket)));
+            }
+            deferral
+        });
+        match shared.downcast() {
+            Ok(deferral) => deferral,
+            Err(_) => unreachable!("what a peer's tickets share is of the peer's type"),
+        }
+    }
+
+    /// The response has come, with this verdict: what becomes of it?
+    fn defer(self: Arc<Self>, verdict: &Verdict) -> Outcome {
+        let (Some(policy), Ok(_)) = (&self.reporter.policy, Handle::try_current()) else {
+            return match self.decision.decide() {
+                Stage::Open => Outcome::Counts,
+                _ => Outcome::Decided,
+            };
+        };
+        if self.decision.defer(verdict) != Stage::Open {
+            return Outcome::Decided;
+        }
+        let (limit, expiry) = (policy.ticket_timeout, Expiry(Arc::downgrade(&self)));
+        let _ = self.limit.set(TaskGuard::spawn(async move {
+            let _expiry = expiry;
+            sleep(limit).await;
+        }));
+        Outcome::Deferred
+    }
+}
+
+impl<Target> Drop for Deferral<Target> {
+    fn drop(&mut self) {
+        match self.decision.decide() {
+            // The response's verdict counts, as if there had been no ticket.
+            Stage::Open => self.edit(|deferrals, number| {
+                // Unless a new ticket of the attempt was made this moment.
+                if matches!(deferrals.get(&number), Some(Some(ticket)) if ticket.strong_count() == 0)
+                {
+                    deferrals.remove(&number);
+                }
+            }),
+            Stage::Deferred(_) => self.release(),
+            Stage::Decided => {}
+        }
+    }
+}
+
+/// Lets the response's verdict count when the limit has passed, or when its runtime ends.
+struct Expiry<Target>(Weak<Deferral<Target>>);
+
+impl<Target> Drop for Expiry<Target> {
+    fn drop(&mut self) {
+        if let Some(deferral) = self.0.upgrade()
+            && let Stage::Deferred(verdict) = deferral.decision.decide()
+        {
+            deferral.end(&verdict);
+        }
+    }
+}
+
+/// What becomes of an attempt's outcome.
+pub(super) enum Outcome {
+    /// It counts.
+    Counts,
+    /// A ticket has decided.
+    Decided,
+    /// A ticket decides, and has the permit.
+    Deferred,
+}
+
+/// What becomes of the outcome of an attempt that may have a ticket that decides.
+#[cold]
+pub(super) fn outcome<Target>(peer: &Peer<Target>, epoch: Epoch, verdict: &Verdict) -> Outcome
+where
+    Target: Send + Sync + 'static,
+{
+    let number = epoch.number();
+    let take = |deferrals: &mut Deferrals| deferrals.remove(&number);
+    match peer.member().edit_deferrals(take) {
+        None => Outcome::Counts,
+        Some(None) => Outcome::Decided,
+        // Outside the lock, as it may be the last clone that is dropped here.
+        Some(Some(ticket)) => match ticket.upgrade().map(Arc::downcast::<Deferral<Target>>) {
+            Some(Ok(deferral)) => deferral.defer(verdict),
+            _ => Outcome::Counts,
+        },
+    }
+}
+
+/// Makes room for one more. Drops the marks of attempts that were cancelled after a report, before
+/// the map would grow for them.
+fn sweep(deferrals: &mut Deferrals, latest: u32) {
+    if deferrals.len() == deferrals.capacity() {
+        // Numbers wrap at 30 bits. One that is later than the latest is negative here.
+        let age = |number: u32| (latest.wrapping_sub(number) << 2) as i32 >> 2;
+        deferrals.retain(|number, ticket| ticket.is_some() || age(*number) < FORGOTTEN_AFTER);
+        deferrals.reserve(deferrals.len() + 1);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use super::*;
+    use crate::set::Set;
+
+    /// A ticket of the attempt with this number on the set's peer.
+    fn ticket(set: &Set<()>, number: u32) -> Arc<Deferral<()>> {
+        let peer = set.snapshot().peers()[0].clone();
+        Deferral::of(&Reporter {
+            peer: InFlightPeer::new(peer),
+            epoch: Epoch::up(0, number),
+            policy: None,
+        })
+    }
+
+    fn set() -> (Set<()>, Peer<()>) {
+        let set = Set::new();
+        set.edit(|_| false, vec![("a".into(), ())]).unwrap();
+        let peer = set.snapshot().peers()[0].clone();
+        (set, peer)
+    }
+
+    #[test]
+    fn marks_of_cancelled_attempts_are_swept() {
+        let (set, peer) = set();
+        let waits = ticket(&set, 0);
+        // Past the 30 bits of a number, so that numbers wrap.
+        for number in (1..u32::MAX).step_by(1 << 14) {
+            ticket(&set, number).report(&Verdict::down());
+            let entries = peer.member().edit_deferrals(|deferrals| deferrals.len());
+            assert!(entries < 32, "{entries}");
+        }
+        let kept = peer.member().edit_deferrals(|deferrals| deferrals.clone());
+        assert!(kept[&0].is_some());
+        drop(waits);
+    }
+
+    #[test]
+    fn dropped_tickets_leave_nothing() {
+        let (set, peer) = set();
+        let tickets = [1, 1, 2].map(|number| ticket(&set, number));
+        assert!(peer.member().has_deferrals());
+        drop(tickets);
+        assert!(!peer.member().has_deferrals());
+        assert_eq!(peer.member().in_flight.count(), 0);
+    }
+}
