@@ -5,7 +5,7 @@
 //! while no request runs. (A balancer that polls its discovery within requests learns of a peer's
 //! end from the request that hits it.) A request sees a whole set, never one that is being changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -20,7 +20,6 @@ pub use tower::discover::{Change, Discover};
 use crate::event::Events;
 use crate::peers::Peers;
 use crate::set::Set;
-use crate::set::peer::Peer;
 use crate::task_guard::TaskGuard;
 
 /// The pause after an error; it doubles with each further one.
@@ -200,28 +199,6 @@ fn apply<Target>(
     batch.retain(|(name, _)| seen.insert(name.clone()));
     batch.reverse();
 
-    let snapshot = set.snapshot().clone();
-    let present: HashMap<&str, &Peer<Target>> = snapshot
-        .peers()
-        .iter()
-        .map(|peer| (peer.name(), peer))
-        .collect();
-    let (mut leave, mut join) = (HashSet::new(), Vec::new());
-    for (name, target) in batch {
-        let peer = present.get(&*name);
-        if let (Some(peer), Some(target)) = (peer, &target)
-            && same(peer, target)
-        {
-            continue;
-        }
-        if peer.is_some() || target.is_some() {
-            leave.insert(name.clone());
-        }
-        join.extend(target.map(|target| (name, target)));
-    }
-    if leave.is_empty() {
-        return;
-    }
-    // Never `Duplicate`: each name joins once, and a peer that has it leaves.
-    let _ = set.edit(|member| leave.contains(&member.name), join);
+    // Never `Duplicate`: each name is there once.
+    let _ = set.update(batch, true, same);
 }
