@@ -162,8 +162,8 @@ impl<Target> Peers<Target> {
         }
     }
 
-    /// Puts a peer back at once, whatever its state, and forgets its failures. A drain in progress
-    /// resolves.
+    /// Puts a peer back at once, whatever its state, and forgets the failures that took it out. A drain
+    /// in progress resolves.
     ///
     /// # Errors
     ///
@@ -177,9 +177,9 @@ impl<Target> Peers<Target> {
             Some(Change::Event(EventKind::Restored))
         });
         if restored {
-            // A drain that waits is over. First, as the user's accrual may panic.
+            // A drain that waits is over.
             member.wake();
-            member.reset_failures();
+            member.forget_failures();
         }
         Ok(())
     }

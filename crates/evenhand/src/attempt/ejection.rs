@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::classify::{PeerVerdict, Verdict};
-use crate::eject::Trip;
+use crate::eject::{Accrual, Trip};
 use crate::event::EventKind;
 use crate::interval::within_bounds;
 use crate::set::health::{Health, Phase, Reading};
@@ -124,9 +124,7 @@ pub(crate) fn note_healthy<Target>(peer: &Peer<Target>, generation: u32, policy:
     match policy.eject.trip() {
         Trip::InARow { .. } => member.health.reset_failures(generation),
         Trip::Accrual(make) => {
-            if is_current(member.health.read(), generation) {
-                member.accrual(&**make).healthy();
-            }
+            member.ask_accrual(generation, &**make, Accrual::healthy);
         }
     }
 }
@@ -144,13 +142,10 @@ fn trips<Target>(peer: &Peer<Target>, generation: u32, verdict: &Verdict, policy
             in_a_row.is_some_and(|in_a_row| in_a_row >= limit)
         }
         Trip::Accrual(make) => {
-            is_current(member.health.read(), generation) && member.accrual(&**make).failed(verdict)
+            let trips = |accrual: &dyn Accrual| accrual.failed(verdict);
+            member.ask_accrual(generation, &**make, trips) == Some(true)
         }
     }
-}
-
-fn is_current(now: Reading, generation: u32) -> bool {
-    now.phase == Phase::Up && now.generation == generation
 }
 
 fn recover<Target>(peer: &Peer<Target>, transition: impl FnOnce(&Health) -> Option<Reading>) {
@@ -165,7 +160,7 @@ fn recover<Target>(peer: &Peer<Target>, transition: impl FnOnce(&Health) -> Opti
     });
     if recovered {
         member.note_proved();
-        member.reset_failures();
+        member.forget_failures();
     }
 }
 

@@ -26,7 +26,8 @@ enum At {
     Connector,
     Healthy,
     Failed,
-    Reset,
+    NewAccrual,
+    DropAccrual,
 }
 
 /// All of a user's code, which panics once at the place that a test arms.
@@ -40,6 +41,10 @@ struct User {
 impl User {
     fn arm(&self, at: At, after: u32) {
         *self.armed.lock().unwrap() = Some((at, after));
+    }
+
+    fn is_armed(&self) -> bool {
+        self.armed.lock().unwrap().is_some()
     }
 
     fn pass(&self, here: At) {
@@ -80,18 +85,23 @@ impl Replay<&'static str> for User {
     }
 }
 
-impl Accrual for User {
+/// A user's accrual: as a type of its own, as a user's other parts are dropped elsewhere.
+struct Accrued(User);
+
+impl Accrual for Accrued {
     fn healthy(&self) {
-        self.pass(At::Healthy);
+        self.0.pass(At::Healthy);
     }
 
     fn failed(&self, _: &Verdict) -> bool {
-        self.pass(At::Failed);
+        self.0.pass(At::Failed);
         true
     }
+}
 
-    fn reset(&self) {
-        self.pass(At::Reset);
+impl Drop for Accrued {
+    fn drop(&mut self) {
+        self.0.pass(At::DropAccrual);
     }
 }
 
@@ -114,8 +124,12 @@ type Panicking = Balance<User, (), Rules<User, User, User>>;
 
 fn panicking() -> (Peers<()>, User, Panicking) {
     let (peers, user) = (peers(&["a", "b"]), User::default());
-    let accrual = user.clone();
-    let eject = Eject::accrual(move || Box::new(accrual.clone())).recheck_every(INTERVAL);
+    let accrued = user.clone();
+    let eject = Eject::accrual(move || {
+        accrued.pass(At::NewAccrual);
+        Box::new(Accrued(accrued.clone()))
+    });
+    let eject = eject.recheck_every(INTERVAL);
     let balance = BalanceLayer::new(peers.clone())
         .classify(user.clone())
         .replay(user.clone())
@@ -129,7 +143,7 @@ fn panicking() -> (Peers<()>, User, Panicking) {
 async fn assert_request_panics(user: &User, balance: &Panicking) {
     let request = tokio::spawn(balance.clone().oneshot("request"));
     assert!(request.await.unwrap_err().is_panic());
-    assert!(user.armed.lock().unwrap().is_none());
+    assert!(!user.is_armed());
     drop(user.connector.tickets());
 }
 
@@ -158,6 +172,8 @@ async fn a_panic_in_an_attempt_leaves_its_peer_up() {
         (At::Pick, Does::Answer),
         (At::Copy, Does::Answer),
         (At::Connector, Does::Answer),
+        (At::NewAccrual, Does::Answer),
+        (At::NewAccrual, FAIL),
         (At::Healthy, Does::Answer),
         (At::Failed, FAIL),
     ] {
@@ -180,12 +196,20 @@ async fn a_panic_after_the_verdict_leaves_the_verdict() {
     assert_eq!(peers.up_count(), 1);
     assert_nothing_is_left(&peers, &user, &balance).await;
 
-    // The first outcome makes the peer's accrual, which its recovery resets.
+    // The first outcome makes a peer's accrual. The first one after its recovery drops it.
     user.connector.script([FAIL, Does::Answer]);
     balance.clone().oneshot("request").await.unwrap();
     advance(INTERVAL).await;
-    user.arm(At::Reset, 0);
-    assert_request_panics(&user, &balance).await;
+    balance.clone().oneshot("request").await.unwrap();
+    user.arm(At::DropAccrual, 0);
+    let mut requests = 0;
+    while user.is_armed() && requests < 100 {
+        let request = tokio::spawn(balance.clone().oneshot("request"));
+        assert_eq!(request.await.is_err(), !user.is_armed());
+        requests += 1;
+    }
+    assert!(!user.is_armed());
+    drop(user.connector.tickets());
     assert_eq!(peers.up_count(), 2);
     assert_nothing_is_left(&peers, &user, &balance).await;
 }
