@@ -29,3 +29,4 @@ mod shortage;
 mod stress;
 mod suspect;
 mod tickets;
+mod user_code;
