@@ -85,14 +85,10 @@ impl Ring {
 
 impl FailureRate {
     pub(crate) fn new(limit: f64, window: Duration, min_outcomes: u32) -> Self {
-        let limit = if limit.is_nan() {
-            1.0
-        } else {
-            limit.clamp(0.0, 1.0)
-        };
         let part = (window / PARTS).max(Duration::from_millis(1));
         Self {
-            limit,
+            // NaN gives 1. Less than 0 is the same as 0.
+            limit: limit.min(1.0),
             part,
             min_outcomes,
             ring: Mutex::new(Ring {
