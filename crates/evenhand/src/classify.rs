@@ -39,7 +39,6 @@
 //! caller's mistake lets one bad caller eject every peer. Where the outcome alone does not say,
 //! [`Suspect`](PeerVerdict::Suspect) lets another peer decide.
 
-use std::fmt;
 use std::time::Duration;
 
 /// Judges the outcome of an attempt.
@@ -292,15 +291,9 @@ where
 }
 
 /// Judges errors alone; made by [`on_error`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct OnError<F>(F);
-
-impl<F> fmt::Debug for OnError<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnError").finish_non_exhaustive()
-    }
-}
 
 impl<T, E, F> Classify<T, E> for OnError<F>
 where
@@ -313,19 +306,11 @@ where
 }
 
 /// A classifier with exceptions; made by [`Classify::unless`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Unless<C, F> {
     otherwise: C,
     rule: F,
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for Unless<C, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unless")
-            .field("otherwise", &self.otherwise)
-            .finish_non_exhaustive()
-    }
 }
 
 impl<T, E, C, F> Classify<T, E> for Unless<C, F>

@@ -5,10 +5,10 @@
 //! while no request runs. (A balancer that polls its discovery within requests learns of a peer's
 //! end from the request that hits it.) A request sees a whole set, never one that is being changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,7 +20,6 @@ pub use tower::discover::{Change, Discover};
 use crate::event::Events;
 use crate::peers::Peers;
 use crate::set::Set;
-use crate::set::peer::Peer;
 use crate::task_guard::TaskGuard;
 
 /// The pause after an error; it doubles with each further one.
@@ -100,10 +99,18 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
         D::Error: fmt::Display,
         F: Fn(&Target, &Target) -> bool + Send + 'static,
     {
-        let events = self.subscribe();
-        let set = Arc::downgrade(&self.set);
+        let (events, set) = (self.subscribe(), Arc::downgrade(&self.set));
+        let mut discover = Box::pin(discover);
+        let source = move |cx: &mut Context<'_>| {
+            let found = discover.as_mut().poll_discover(cx);
+            let change = found.map_ok(|change| match change {
+                Change::Insert(key, target) => (key.to_string().into(), Some(target)),
+                Change::Remove(key) => (key.to_string().into(), None),
+            });
+            change.map_err(|error| error.to_string())
+        };
         TaskGuard::spawn(async move {
-            let (mut end, mut following) = (pin!(end(events)), pin!(follow(set, discover, same)));
+            let (mut end, mut following) = (pin!(end(events)), pin!(follow(set, source, same)));
             // The set may end while `discover` is silent, or fails and is left in peace.
             poll_fn(|cx| match end.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(()),
@@ -119,8 +126,8 @@ async fn end(mut events: Events) {
     while !matches!(events.next().await, Ok(None)) {}
 }
 
-/// Peers by name, as they are to be: `None` is to be removed.
-type Batch<Target> = Vec<(Arc<str>, Option<Target>)>;
+/// A peer by name, as it is to be: `None` is to be removed.
+type Wanted<Target> = (Arc<str>, Option<Target>);
 
 /// What a source says after a batch.
 enum Then {
@@ -129,18 +136,28 @@ enum Then {
     Ended,
 }
 
-async fn follow<Target, D, F>(set: Weak<Set<Target>>, discover: D, same: F)
-where
-    D: Discover<Service = Target>,
-    D::Key: ToString,
-    D::Error: fmt::Display,
-    F: Fn(&Target, &Target) -> bool,
-{
-    let mut discover = pin!(discover);
+async fn follow<Target>(
+    set: Weak<Set<Target>>,
+    mut source: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Wanted<Target>, String>>>,
+    same: impl Fn(&Target, &Target) -> bool,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let mut batch = Vec::new();
-        let then = poll_fn(|cx| poll_batch(discover.as_mut(), cx, &mut batch)).await;
+        // Takes what is there.
+        let then = poll_fn(|cx| {
+            while batch.len() < BATCH {
+                match source(cx) {
+                    Poll::Ready(Some(Ok(wanted))) => batch.push(wanted),
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Then::Failed(error)),
+                    Poll::Ready(None) => return Poll::Ready(Then::Ended),
+                    Poll::Pending if batch.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(Then::More)
+        });
+        let then = then.await;
         if !batch.is_empty() {
             pause = FIRST_PAUSE;
             let Some(set) = set.upgrade() else { return };
@@ -162,36 +179,9 @@ where
     }
 }
 
-/// Takes what is there.
-fn poll_batch<D: Discover>(
-    mut discover: Pin<&mut D>,
-    cx: &mut Context<'_>,
-    batch: &mut Batch<D::Service>,
-) -> Poll<Then>
-where
-    D::Key: ToString,
-    D::Error: fmt::Display,
-{
-    while batch.len() < BATCH {
-        match discover.as_mut().poll_discover(cx) {
-            Poll::Ready(Some(Ok(Change::Insert(key, data)))) => {
-                batch.push((key.to_string().into(), Some(data)));
-            }
-            Poll::Ready(Some(Ok(Change::Remove(key)))) => {
-                batch.push((key.to_string().into(), None));
-            }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Then::Failed(error.to_string())),
-            Poll::Ready(None) => return Poll::Ready(Then::Ended),
-            Poll::Pending if batch.is_empty() => return Poll::Pending,
-            Poll::Pending => break,
-        }
-    }
-    Poll::Ready(Then::More)
-}
-
 fn apply<Target>(
     set: &Arc<Set<Target>>,
-    mut batch: Batch<Target>,
+    mut batch: Vec<Wanted<Target>>,
     same: &impl Fn(&Target, &Target) -> bool,
 ) {
     // The last of each name, in the order they came.
@@ -200,28 +190,6 @@ fn apply<Target>(
     batch.retain(|(name, _)| seen.insert(name.clone()));
     batch.reverse();
 
-    let snapshot = set.snapshot().clone();
-    let present: HashMap<&str, &Peer<Target>> = snapshot
-        .peers()
-        .iter()
-        .map(|peer| (peer.name(), peer))
-        .collect();
-    let (mut leave, mut join) = (HashSet::new(), Vec::new());
-    for (name, target) in batch {
-        let peer = present.get(&*name);
-        if let (Some(peer), Some(target)) = (peer, &target)
-            && same(peer, target)
-        {
-            continue;
-        }
-        if peer.is_some() || target.is_some() {
-            leave.insert(name.clone());
-        }
-        join.extend(target.map(|target| (name, target)));
-    }
-    if leave.is_empty() {
-        return;
-    }
-    // Never `Duplicate`: each name joins once, and a peer that has it leaves.
-    let _ = set.edit(|member| leave.contains(&member.name), join);
+    // Never `Duplicate`: each name is there once.
+    let _ = set.update(batch, true, same);
 }

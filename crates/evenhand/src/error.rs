@@ -319,7 +319,13 @@ mod tests {
 
     #[test]
     fn error_of_many_peers_has_a_short_text() {
-        let reason = |i: usize| if i % 3 == 0 { "reset" } else { "refused" };
+        let reason = |i: usize| {
+            if i.is_multiple_of(3) {
+                "reset"
+            } else {
+                "refused"
+            }
+        };
         let tried = (0..10_000).map(|i| failed(&format!("db{i}"), reason(i)));
         let error = exhausted(tried.collect());
         assert_eq!(error.tried().len(), 10_000);

@@ -77,34 +77,27 @@ pub enum EventKind {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let because = |reason: Option<&'static str>| match reason {
-            Some(reason) => format!(" ({reason})"),
-            None => String::new(),
+        let what = match self.kind {
+            EventKind::Ejected { .. } => "ejected",
+            EventKind::ProbeStarted => "is being probed",
+            EventKind::ProbeFailed { .. } => "failed its probe",
+            EventKind::ProbeAbandoned => "had its probe cancelled",
+            EventKind::Recovered => "recovered",
+            EventKind::Added => "was added",
+            EventKind::Removed => "was removed",
+            EventKind::Draining => "is being drained",
+            EventKind::Restored => "was restored by an operator",
         };
-        write!(f, "{} ", self.peer)?;
-        match self.kind {
-            EventKind::Ejected { reason, probe_in } => {
-                write!(
-                    f,
-                    "ejected{}; next probe in {probe_in:.1?}",
-                    because(reason)
-                )
+        write!(f, "{} {what}", self.peer)?;
+        if let EventKind::Ejected { reason, probe_in }
+        | EventKind::ProbeFailed { reason, probe_in } = self.kind
+        {
+            if let Some(reason) = reason {
+                write!(f, " ({reason})")?;
             }
-            EventKind::ProbeStarted => f.write_str("is being probed"),
-            EventKind::ProbeFailed { reason, probe_in } => {
-                write!(
-                    f,
-                    "failed its probe{}; next probe in {probe_in:.1?}",
-                    because(reason)
-                )
-            }
-            EventKind::ProbeAbandoned => f.write_str("had its probe cancelled"),
-            EventKind::Recovered => f.write_str("recovered"),
-            EventKind::Added => f.write_str("was added"),
-            EventKind::Removed => f.write_str("was removed"),
-            EventKind::Draining => f.write_str("is being drained"),
-            EventKind::Restored => f.write_str("was restored by an operator"),
+            write!(f, "; next probe in {probe_in:.1?}")?;
         }
+        Ok(())
     }
 }
 

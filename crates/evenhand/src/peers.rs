@@ -1,6 +1,5 @@
 //! The peer set as users and operators hold it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -44,10 +43,7 @@ impl<Target> Peers<Target> {
         peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
         let set = Arc::new(Set::new());
-        let peers = peers
-            .into_iter()
-            .map(|(name, target)| (name.into(), target));
-        set.edit(|_| false, peers.collect())?;
+        set.update(named(peers), false, |_, _| false)?;
         Ok(Self { set })
     }
 
@@ -88,7 +84,13 @@ impl<Target> Peers<Target> {
     ///
     /// [`PeersError::Duplicate`] if the set has a peer of that name.
     pub fn add(&self, name: impl Into<Arc<str>>, target: Target) -> Result<(), PeersError> {
-        self.set.edit(|_| false, vec![(name.into(), target)])
+        let new = self.set.new_peer(name.into(), target);
+        self.set.edit(|peers| {
+            if peers.iter().any(|peer| peer.name() == new.name()) {
+                return Err(PeersError::Duplicate(new.shared_name()));
+            }
+            Ok(peers.iter().chain([&new]).cloned().collect())
+        })
     }
 
     /// Removes a peer. Attempts in flight on it go on; their verdicts are ignored. The target is
@@ -98,13 +100,20 @@ impl<Target> Peers<Target> {
     ///
     /// [`PeersError::Unknown`] if the set has no peer of that name.
     pub fn remove(&self, name: &str) -> Result<(), PeersError> {
-        let gone = self.set.peer(name)?.member().id;
-        self.set.edit(|member| member.id == gone, Vec::new())
+        self.set.edit(|peers| {
+            let others = peers.iter().filter(|peer| peer.name() != name);
+            let others: Vec<_> = others.cloned().collect();
+            if others.len() == peers.len() {
+                return Err(PeersError::Unknown(name.into()));
+            }
+            Ok(others)
+        })
     }
 
     /// Replaces all peers at once. A peer that is there already, with the same name and an equal
     /// target, keeps its state and weight. The others are [removed](Self::remove), and new ones
-    /// added, in state `Up`. A request sees either the old peers or the new ones.
+    /// added, in state `Up`. A request sees either the old peers or the new ones. Targets are compared
+    /// outside every lock, and again if the set is changed meanwhile.
     ///
     /// # Errors
     ///
@@ -116,34 +125,7 @@ impl<Target> Peers<Target> {
     where
         Target: PartialEq,
     {
-        let mut wanted: HashMap<Arc<str>, Target> = HashMap::new();
-        let mut names: Vec<Arc<str>> = Vec::new();
-        for (name, target) in peers {
-            let name = name.into();
-            if wanted.insert(name.clone(), target).is_some() {
-                return Err(PeersError::Duplicate(name));
-            }
-            names.push(name);
-        }
-        // Targets are compared and dropped outside the set's lock.
-        let mut stay = Vec::new();
-        for peer in self.iter() {
-            if wanted
-                .get(peer.name())
-                .is_some_and(|target| *target == *peer)
-            {
-                wanted.remove(peer.name());
-                stay.push(peer.member().id);
-            }
-        }
-        let add = names
-            .into_iter()
-            .filter_map(|name| wanted.remove(&name).map(|target| (name, target)));
-        // Ids grow in the order of the peers.
-        self.set.edit(
-            |member| stay.binary_search(&member.id).is_err(),
-            add.collect(),
-        )
+        self.set.update(named(peers), false, Target::eq)
     }
 
     /// Takes a peer out of the picks, and resolves once no attempt is in flight on it and no
@@ -180,8 +162,8 @@ impl<Target> Peers<Target> {
         }
     }
 
-    /// Puts a peer back at once, whatever its state, and forgets its failures. A drain in progress
-    /// resolves.
+    /// Puts a peer back at once, whatever its state, and forgets the failures that took it out. A drain
+    /// in progress resolves.
     ///
     /// # Errors
     ///
@@ -195,9 +177,9 @@ impl<Target> Peers<Target> {
             Some(Change::Event(EventKind::Restored))
         });
         if restored {
-            // A drain that waits is over. First, as the user's accrual may panic.
+            // A drain that waits is over.
             member.wake();
-            member.reset_failures();
+            member.forget_failures();
         }
         Ok(())
     }
@@ -231,6 +213,14 @@ impl<Target> Peers<Target> {
         });
         Ok(())
     }
+}
+
+/// Peers as [`Set::update`] takes them.
+fn named<Name: Into<Arc<str>>, Target>(
+    peers: impl IntoIterator<Item = (Name, Target)>,
+) -> impl Iterator<Item = (Arc<str>, Option<Target>)> {
+    let peers = peers.into_iter();
+    peers.map(|(name, target)| (name.into(), Some(target)))
 }
 
 impl<Target> Clone for Peers<Target> {

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 /// Seconds until a moment; 0 once it has passed.
@@ -22,10 +22,8 @@ pub(crate) fn until<S: Serializer>(
     due: &Option<Instant>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    match due {
-        Some(due) => seconds(&due.saturating_duration_since(Instant::now()), serializer),
-        None => serializer.serialize_none(),
-    }
+    let until = |due: Instant| due.saturating_duration_since(Instant::now()).as_secs_f64();
+    due.map(until).serialize(serializer)
 }
 
 /// Seconds since a moment.

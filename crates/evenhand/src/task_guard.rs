@@ -3,14 +3,13 @@
 //! Such a task ends with the set. Its user may want it to end before, for example because the source
 //! of the peers ends. So starting one returns a guard.
 
-use std::fmt;
-
 use tokio::task::AbortHandle;
 
 /// A background task of a peer set, which runs until this guard is dropped, the set is gone, or the
 /// runtime ends.
 ///
 /// Dropping the guard stops the task at its next await point.
+#[derive(Debug)]
 #[must_use = "the task stops when this is dropped; `detach` lets it run until the set is gone"]
 pub struct TaskGuard(Option<AbortHandle>);
 
@@ -36,13 +35,5 @@ impl Drop for TaskGuard {
         if let Some(task) = &self.0 {
             task.abort();
         }
-    }
-}
-
-impl fmt::Debug for TaskGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskGuard")
-            .field("finished", &self.is_finished())
-            .finish()
     }
 }

@@ -208,8 +208,8 @@ mod tests {
 
     fn set(n: u64) -> Set<()> {
         let set = Set::new();
-        let peers = (0..n).map(|number| (number.to_string().into(), ()));
-        set.edit(|_| false, peers.collect()).unwrap();
+        let peers = (0..n).map(|number| (number.to_string().into(), Some(())));
+        set.update(peers, false, |(), ()| false).unwrap();
         set
     }
 

@@ -280,7 +280,8 @@ mod tests {
 
     fn set() -> (Set<()>, Peer<()>) {
         let set = Set::new();
-        set.edit(|_| false, vec![("a".into(), ())]).unwrap();
+        let peers = [("a".into(), Some(()))];
+        set.update(peers, false, |(), ()| false).unwrap();
         let peer = set.snapshot().peers()[0].clone();
         (set, peer)
     }

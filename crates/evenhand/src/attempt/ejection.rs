@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::classify::{PeerVerdict, Verdict};
-use crate::eject::Trip;
+use crate::eject::{Accrual, Trip};
 use crate::event::EventKind;
 use crate::interval::within_bounds;
 use crate::set::health::{Health, Phase, Reading};
@@ -38,21 +38,24 @@ use crate::set::registry::Change;
 pub(crate) struct Epoch(u64);
 
 impl Epoch {
-    const PROBING: u64 = 1 << 32;
-    const OPEN: u64 = 1 << 33;
-    const NUMBER_SHIFT: u32 = 34;
+    /// The peer was out: the highest bit, as a test of the sign is cheapest.
+    const OUT: u64 = 1 << 63;
+    /// And the attempt holds its probe.
+    const PROBING: u64 = 1 << 62;
+    const NUMBER_SHIFT: u32 = 32;
 
     #[inline]
     pub(crate) fn up(generation: u32, number: u32) -> Self {
-        Self(u64::from(generation) | u64::from(number) << Self::NUMBER_SHIFT)
+        let number = u64::from(number) << Self::NUMBER_SHIFT;
+        Self(u64::from(generation) | (number & !(Self::OUT | Self::PROBING)))
     }
 
     pub(crate) fn probing(generation: u32, number: u32) -> Self {
-        Self(Self::up(generation, number).0 | Self::PROBING)
+        Self(Self::open(generation, number).0 | Self::PROBING)
     }
 
     pub(crate) fn open(generation: u32, number: u32) -> Self {
-        Self(Self::up(generation, number).0 | Self::OPEN)
+        Self(Self::up(generation, number).0 | Self::OUT)
     }
 
     #[inline]
@@ -61,7 +64,7 @@ impl Epoch {
     }
 
     pub(crate) fn number(self) -> u32 {
-        (self.0 >> Self::NUMBER_SHIFT) as u32
+        ((self.0 & !(Self::OUT | Self::PROBING)) >> Self::NUMBER_SHIFT) as u32
     }
 
     #[inline]
@@ -72,7 +75,7 @@ impl Epoch {
     /// Whether the peer was up.
     #[inline]
     pub(crate) fn is_up(self) -> bool {
-        self.0 & (Self::PROBING | Self::OPEN) == 0
+        self.0 & Self::OUT == 0
     }
 
     /// The epoch of a permit that another holder releases.
@@ -134,9 +137,7 @@ pub(crate) fn note_healthy<Target>(peer: &Peer<Target>, generation: u32, policy:
     match policy.eject.trip() {
         Trip::InARow { .. } => member.health.reset_failures(generation),
         Trip::Accrual(make) => {
-            if is_current(member.health.read(), generation) {
-                member.accrual(&**make).healthy();
-            }
+            member.ask_accrual(generation, &**make, Accrual::healthy);
         }
     }
 }
@@ -154,13 +155,10 @@ fn trips<Target>(peer: &Peer<Target>, generation: u32, verdict: &Verdict, policy
             in_a_row.is_some_and(|in_a_row| in_a_row >= limit)
         }
         Trip::Accrual(make) => {
-            is_current(member.health.read(), generation) && member.accrual(&**make).failed(verdict)
+            let trips = |accrual: &dyn Accrual| accrual.failed(verdict);
+            member.ask_accrual(generation, &**make, trips) == Some(true)
         }
     }
-}
-
-fn is_current(now: Reading, generation: u32) -> bool {
-    now.phase == Phase::Up && now.generation == generation
 }
 
 fn recover<Target>(peer: &Peer<Target>, transition: impl FnOnce(&Health) -> Option<Reading>) {
@@ -175,7 +173,7 @@ fn recover<Target>(peer: &Peer<Target>, transition: impl FnOnce(&Health) -> Opti
     });
     if recovered {
         member.note_proved();
-        member.reset_failures();
+        member.forget_failures();
     }
 }
 

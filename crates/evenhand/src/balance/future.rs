@@ -288,7 +288,7 @@ where
     reason = "the contract of `Future`: not to be polled after completion"
 )]
 pub(crate) fn polled_after_completion() -> ! {
-    panic!("`ResponseFuture` polled after completion")
+    panic!("the future of a request was polled after completion")
 }
 
 #[cfg(test)]

@@ -79,46 +79,32 @@ impl<Target, Classifier, Replayer, Picker>
     /// Judges outcomes with `classifier`: a [`Classify`](crate::Classify), such as a closure.
     /// Default: [`AnyErrorIsDown`](crate::AnyErrorIsDown).
     pub fn classify<C>(self, classifier: C) -> BalanceLayer<Target, Rules<C, Replayer, Picker>> {
-        self.map_rules(
-            |Rules {
-                 replayer, picker, ..
-             }| Rules {
-                classifier,
-                replayer,
-                picker,
-            },
-        )
+        self.map_rules(|rules| Rules {
+            classifier,
+            replayer: rules.replayer,
+            picker: rules.picker,
+        })
     }
 
     /// Copies requests for further attempts with `replayer`: a [`Replay`](crate::Replay), which also
     /// says which requests are idempotent. Default: [`Cloned`](crate::Cloned), with no request
     /// idempotent. Requests that are not `Clone` need another one, such as [`Once`](crate::Once).
     pub fn replay<R>(self, replayer: R) -> BalanceLayer<Target, Rules<Classifier, R, Picker>> {
-        self.map_rules(
-            |Rules {
-                 classifier, picker, ..
-             }| Rules {
-                classifier,
-                replayer,
-                picker,
-            },
-        )
+        self.map_rules(|rules| Rules {
+            classifier: rules.classifier,
+            replayer,
+            picker: rules.picker,
+        })
     }
 
     /// Chooses among the peers that are up with `picker`: a [`Pick`](crate::Pick). Default:
     /// [`Uniform`](crate::Uniform).
     pub fn pick<P>(self, picker: P) -> BalanceLayer<Target, Rules<Classifier, Replayer, P>> {
-        self.map_rules(
-            |Rules {
-                 classifier,
-                 replayer,
-                 ..
-             }| Rules {
-                classifier,
-                replayer,
-                picker,
-            },
-        )
+        self.map_rules(|rules| Rules {
+            classifier: rules.classifier,
+            replayer: rules.replayer,
+            picker,
+        })
     }
 }
 

@@ -15,8 +15,9 @@ use crate::classify::Verdict;
 ///
 /// The methods run on callers' tasks at every outcome, concurrently, and must not block.
 ///
-/// The record is kept with the peer, so balancers that share [`Peers`] should share the policy.
-/// Outcomes that are older than the peer's latest change of state do not reach it.
+/// The record is kept with the peer, so balancers that share [`Peers`] should share the policy. A
+/// peer that was out starts with a fresh one. Outcomes that are older than the peer's latest change
+/// of state reach neither.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,9 +32,6 @@ use crate::classify::Verdict;
 ///     fn failed(&self, _: &Verdict) -> bool {
 ///         self.0.fetch_add(1, Ordering::Relaxed) % 3 == 2
 ///     }
-///     fn reset(&self) {
-///         self.0.store(0, Ordering::Relaxed);
-///     }
 /// }
 ///
 /// let eject = Eject::accrual(|| Box::new(EveryThird::default()));
@@ -47,9 +45,6 @@ pub trait Accrual: Send + Sync + 'static {
 
     /// The peer failed: a `Degraded` or `Down` outcome. Returns whether to eject the peer.
     fn failed(&self, verdict: &Verdict) -> bool;
-
-    /// Forgets all outcomes: the peer recovered or was restored by an operator.
-    fn reset(&self);
 }
 
 /// The number of parts of the window of a failure rate.
@@ -74,16 +69,6 @@ struct Ring {
 }
 
 impl Ring {
-    fn new() -> Self {
-        let empty = [0; PARTS as usize];
-        Self {
-            start: Instant::now(),
-            now: 0,
-            healthy: empty,
-            failed: empty,
-        }
-    }
-
     /// Empties the parts that have left the window, and gives the current one.
     fn turn(&mut self, part: Duration) -> usize {
         let now = (self.start.elapsed().as_nanos() / part.as_nanos().max(1)) as u64;
@@ -100,17 +85,18 @@ impl Ring {
 
 impl FailureRate {
     pub(crate) fn new(limit: f64, window: Duration, min_outcomes: u32) -> Self {
-        let limit = if limit.is_nan() {
-            1.0
-        } else {
-            limit.clamp(0.0, 1.0)
-        };
         let part = (window / PARTS).max(Duration::from_millis(1));
         Self {
-            limit,
+            // NaN gives 1. Less than 0 is the same as 0.
+            limit: limit.min(1.0),
             part,
             min_outcomes,
-            ring: Mutex::new(Ring::new()),
+            ring: Mutex::new(Ring {
+                start: Instant::now(),
+                now: 0,
+                healthy: [0; PARTS as usize],
+                failed: [0; PARTS as usize],
+            }),
         }
     }
 
@@ -134,11 +120,6 @@ impl Accrual for FailureRate {
             let all = failed + healthy;
             all >= u64::from(self.min_outcomes) && failed as f64 >= self.limit * all as f64
         })
-    }
-
-    fn reset(&self) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        *ring = Ring::new();
     }
 }
 
@@ -189,14 +170,5 @@ mod tests {
         );
         advance(100 * WINDOW).await;
         assert!(!fail(&rate), "alone after a long time");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn recovered_peer_starts_with_no_samples() {
-        let rate = FailureRate::new(0.1, WINDOW, 2);
-        assert!(!fail(&rate));
-        rate.reset();
-        assert!(!fail(&rate));
-        assert!(fail(&rate));
     }
 }

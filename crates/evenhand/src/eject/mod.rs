@@ -118,7 +118,8 @@ impl Eject {
         Self::accrual(move || Box::new(FailureRate::new(rate, window, min_outcomes)))
     }
 
-    /// Ejects when an [`Accrual`] of your own says so; `new_accrual` makes one for each peer.
+    /// Ejects when an [`Accrual`] of your own says so. `new_accrual` makes one for each peer, and
+    /// another each time that the peer is back; it runs on callers' tasks.
     pub fn accrual(new_accrual: impl Fn() -> Box<dyn Accrual> + Send + Sync + 'static) -> Self {
         Self::when(Trip::Accrual(Arc::new(new_accrual)))
     }

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::attempt::Attempt;
-use crate::balance::future::ResponseFuture;
+use crate::balance::future::{ResponseFuture, polled_after_completion};
 use crate::balance::rules::RulesFor;
 use crate::error::Error;
 
@@ -165,12 +165,4 @@ where
         }
         Poll::Pending
     }
-}
-
-#[expect(
-    clippy::panic,
-    reason = "the contract of `Future`: not to be polled after completion"
-)]
-fn polled_after_completion() -> ! {
-    panic!("`HedgeFuture` polled after completion")
 }

@@ -148,14 +148,11 @@ impl<Target> Metrics<Target> {
                 gone.iter().for_each(|peer| self.set_up(peer, false));
             }
         }
-        for (state, name) in [
-            (State::Up, "up"),
-            (State::Ejected, "ejected"),
-            (State::Probing, "probing"),
-            (State::Draining, "draining"),
-        ] {
+        let states = [State::Up, State::Ejected, State::Probing, State::Draining];
+        for state in states {
             let count = statuses.iter().filter(|s| s.state == state).count();
-            gauge!(PEERS, "set" => self.name.clone(), "state" => name).set(count as f64);
+            let labels = [("set", self.name.to_string()), ("state", state.to_string())];
+            gauge!(PEERS, &labels).set(count as f64);
         }
     }
 }

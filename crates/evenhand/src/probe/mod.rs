@@ -99,10 +99,8 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
 
     /// One probe, within its time.
     pub(crate) async fn run(&self, peer: Peer<Target>) -> Verdict {
-        match timeout(self.timeout, (self.service)(peer)).await {
-            Ok(verdict) => verdict,
-            Err(_) => Verdict::down().because("probe timed out"),
-        }
+        let verdict = timeout(self.timeout, (self.service)(peer)).await;
+        verdict.unwrap_or(Verdict::down().because("probe timed out"))
     }
 }
 

@@ -12,7 +12,6 @@ const STALE_SHARE: usize = 8;
 
 #[derive(Default)]
 pub(crate) struct Ledger {
-    pub(crate) next_id: u64,
     pub(crate) members: usize,
     pub(super) up: usize,
     /// Of each peer that is out, or came back from an ejection.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
 use super::health::{Health, Phase};
@@ -51,8 +52,14 @@ pub(crate) struct Member {
 struct Extras {
     /// Woken when the peer is ejected, and when a peer that is drained becomes idle.
     changed: Notify,
-    accrual: OnceLock<Box<dyn Accrual>>,
+    accrual: ArcSwapOption<Kept>,
     deferrals: Mutex<Deferrals>,
+}
+
+/// An accrual, and the generation of the peer that it is for.
+struct Kept {
+    generation: u32,
+    accrual: Box<dyn Accrual>,
 }
 
 /// The tickets that decide in place of a response that has not come, by their attempts' numbers.
@@ -99,10 +106,33 @@ impl Member {
         }
     }
 
-    /// The peer's accrual; the first policy that asks makes it.
-    pub(crate) fn accrual(&self, make: &dyn Fn() -> Box<dyn Accrual>) -> &dyn Accrual {
-        let extras = self.extras.get_or_init(Box::default);
-        &**extras.accrual.get_or_init(make)
+    /// Asks the accrual of a peer that is up in this generation; `None` if it no longer is. Each
+    /// generation begins with a fresh one, which the first policy that asks makes. Runs code of the
+    /// user, so not to be called under a lock.
+    pub(crate) fn ask_accrual<T>(
+        &self,
+        generation: u32,
+        make: &dyn Fn() -> Box<dyn Accrual>,
+        ask: impl FnOnce(&dyn Accrual) -> T,
+    ) -> Option<T> {
+        let kept = &self.extras.get_or_init(Box::default).accrual;
+        let is_current = |kept: &&Arc<Kept>| kept.generation == generation;
+        let mut found = kept.load();
+        // Read after the accrual, so that one of a later generation is not replaced.
+        if self.health.generation_if_up() != Some(generation) {
+            return None;
+        }
+        if found.as_ref().filter(is_current).is_none() {
+            let accrual = make();
+            let fresh = Kept {
+                generation,
+                accrual,
+            };
+            kept.compare_and_swap(&found, Some(Arc::new(fresh)));
+            found = kept.load();
+        }
+        let current = found.as_ref().filter(is_current)?;
+        Some(ask(&*current.accrual))
     }
 
     /// Whether some attempt that has no response yet may have a ticket that decides.
@@ -124,12 +154,9 @@ impl Member {
         result
     }
 
-    /// Forgets all failures. Calls the user's accrual, so not to be called under a lock.
-    pub(crate) fn reset_failures(&self) {
+    /// Forgets the failures that make the peer look busy.
+    pub(crate) fn forget_failures(&self) {
         self.failures.store(0, Ordering::Relaxed);
-        if let Some(accrual) = self.extras.get().and_then(|extras| extras.accrual.get()) {
-            accrual.reset();
-        }
     }
 
     pub(crate) fn weight(&self) -> u32 {

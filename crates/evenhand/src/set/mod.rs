@@ -14,8 +14,10 @@ pub(crate) mod registry;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -30,13 +32,16 @@ use crate::event::{Event, EventKind};
 pub(crate) struct Set<Target> {
     pub(crate) registry: Arc<Registry>,
     snapshot: ArcSwap<Snapshot<Target>>,
+    /// The id of the next new peer.
+    next_id: AtomicU64,
 }
 
 impl<Target> Set<Target> {
     pub(crate) fn new() -> Self {
         Self {
             registry: Arc::new(Registry::new()),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(Box::default())),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default())),
+            next_id: AtomicU64::new(0),
         }
     }
 
@@ -86,63 +91,208 @@ impl<Target> Set<Target> {
         members().zip(due_times).map(status).collect()
     }
 
-    /// Removes the members for which `leaves` holds, and adds others, in one go. The names must be
-    /// unique afterwards. `leaves` runs under the lock, so it calls no code of a user.
+    /// A peer that may join this set.
+    pub(crate) fn new_peer(&self, name: Arc<str>, target: Target) -> Peer<Target> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        Peer::new(Member::new(id, name), target, &self.registry)
+    }
+
+    /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
+    /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
+    /// if another edit came first, so it may call code of a user.
     ///
     /// # Errors
     ///
-    /// [`PeersError::Duplicate`] if they are not; then nothing is changed.
+    /// Those of `plan`; then nothing is changed.
     pub(crate) fn edit(
         &self,
-        leaves: impl Fn(&Member) -> bool,
-        add: Vec<(Arc<str>, Target)>,
+        plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
     ) -> Result<(), PeersError> {
-        let mut ledger = self.registry.lock();
-        let before = self.snapshot.load_full();
-        let (gone, stay): (Vec<_>, Vec<_>) = before
-            .peers()
-            .iter()
-            .partition(|peer| leaves(peer.member()));
+        loop {
+            let before = self.snapshot.load_full();
+            let mut peers = plan(before.peers())?;
+            // In order already, unless another edit made its peers later and was first.
+            peers.sort_by_key(|peer| peer.member().id);
+            let peers: Arc<[_]> = peers.into();
+            let gone = missing(before.peers(), &peers);
+            let joined = missing(&peers, before.peers());
+            if gone.is_empty() && joined.is_empty() {
+                return Ok(());
+            }
+            let mut events = Vec::with_capacity(gone.len() + joined.len());
 
-        let mut names: Vec<&str> = add.iter().map(|(name, _)| &**name).collect();
-        names.extend(stay.iter().map(|peer| peer.name()));
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            let name = twice[0].into();
-            // What was to be added is the user's, so it is not dropped under the lock.
+            let mut ledger = self.registry.lock();
+            if !self.snapshot().is_of_the_same_peers(&before) {
+                continue;
+            }
+            for peer in gone {
+                ledger.leave(peer.member());
+                events.push(Event::now(&peer.member().name, EventKind::Removed));
+            }
+            for peer in joined {
+                ledger.join();
+                events.push(Event::now(&peer.member().name, EventKind::Added));
+            }
+            self.snapshot.store(Arc::new(Snapshot::new(peers.clone())));
+            ledger.refreshed();
+            self.registry.publish(&ledger);
+            events.iter().for_each(|event| self.registry.send(event));
             drop(ledger);
-            return Err(PeersError::Duplicate(name));
-        }
 
-        let mut events = Vec::with_capacity(gone.len() + add.len());
-        for peer in gone {
-            ledger.leave(peer.member());
-            events.push(Event::now(&peer.member().name, EventKind::Removed));
+            self.registry.available.notify_one();
+            events.iter().for_each(Event::trace);
+            // `before` may hold the last handle of a peer that left. It is dropped last, as that may
+            // panic.
+            return Ok(());
         }
-        let mut peers: Vec<Peer<Target>> = stay.into_iter().cloned().collect();
-        for (name, target) in add {
-            events.push(Event::now(&name, EventKind::Added));
-            let member = Member::new(ledger.next_id, name);
-            ledger.next_id += 1;
-            ledger.join();
-            peers.push(Peer::new(member, target, &self.registry));
-        }
-        self.snapshot.store(Arc::new(Snapshot::new(peers.into())));
-        ledger.refreshed();
-        self.registry.publish(&ledger);
-        events.iter().for_each(|event| self.registry.send(event));
-        drop(ledger);
-
-        // `before` may hold the last handle of a peer that left: it is dropped outside the lock.
-        drop(before);
-        self.registry.available.notify_one();
-        events.iter().for_each(Event::trace);
-        Ok(())
     }
+
+    /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
+    /// `same` says that the wanted target equals its own, and is replaced otherwise. `others_stay`:
+    /// peers of other names do.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Duplicate`] if two names are equal; then nothing is changed.
+    pub(crate) fn update(
+        &self,
+        wanted: impl IntoIterator<Item = (Arc<str>, Option<Target>)>,
+        others_stay: bool,
+        same: impl Fn(&Target, &Target) -> bool,
+    ) -> Result<(), PeersError> {
+        let (mut places, mut wanted_peers) = (HashMap::new(), Vec::new());
+        for (name, target) in wanted {
+            if places.insert(name.clone(), wanted_peers.len()).is_some() {
+                return Err(PeersError::Duplicate(name));
+            }
+            wanted_peers.push(target.map(|target| self.new_peer(name, target)));
+        }
+        self.edit(|peers| {
+            let mut joining: Vec<_> = wanted_peers.iter().map(Option::as_ref).collect();
+            let mut after = Vec::with_capacity(peers.len().max(joining.len()));
+            for peer in peers {
+                let stays = match places.get(peer.name()) {
+                    Some(&place) => joining[place]
+                        .take_if(|wanted| same(peer, wanted))
+                        .is_some(),
+                    None => others_stay,
+                };
+                if stays {
+                    after.push(peer.clone());
+                }
+            }
+            after.extend(joining.into_iter().flatten().cloned());
+            Ok(after)
+        })
+    }
+}
+
+/// Those of the peers that are not among the others. Both are in the order of their ids.
+fn missing<'a, Target>(
+    peers: &'a [Peer<Target>],
+    others: &[Peer<Target>],
+) -> Vec<&'a Peer<Target>> {
+    let mut others = others.iter().map(|other| other.member().id).peekable();
+    let is_missing = |peer: &&Peer<Target>| {
+        let id = peer.member().id;
+        while others.next_if(|other| *other < id).is_some() {}
+        others.next_if_eq(&id).is_none()
+    };
+    peers.iter().filter(is_missing).collect()
 }
 
 impl<Target> fmt::Debug for Set<Target> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.statuses()).finish()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn named(names: &[&str]) -> Vec<(Arc<str>, Option<u32>)> {
+        names.iter().map(|&name| (name.into(), Some(1))).collect()
+    }
+
+    fn set(names: &[&str]) -> Set<u32> {
+        let set = Set::new();
+        set.update(named(names), false, u32::eq).unwrap();
+        set
+    }
+
+    fn names(set: &Set<u32>) -> Vec<String> {
+        let snapshot = set.snapshot();
+        snapshot
+            .peers()
+            .iter()
+            .map(|peer| peer.name().into())
+            .collect()
+    }
+
+    #[test]
+    fn same_list_again_compares_each_target_once_and_takes_no_lock() {
+        let all: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let (set, compared) = (set(&all), Cell::new(0));
+        let before = set.snapshot.load_full();
+        std::thread::scope(|scope| {
+            let (locked, is_locked) = std::sync::mpsc::channel();
+            let (done, is_done) = std::sync::mpsc::channel();
+            let registry = set.registry.clone();
+            scope.spawn(move || {
+                let _ledger = registry.lock();
+                locked.send(()).unwrap();
+                is_done.recv_timeout(Duration::from_secs(5)).unwrap();
+            });
+            is_locked.recv().unwrap();
+            let same = |own: &u32, wanted: &u32| {
+                compared.set(compared.get() + 1);
+                own == wanted
+            };
+            set.update(named(&all), false, same).unwrap();
+            done.send(()).unwrap();
+        });
+        assert_eq!(compared.get(), 1000);
+        assert!(Arc::ptr_eq(&before, &set.snapshot.load_full()));
+    }
+
+    #[test]
+    fn an_edit_that_another_one_overtook_starts_again() {
+        let (set, calls) = (set(&["a", "b"]), Cell::new(0));
+        let same = |own: &u32, wanted: &u32| {
+            calls.set(calls.get() + 1);
+            if calls.get() == 1 {
+                // Within the comparison, so that is under no lock. `b` is another peer from here on.
+                let other = [("b".into(), Some(2)), ("x".into(), Some(1))];
+                set.update(other, true, u32::eq).unwrap();
+            }
+            own == wanted
+        };
+        set.update(named(&["a", "b", "c"]), false, same).unwrap();
+        assert_eq!(calls.get(), 4);
+        assert_eq!(names(&set), ["a", "b", "c"]);
+        assert_eq!(*set.peer("b").unwrap(), 1);
+        // Ids grow in the order of the peers.
+        for (index, peer) in set.snapshot().peers().iter().enumerate() {
+            assert_eq!(
+                set.snapshot().index_of(peer.member().id),
+                Some(index as u32)
+            );
+        }
+    }
+
+    #[test]
+    fn a_refresh_makes_no_new_list_of_peers() {
+        let set = set(&["a", "b"]);
+        let before = set.snapshot.load_full();
+        set.refresh();
+        let after = set.snapshot();
+        assert!(!Arc::ptr_eq(&before, &after));
+        assert!(after.is_of_the_same_peers(&before));
     }
 }

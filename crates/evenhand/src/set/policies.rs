@@ -1,9 +1,9 @@
 //! How the balancers over a set eject peers and bring them back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 
 use crate::eject::Eject;
 use crate::rng::Rng;
@@ -19,15 +19,18 @@ pub(crate) struct Policy {
 
 /// The policies of the balancers over one set, so that an attempt carries no more than a number. A
 /// reference count that all attempts share costs most where many threads send them.
-pub(crate) struct Policies(ArcSwap<Listed>);
-
-#[derive(Clone, Default)]
-struct Listed {
-    /// The first balancer's. Kept for operators' ejections.
-    first: Option<Arc<Policy>>,
-    /// Those of the other balancers that are still there.
-    others: Vec<(u32, Arc<Policy>)>,
-    next: u32,
+///
+/// Each policy has a place of its own, which never moves. So it is found without a lock, and one of
+/// many balancers over a set costs no more than one of few.
+#[derive(Default)]
+pub(crate) struct Policies {
+    /// The first balancer's, for attempts that outlive their balancer.
+    first: OnceLock<Arc<Policy>>,
+    /// A number's highest bit says in which segment its place is, the other bits where in it. So
+    /// segment `k` has `2^k` places. It is made when those before it are full.
+    segments: [OnceLock<Box<[ArcSwapOption<Policy>]>>; u32::BITS as usize],
+    /// The numbers of the places that are empty.
+    free: Mutex<Vec<u32>>,
 }
 
 /// The number of a policy in its set.
@@ -36,41 +39,46 @@ pub(crate) struct PolicyId(u32);
 
 impl Policies {
     pub(crate) fn add(&self, policy: &Arc<Policy>) -> PolicyId {
-        let before = self.0.rcu(|listed| {
-            let mut listed = Listed::clone(listed);
-            if listed.first.is_none() {
-                listed.first = Some(policy.clone());
-            } else {
-                listed.others.push((listed.next, policy.clone()));
-            }
-            listed.next = listed.next.wrapping_add(1);
-            listed
-        });
-        PolicyId(before.next)
+        self.first.get_or_init(|| policy.clone());
+        let mut free = self.free();
+        let id = PolicyId(free.pop().unwrap_or_else(|| {
+            let full = self.segments.iter().take_while(|made| made.get().is_some());
+            let full = full.count();
+            let size = 1 << full;
+            self.segments[full].get_or_init(|| (0..size).map(|_| ArcSwapOption::empty()).collect());
+            free.extend((size + 1..=size - 1 + size).rev());
+            size
+        }));
+        drop(free);
+        if let Some(place) = self.place(id) {
+            place.store(Some(policy.clone()));
+        }
+        id
     }
 
     /// The policy's balancer is gone.
     pub(crate) fn remove(&self, id: PolicyId) {
-        self.0.rcu(|listed| {
-            let mut listed = Listed::clone(listed);
-            listed.others.retain(|(other, _)| *other != id.0);
-            listed
-        });
+        let gone = self.place(id).map(|place| place.swap(None));
+        self.free().push(id.0);
+        // Last and outside the lock, as it may drop what the user's accruals are made with.
+        drop(gone);
     }
 
-    /// The policy of this number. An attempt that outlives its balancer uses the first one's.
+    /// The policy of this number. An attempt that outlives its balancer uses the first one's, or the
+    /// one of a balancer that got the number since.
     pub(crate) fn get(&self, id: PolicyId) -> Option<Arc<Policy>> {
-        let listed = self.0.load();
-        let own = listed.others.iter().find(|(other, _)| *other == id.0);
-        own.map(|(_, policy)| policy)
-            .or(listed.first.as_ref())
-            .cloned()
+        let own = self.place(id).and_then(ArcSwapOption::load_full);
+        own.or_else(|| self.first.get().cloned())
     }
-}
 
-impl Default for Policies {
-    fn default() -> Self {
-        Self(ArcSwap::from_pointee(Listed::default()))
+    fn place(&self, id: PolicyId) -> Option<&ArcSwapOption<Policy>> {
+        let segment = id.0.ilog2();
+        let places = self.segments[segment as usize].get()?;
+        places.get((id.0 - (1 << segment)) as usize)
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<u32>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,5 +113,22 @@ mod tests {
             1,
             "the second policy is dropped"
         );
+    }
+
+    #[test]
+    fn many_policies_come_and_go_and_none_is_moved() {
+        let (policies, one) = (Policies::default(), policy());
+        let first = policies.add(&one);
+        let place: *const _ = policies.place(first).unwrap();
+        for _ in 0..3 {
+            let ids: Vec<_> = (0..16_000).map(|_| policies.add(&one)).collect();
+            assert!(std::ptr::eq(place, policies.place(first).unwrap()));
+            ids.into_iter().for_each(|id| policies.remove(id));
+        }
+        let segments = policies.segments.iter().filter_map(OnceLock::get);
+        let places: usize = segments.map(|places| places.len()).sum();
+        assert!(places < 2 * 16_001, "{places}: gone ones make room");
+        // Held by the test, as the first, and in its place.
+        assert_eq!(Arc::strong_count(&one), 3);
     }
 }

@@ -6,11 +6,13 @@
 //! is made anew, by the next pick, when more than an eighth of the peers that it offers are out. So
 //! the cost of `n` ejections grows with `n`, not with its square.
 
+use std::sync::Arc;
+
 use super::peer::Peer;
 
 pub(crate) struct Snapshot<Target> {
     /// All peers, in the order they were added, which is that of their ids.
-    peers: Box<[Peer<Target>]>,
+    peers: Arc<[Peer<Target>]>,
     /// Of those that are offered to picks: their indexes in `peers`.
     offered: Box<[u32]>,
     /// Running totals of the weights of `offered`; empty while all weigh the same.
@@ -19,9 +21,9 @@ pub(crate) struct Snapshot<Target> {
 
 impl<Target> Snapshot<Target> {
     /// A snapshot that offers the peers that are up now. Called under the registry's lock.
-    pub(crate) fn new(peers: Box<[Peer<Target>]>) -> Self {
+    pub(crate) fn new(peers: Arc<[Peer<Target>]>) -> Self {
         let mut offered = Vec::with_capacity(peers.len());
-        for (index, peer) in (0..).zip(&peers) {
+        for (index, peer) in (0..).zip(&*peers) {
             let is_up = peer.is_up();
             peer.member().set_offered(is_up);
             if is_up {
@@ -36,9 +38,14 @@ impl<Target> Snapshot<Target> {
         }
     }
 
-    /// As [`new`](Self::new), of the same peers.
+    /// As [`new`](Self::new), of the same peers, which are not copied.
     pub(crate) fn refreshed(&self) -> Self {
         Self::new(self.peers.clone())
+    }
+
+    /// Whether the other snapshot has the same peers: no edit came between the two.
+    pub(crate) fn is_of_the_same_peers(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.peers, &other.peers)
     }
 
     /// All peers, in the order they were added.

@@ -30,3 +30,4 @@ mod shortage;
 mod stress;
 mod suspect;
 mod tickets;
+mod user_code;

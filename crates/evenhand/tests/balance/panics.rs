@@ -1,5 +1,6 @@
 //! Panics in the user's code end the request or probe that ran it, and nothing else.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -23,10 +24,12 @@ enum At {
     Pick,
     Copy,
     IsIdempotent,
+    Budget,
     Connector,
     Healthy,
     Failed,
-    Reset,
+    NewAccrual,
+    DropAccrual,
 }
 
 /// All of a user's code, which panics once at the place that a test arms.
@@ -40,6 +43,10 @@ struct User {
 impl User {
     fn arm(&self, at: At, after: u32) {
         *self.armed.lock().unwrap() = Some((at, after));
+    }
+
+    fn is_armed(&self) -> bool {
+        self.armed.lock().unwrap().is_some()
     }
 
     fn pass(&self, here: At) {
@@ -80,18 +87,23 @@ impl Replay<&'static str> for User {
     }
 }
 
-impl Accrual for User {
+/// A user's accrual: as a type of its own, as a user's other parts are dropped elsewhere.
+struct Accrued(User);
+
+impl Accrual for Accrued {
     fn healthy(&self) {
-        self.pass(At::Healthy);
+        self.0.pass(At::Healthy);
     }
 
     fn failed(&self, _: &Verdict) -> bool {
-        self.pass(At::Failed);
+        self.0.pass(At::Failed);
         true
     }
+}
 
-    fn reset(&self) {
-        self.pass(At::Reset);
+impl Drop for Accrued {
+    fn drop(&mut self) {
+        self.0.pass(At::DropAccrual);
     }
 }
 
@@ -114,12 +126,21 @@ type Panicking = Balance<User, (), Rules<User, User, User>>;
 
 fn panicking() -> (Peers<()>, User, Panicking) {
     let (peers, user) = (peers(&["a", "b"]), User::default());
-    let accrual = user.clone();
-    let eject = Eject::accrual(move || Box::new(accrual.clone())).recheck_every(INTERVAL);
+    let budget = user.clone();
+    let accrued = user.clone();
+    let eject = Eject::accrual(move || {
+        accrued.pass(At::NewAccrual);
+        Box::new(Accrued(accrued.clone()))
+    });
+    let eject = eject.recheck_every(INTERVAL);
     let balance = BalanceLayer::new(peers.clone())
         .classify(user.clone())
         .replay(user.clone())
         .pick(user.clone())
+        .retry_budget(move || {
+            budget.pass(At::Budget);
+            true
+        })
         .eject(eject)
         .seed(42)
         .layer(user.clone());
@@ -129,7 +150,7 @@ fn panicking() -> (Peers<()>, User, Panicking) {
 async fn assert_request_panics(user: &User, balance: &Panicking) {
     let request = tokio::spawn(balance.clone().oneshot("request"));
     assert!(request.await.unwrap_err().is_panic());
-    assert!(user.armed.lock().unwrap().is_none());
+    assert!(!user.is_armed());
     drop(user.connector.tickets());
 }
 
@@ -158,6 +179,8 @@ async fn a_panic_in_an_attempt_leaves_its_peer_up() {
         (At::Pick, Does::Answer),
         (At::Copy, Does::Answer),
         (At::Connector, Does::Answer),
+        (At::NewAccrual, Does::Answer),
+        (At::NewAccrual, FAIL),
         (At::Healthy, Does::Answer),
         (At::Failed, FAIL),
     ] {
@@ -173,19 +196,33 @@ async fn a_panic_in_an_attempt_leaves_its_peer_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_after_the_verdict_leaves_the_verdict() {
-    let (peers, user, balance) = panicking();
-    user.connector.script([FAIL]);
-    user.arm(At::IsIdempotent, 0);
-    assert_request_panics(&user, &balance).await;
-    assert_eq!(peers.up_count(), 1);
-    assert_nothing_is_left(&peers, &user, &balance).await;
+    for at in [At::IsIdempotent, At::Budget] {
+        let (peers, user, balance) = panicking();
+        user.connector.script([FAIL]);
+        user.arm(at, 0);
+        assert_request_panics(&user, &balance).await;
+        assert_eq!(peers.up_count(), 1, "{at:?}");
+        assert_nothing_is_left(&peers, &user, &balance).await;
+    }
+}
 
-    // The first outcome makes the peer's accrual, which its recovery resets.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_accruals_drop_leaves_its_peer_up() {
+    let (peers, user, balance) = panicking();
+    // The first outcome makes a peer's accrual. The first one after its recovery drops it.
     user.connector.script([FAIL, Does::Answer]);
     balance.clone().oneshot("request").await.unwrap();
     advance(INTERVAL).await;
-    user.arm(At::Reset, 0);
-    assert_request_panics(&user, &balance).await;
+    balance.clone().oneshot("request").await.unwrap();
+    user.arm(At::DropAccrual, 0);
+    let mut requests = 0;
+    while user.is_armed() && requests < 100 {
+        let request = tokio::spawn(balance.clone().oneshot("request"));
+        assert_eq!(request.await.is_err(), !user.is_armed());
+        requests += 1;
+    }
+    assert!(!user.is_armed());
+    drop(user.connector.tickets());
     assert_eq!(peers.up_count(), 2);
     assert_nothing_is_left(&peers, &user, &balance).await;
 }
@@ -274,4 +311,84 @@ async fn an_active_check_that_panics_blames_no_peer() {
     assert!((15..=22).contains(&calls), "{calls} checks");
     let a = &peers.statuses()[0];
     assert_eq!((a.state, a.in_flight), (State::Up, 0));
+}
+
+/// A target whose comparison or drop panics, if it says so.
+struct Target(&'static str);
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        assert_ne!(self.0, "panics in eq", "told to");
+        self.0 == other.0
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        assert_ne!(self.0, "panics in drop", "told to");
+    }
+}
+
+fn states(peers: &Peers<Target>) -> Vec<(String, State)> {
+    let statuses = peers.statuses();
+    let up = statuses.iter().filter(|peer| peer.state == State::Up);
+    assert_eq!(up.count(), peers.up_count());
+    let states = statuses
+        .iter()
+        .map(|peer| (peer.peer.to_string(), peer.state));
+    states.collect()
+}
+
+fn panics<T>(act: impl FnOnce() -> T) -> bool {
+    catch_unwind(AssertUnwindSafe(act)).is_err()
+}
+
+#[test]
+fn a_target_that_panics_when_it_is_compared_leaves_the_set_as_it_was() {
+    let named = ["plain", "panics in eq", "plain"];
+    let named = || ["a", "b", "c"].into_iter().zip(named.map(Target));
+    let peers = Peers::new(named()).unwrap();
+    peers.eject("a", INTERVAL).unwrap();
+    let before = states(&peers);
+    assert!(panics(|| peers.replace_all(named().skip(1))));
+    assert_eq!(states(&peers), before);
+    peers.remove("b").unwrap();
+    peers.replace_all([("a", Target("plain"))]).unwrap();
+    assert_eq!(states(&peers), before[..1]);
+}
+
+#[test]
+fn a_target_that_panics_when_it_is_dropped_has_left() {
+    for replaces in [false, true] {
+        let named = [("a", Target("panics in drop")), ("b", Target("plain"))];
+        let peers = Peers::new(named).unwrap();
+        let mut events = peers.subscribe();
+        assert!(panics(|| match replaces {
+            true => peers.replace_all([("b", Target("plain"))]),
+            false => peers.remove("a"),
+        }));
+        assert_eq!(states(&peers), [("b".into(), State::Up)]);
+        let event = events.try_next().unwrap().unwrap();
+        assert_eq!((&*event.peer, event.kind), ("a", EventKind::Removed));
+        peers.add("a", Target("plain")).unwrap();
+        assert_eq!(peers.up_count(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_panics_when_its_last_attempt_ends_costs_that_request() {
+    let peers = Peers::new([("a", Target("panics in drop"))]).unwrap();
+    let balance =
+        BalanceLayer::new(peers.clone()).layer(service_fn(async |attempt: Attempt<Target, ()>| {
+            sleep(INTERVAL).await;
+            Ok::<_, &str>(attempt.peer.shared_name())
+        }));
+    let request = tokio::spawn(balance.clone().oneshot(()));
+    tokio::task::yield_now().await;
+    peers.remove("a").unwrap();
+    peers.add("b", Target("plain")).unwrap();
+    assert!(request.await.unwrap_err().is_panic());
+    assert_eq!(&*balance.oneshot(()).await.unwrap(), "b");
+    assert_eq!(states(&peers), [("b".into(), State::Up)]);
+    assert_eq!(peers.statuses()[0].in_flight, 0);
 }

@@ -115,7 +115,7 @@ async fn late_neutral_and_suspect_are_ignored() {
     probe.abort();
 }
 
-/// Counts what reaches it, and ejects on the first failure.
+/// Counts what reaches the latest accrual, which ejects on the first failure.
 #[derive(Clone, Default)]
 struct Heard(Arc<AtomicU32>);
 
@@ -128,19 +128,24 @@ impl Accrual for Heard {
         self.0.fetch_add(1, Ordering::SeqCst);
         true
     }
+}
 
-    fn reset(&self) {
-        self.0.store(0, Ordering::SeqCst);
+impl Heard {
+    /// Ejects by accruals that count anew.
+    fn eject(&self) -> Eject {
+        let latest = self.clone();
+        let eject = Eject::accrual(move || {
+            latest.0.store(0, Ordering::SeqCst);
+            Box::new(latest.clone())
+        });
+        eject.recheck_every(INTERVAL)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn late_outcomes_from_before_a_recovery_reach_no_accrual() {
     let (peers, connector, heard) = (peers(&["a"]), ScriptedConnector::new(), Heard::default());
-    let accrual = heard.clone();
-    let balance = layer(&peers)
-        .eject(Eject::accrual(move || Box::new(accrual.clone())))
-        .layer(connector.clone());
+    let balance = layer(&peers).eject(heard.eject()).layer(connector.clone());
     send(&balance).await.unwrap();
     let ticket = connector.tickets().pop().unwrap();
     ticket.report(Verdict::healthy());
@@ -151,22 +156,25 @@ async fn late_outcomes_from_before_a_recovery_reach_no_accrual() {
     peers.restore("a").unwrap();
     ticket.report(Verdict::healthy());
     ticket.report(Verdict::down());
-    assert_eq!(heard.0.load(Ordering::SeqCst), 0, "reset, and silent since");
+    assert_eq!(heard.0.load(Ordering::SeqCst), 2);
     assert_eq!(peers.up_count(), 1);
+    send(&balance).await.unwrap();
+    assert_eq!(heard.0.load(Ordering::SeqCst), 1, "a fresh one");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_brings_its_peer_back_resets_the_accrual() {
+async fn a_peer_that_a_probe_brought_back_has_a_fresh_accrual() {
     let (peers, connector, heard) = (peers(&["a"]), ScriptedConnector::new(), Heard::default());
-    let accrual = heard.clone();
-    let eject = Eject::accrual(move || Box::new(accrual.clone())).recheck_every(INTERVAL);
-    let balance = layer(&peers).eject(eject).layer(connector.clone());
+    let balance = layer(&peers).eject(heard.eject()).layer(connector.clone());
+    send(&balance).await.unwrap();
     connector.script([REFUSE]);
     send(&balance).await.unwrap_err();
-    assert_eq!(heard.0.load(Ordering::SeqCst), 1);
+    assert_eq!(heard.0.load(Ordering::SeqCst), 2);
     advance(INTERVAL).await;
     send(&balance).await.unwrap();
-    assert_eq!((heard.0.load(Ordering::SeqCst), peers.up_count()), (0, 1));
+    assert_eq!((heard.0.load(Ordering::SeqCst), peers.up_count()), (2, 1));
+    send(&balance).await.unwrap();
+    assert_eq!(heard.0.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
