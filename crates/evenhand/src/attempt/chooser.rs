@@ -33,24 +33,24 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     #[inline(always)]
     pub(crate) fn permit(&self) -> Option<AttemptPermit<Target>> {
         if self.set.registry.needs_look()
-            && let Some(permit) = self.look()
+            && self.look()
+            && let Some(permit) = self.probe_due()
         {
             return Some(permit);
         }
         self.up().or_else(|| self.probe_due())
     }
 
-    /// Looks at the clock and the snapshot. A permit, if this is a request's first attempt and a
-    /// peer is due.
+    /// Looks at the snapshot and the clock. Whether this is a request's first attempt and a peer is
+    /// due.
     #[cold]
-    fn look(&self) -> Option<AttemptPermit<Target>> {
-        if self.set.registry.needs_refresh() {
+    #[inline(never)]
+    fn look(&self) -> bool {
+        let registry = &self.set.registry;
+        if registry.needs_refresh() {
             self.set.refresh();
         }
-        if self.asked.is_some() || !self.set.registry.any_due() {
-            return None;
-        }
-        self.probe_due()
+        self.asked.is_none() && registry.any_due()
     }
 
     /// A permit on a peer that is up.

@@ -22,7 +22,7 @@ pub(crate) enum NoPeer {
 }
 
 /// A peer for a request that has no history.
-#[inline]
+#[inline(always)]
 pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
     shared: &Shared<Target, Rules>,
     history: &LazyHistory<Target, T, E>,

@@ -45,9 +45,6 @@ pin_project! {
     }
 }
 
-/// A request over many peers that fail at once yields to the runtime after so many.
-const ATTEMPTS_PER_POLL: u32 = 32;
-
 /// What a request comes to.
 type Outcome<Response, E> = Result<Response, Error<E>>;
 
@@ -123,7 +120,6 @@ where
     type Output = Result<Connector::Response, Error<Connector::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut attempts_left = ATTEMPTS_PER_POLL;
         loop {
             let mut this = self.as_mut().project();
             let shared = &**this.shared;
@@ -189,8 +185,11 @@ where
                     if let Some(outcome) = self.as_mut().proceed(outcome) {
                         return Poll::Ready(outcome);
                     }
-                    attempts_left -= 1;
-                    if attempts_left == 0 {
+                    let history = self.as_mut().project().history;
+                    if history
+                        .as_ref()
+                        .is_some_and(|history| history.is_to_yield())
+                    {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }

@@ -11,6 +11,9 @@ use crate::classify::Verdict;
 use crate::error::{Cause, Rank, Tried};
 use crate::set::peer::Peer;
 
+/// A request over many peers that fail at once yields to the runtime after so many attempts.
+const ATTEMPTS_PER_YIELD: u32 = 32;
+
 /// The part of a request in a hedged one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -119,6 +122,11 @@ impl<Target, Response, Error> History<Target, Response, Error> {
     /// The last outcome of each peer, in the order in which they were first asked.
     pub(crate) fn into_tried(self) -> (Vec<Tried<Error>>, Option<Response>) {
         (self.outcomes, self.rejected.map(|(_, response)| response))
+    }
+
+    /// Whether the request is to yield to the runtime after its latest attempt.
+    pub(crate) fn is_to_yield(&self) -> bool {
+        self.attempts.is_multiple_of(ATTEMPTS_PER_YIELD)
     }
 
     /// The peer had no room.

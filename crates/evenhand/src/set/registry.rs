@@ -302,9 +302,9 @@ impl Registry {
     /// Below `NEVER` for 584 years.
     fn since_epoch(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.epoch);
-        let whole = since.as_secs().saturating_mul(1_000_000_000);
-        whole
-            .saturating_add(u64::from(since.subsec_nanos()))
+        let nanos = since.as_secs().saturating_mul(1_000_000_000);
+        nanos
+            .saturating_add(since.subsec_nanos().into())
             .min(NEVER - 1)
     }
 }
