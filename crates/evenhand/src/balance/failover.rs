@@ -75,10 +75,11 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             chooser.open().ok_or(NoPeer::End)
         }
         AllDown::WaitUpTo(patience) => {
+            let mut looks = may_ask;
             let wait = match &mut history.wait {
                 Some(wait) if wait.is_over() => return Err(NoPeer::End),
                 Some(wait) => {
-                    wait.listen();
+                    looks |= wait.listen();
                     wait
                 }
                 none => none.insert(Wait::new(&set.registry, patience)),
@@ -86,7 +87,7 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             // From here on the request misses nothing. What came just before is found by another
             // look.
             let chooser = shared.chooser(Some(&history.asked));
-            if may_ask && let Some(permit) = chooser.permit() {
+            if looks && let Some(permit) = chooser.permit() {
                 return Ok(permit);
             }
             history.asked.start_round();
