@@ -51,9 +51,9 @@ impl Asked {
         self.refused.push(id);
     }
 
-    /// How many peers refused the request.
-    pub(crate) fn refused(&self) -> usize {
-        self.refused.len()
+    /// The ids of the peers that refused the request.
+    pub(crate) fn refused(&self) -> &[u64] {
+        &self.refused
     }
 
     /// The ids of the peers that were asked in this round.

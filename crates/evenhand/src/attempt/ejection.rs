@@ -72,6 +72,11 @@ impl Epoch {
         self.0 & Self::PROBING != 0
     }
 
+    /// Whether the peer was out, and the attempt is no probe.
+    pub(crate) fn is_open(self) -> bool {
+        self.0 & Self::OPEN != 0
+    }
+
     /// Whether the peer was up.
     #[inline]
     pub(crate) fn is_up(self) -> bool {
@@ -84,7 +89,8 @@ impl Epoch {
     }
 
     /// The epoch that an outcome counts under, given what the peer is now: an attempt that brought
-    /// its peer back belongs to the state that it brought about.
+    /// its peer back belongs to the state that it brought about. So do the tickets of all that were
+    /// open then.
     pub(crate) fn since(self, now: Reading) -> Self {
         let recovered = !self.is_up()
             && now.phase == Phase::Up

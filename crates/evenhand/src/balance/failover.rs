@@ -75,10 +75,11 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             chooser.open().ok_or(NoPeer::End)
         }
         AllDown::WaitUpTo(patience) => {
+            let mut looks = may_ask;
             let wait = match &mut history.wait {
                 Some(wait) if wait.is_over() => return Err(NoPeer::End),
                 Some(wait) => {
-                    wait.listen();
+                    looks |= wait.listen();
                     wait
                 }
                 none => none.insert(Wait::new(&set.registry, patience)),
@@ -86,7 +87,7 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             // From here on the request misses nothing. What came just before is found by another
             // look.
             let chooser = shared.chooser(Some(&history.asked));
-            if may_ask && let Some(permit) = chooser.permit() {
+            if looks && let Some(permit) = chooser.permit() {
                 return Ok(permit);
             }
             history.asked.start_round();
@@ -161,21 +162,25 @@ where
         Rank::DECIDES
     };
     history.add(&peer, verdict, outcome, rank);
-    let limit = shared.limits.refusals.min(shared.peers.len());
-    let is_refused = verdict.peer == PeerVerdict::Suspect && history.asked.refused() >= limit;
-    if may_retry && !is_refused {
+    let is_refused = || {
+        let (refused, there) = (history.asked.refused(), shared.peers.set.snapshot());
+        let still_there = refused.iter().filter(|id| there.index_of(**id).is_some());
+        refused.len() >= shared.limits.refusals || still_there.count() == there.peers().len()
+    };
+    let ends = verdict.peer == PeerVerdict::Suspect && is_refused();
+    if may_retry && !ends {
         history.is_spent = !shared.has_budget();
         return None;
     }
     if may_retry {
         history.decide_by_first_refusal();
     }
-    let (tried, _) = std::mem::take(&mut **history).into_tried();
-    Some(Err(if may_retry {
-        Error::Inconclusive { tried }
-    } else {
-        Error::Failed { tried }
-    }))
+    let (tried, rejected) = std::mem::take(&mut **history).into_tried();
+    Some(match rejected {
+        Some(response) if may_retry => Ok(response),
+        _ if may_retry => Err(Error::Inconclusive { tried }),
+        _ => Err(Error::Failed { tried }),
+    })
 }
 
 /// The outcome of a request for which no peer is left.

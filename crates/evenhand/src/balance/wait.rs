@@ -36,7 +36,7 @@ impl Wait {
         registry.add_waiter();
         let deadline = Instant::now() + patience.min(LONGEST);
         Self {
-            available: listen(registry),
+            available: listen(registry).0,
             registry: registry.clone(),
             timer: Box::pin(sleep_until(deadline)),
             deadline,
@@ -45,9 +45,11 @@ impl Wait {
         }
     }
 
-    /// Misses nothing that becomes available from now on.
-    pub(crate) fn listen(&mut self) {
-        self.available = listen(&self.registry);
+    /// Misses nothing that becomes available from now on. Says whether something did before.
+    pub(crate) fn listen(&mut self) -> bool {
+        let (available, was_called) = listen(&self.registry);
+        self.available = available;
+        was_called
     }
 
     /// Sets when the request looks again: when a peer is due, or after its pause, but not after the
@@ -97,13 +99,15 @@ impl Drop for Wait {
     }
 }
 
-/// A listener that misses nothing from now on, even before its first poll.
-fn listen(registry: &Registry) -> Pin<Box<OwnedNotified>> {
+/// A listener that misses nothing from now on, even before its first poll; and whether the queue
+/// held something for whoever comes next.
+fn listen(registry: &Registry) -> (Pin<Box<OwnedNotified>>, bool) {
+    let mut was_called = false;
     loop {
         let mut notified = Box::pin(registry.available.clone().notified_owned());
-        // What was left in the queue for whoever comes next tells of the past.
         if !notified.as_mut().enable() {
-            return notified;
+            return (notified, was_called);
         }
+        was_called = true;
     }
 }

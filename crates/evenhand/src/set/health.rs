@@ -95,13 +95,13 @@ impl Reading {
             | state
     }
 
-    /// As `next`, for what is no probe's own outcome. The generation after a probe's is the one that
-    /// the probe's own success begins and that its tickets report for, so it is skipped.
+    /// As `next`, of a peer that is out, for what is no outcome of an attempt that was made meanwhile.
+    /// The generation after its own is the one that such an attempt's success begins and that its
+    /// tickets report for, so it is skipped.
     fn manual(self, phase: Phase) -> Self {
         let next = self.next(phase);
-        let probed = u32::from(self.phase == Phase::Probing);
         Self {
-            generation: next.generation.wrapping_add(probed),
+            generation: next.generation.wrapping_add(1),
             ..next
         }
     }
@@ -194,9 +194,12 @@ impl Health {
 
     /// `Ejected` or `Probing` to `Up`: an attempt that was made although the peer is out succeeded.
     pub(crate) fn recover_open(&self, generation: u32) -> Option<Reading> {
-        self.step(|now| {
-            let out = matches!(now.phase, Phase::Ejected | Phase::Probing);
-            (out && now.generation == generation).then(|| now.manual(Phase::Up))
+        self.step(|now| match now.phase {
+            _ if now.generation != generation => None,
+            Phase::Ejected => Some(now.next(Phase::Up)),
+            // The next one is the probe's.
+            Phase::Probing => Some(now.manual(Phase::Up)),
+            _ => None,
         })
     }
 

@@ -188,6 +188,30 @@ async fn failing_open_tries_each_peer_once() {
     assert!(due(&peers).eq(before), "a failure changes nothing");
 }
 
+/// It says nothing of a peer that is back.
+#[tokio::test(start_paused = true)]
+async fn failure_of_an_open_attempt_ejects_no_peer_that_came_back() {
+    for by_operator in [true, false] {
+        let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+        let balance = layer(&peers)
+            .all_down(AllDown::FailOpen)
+            .layer(connector.clone());
+        connector.script([REFUSE]);
+        send(&balance).await.unwrap_err();
+        connector.script([Does::FailAfter(Duration::from_secs(1), Verdict::down())]);
+        let open = balance.clone();
+        let open = tokio::spawn(async move { send(&open).await });
+        tokio::task::yield_now().await;
+        if by_operator {
+            peers.restore("a").unwrap();
+        } else {
+            send(&balance).await.unwrap();
+        }
+        open.await.unwrap().unwrap_err();
+        assert_eq!(up_and_down(&peers), (1, 0), "by operator: {by_operator}");
+    }
+}
+
 /// Such a peer is left alone until it is due.
 #[tokio::test(start_paused = true)]
 async fn failing_open_keeps_to_the_time_that_a_verdict_set() {

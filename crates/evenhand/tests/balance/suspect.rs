@@ -130,3 +130,28 @@ async fn request_does_not_return_to_a_suspect() {
         "it is not ejected without another peer"
     );
 }
+
+/// A refusal by a peer that has left does not count for those that have not been asked.
+#[tokio::test(start_paused = true)]
+async fn peer_that_is_left_is_asked_though_others_refused() {
+    let (peers, connector, balance) = balance(&["a", "b", "c"]);
+    let refuses = Does::FailAfter(Duration::from_secs(1), Verdict::suspect().safe());
+    connector.script([refuses, refuses]);
+    let request = tokio::spawn(async move { send(&balance).await });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    peers.remove(&connector.attempts()[0]).unwrap();
+    request.await.unwrap().unwrap();
+}
+
+/// A response comes before errors.
+#[tokio::test(start_paused = true)]
+async fn response_that_refuses_is_returned() {
+    for seed in 0..10 {
+        let (peers, connector) = (peers(&["a", "b", "c"]), ScriptedConnector::new());
+        let balance = layer(&peers).seed(seed).layer(connector.clone());
+        connector.tell("a", DENIED);
+        connector.tell_all(&["b", "c"], Does::AnswerBadly(Verdict::suspect().safe()));
+        assert_eq!(send(&balance).await.unwrap(), "b");
+        assert_eq!(up_and_down(&peers), (3, 0));
+    }
+}

@@ -12,13 +12,15 @@
 )]
 
 mod controlled_connector;
+mod decisions;
 mod reference;
 mod request;
 mod rng;
+mod rules;
 mod schedule;
 mod world;
 
-use reference::AllDown;
+use rules::AllDown;
 
 const SEEDS: u64 = 600;
 const STEPS: usize = 200;
@@ -55,6 +57,6 @@ fn matches_the_reference_waiting_when_all_down() {
 }
 
 #[test]
-fn matches_the_reference_with_a_last_resort() {
-    run(|_| AllDown::LastResort);
+fn matches_the_reference_failing_open() {
+    run(|_| AllDown::FailOpen);
 }

@@ -1,11 +1,12 @@
-//! A simple reference implementation: a list of peers, each up, ejected until some time, probing or
+//! A simple reference implementation of a set: a list of peers, each up, ejected, probing or
 //! draining. It has one thread, no atomics and no timers, and reads the clock directly.
 //!
 //! An `era` models the generation: every change of a peer's state begins a new one, except draining
 //! a peer that is up and restoring it. An attempt belongs to the era in which it was picked, and
-//! its verdict counts in no other. Only a probe that restores its peer moves to the new era.
+//! its verdict counts in no other. Only an attempt that brings its peer back moves to the new era,
+//! and with it the tickets of others that were sent to the peer while it was out.
 //!
-//! It makes no picks: [`Reference::allowed`] says which are correct.
+//! What is due and what a request does is in [`decisions`](crate::decisions).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,40 +14,15 @@ use std::time::Duration;
 use evenhand::{PeerVerdict, State, Verdict};
 use tokio::time::Instant;
 
-/// What a request does when no peer is left.
+use crate::decisions::{Candidates, Record, Span, Way, due};
+use crate::rules::{Floor, Rules};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AllDown {
-    Fail,
-    Wait(Duration),
-    LastResort,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Floor {
-    MinUp(usize),
-    Half,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    pub(crate) interval: Duration,
-    pub(crate) down_limit: u32,
-    pub(crate) degraded_limit: u32,
-    pub(crate) floor: Floor,
-    pub(crate) all_down: AllDown,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ejection {
-    pub(crate) until: Instant,
-    manual: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
 pub(crate) enum Is {
     Up,
-    Ejected(Ejection),
-    Probing(Ejection, usize),
+    Ejected,
+    /// The attempt that is the probe.
+    Probing(usize),
     Draining,
 }
 
@@ -55,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) instance: u32,
     pub(crate) is: Is,
+    /// Unless it was never ejected, or an operator put it back.
+    pub(crate) record: Option<Record>,
     era: u64,
     failures: u32,
 }
@@ -69,25 +47,14 @@ impl Peer {
     pub(crate) fn state(&self) -> State {
         match self.is {
             Is::Up => State::Up,
-            Is::Ejected(_) => State::Ejected,
-            Is::Probing(..) => State::Probing,
+            Is::Ejected => State::Ejected,
+            Is::Probing(_) => State::Probing,
             Is::Draining => State::Draining,
         }
     }
 
-    pub(crate) fn due(&self) -> Option<Instant> {
-        match self.is {
-            Is::Ejected(ejection) => Some(ejection.until),
-            _ => None,
-        }
-    }
-
     fn is_up(&self) -> bool {
-        matches!(self.is, Is::Up)
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        matches!(self.is, Is::Ejected(Ejection { until, .. }) if until <= now)
+        self.is == Is::Up
     }
 }
 
@@ -95,26 +62,37 @@ impl Peer {
 #[derive(Clone, Copy, Debug)]
 struct AttemptState {
     instance: u32,
+    way: Way,
+    picked_in: u64,
+    /// What its tickets report for.
     era: u64,
     /// It holds its permit: its outcome is unknown, or it waits for another peer's verdict.
-    open: bool,
+    is_open: bool,
     tickets: u32,
 }
 
-/// Which peers the next attempt may go to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Allowed {
-    Up(Vec<u32>),
-    Probe(Vec<u32>),
-    NoPeer,
+/// An event as it is displayed, but for the due time, which it tells apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) peer: String,
+    pub(crate) what: String,
+    pub(crate) due: Option<Span>,
 }
 
 pub(crate) struct Reference {
     pub(crate) rules: Rules,
     pub(crate) peers: Vec<Peer>,
     attempts: BTreeMap<usize, AttemptState>,
-    /// The expected events, as they are displayed.
-    pub(crate) events: Vec<String>,
+    /// How many requests have begun to wait and have not ended.
+    pub(crate) waiting: usize,
+    /// One of those must look again: a peer came, or another one has ended.
+    pub(crate) lets_in: bool,
+    /// How often one of those was called to look again.
+    pub(crate) calls: usize,
+    /// One of the calls may wait for the next request that begins to wait.
+    pub(crate) has_call: bool,
+    /// The expected events.
+    pub(crate) events: Vec<Told>,
 }
 
 impl Reference {
@@ -123,6 +101,10 @@ impl Reference {
             rules,
             peers: Vec::new(),
             attempts: BTreeMap::new(),
+            waiting: 0,
+            lets_in: false,
+            calls: 0,
+            has_call: false,
             events: Vec::new(),
         }
     }
@@ -135,8 +117,12 @@ impl Reference {
         self.attempts[&serial].instance
     }
 
-    fn tell(&mut self, name: &str, what: &str) {
-        self.events.push(format!("{name} {what}"));
+    fn tell(&mut self, peer: &str, what: &str, due: Option<Span>) {
+        self.events.push(Told {
+            peer: peer.to_owned(),
+            what: what.to_owned(),
+            due,
+        });
     }
 
     // Queries.
@@ -145,13 +131,27 @@ impl Reference {
         self.peers.iter().filter(|peer| peer.is_up()).count()
     }
 
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.peers.iter().filter_map(Peer::due).min()
+    /// Whether no peer is up and a request waits.
+    pub(crate) fn demand(&self) -> bool {
+        self.up() == 0 && self.waiting > 0
+    }
+
+    /// When this peer is due, if it is ejected.
+    pub(crate) fn due(&self, peer: &Peer, demand: bool) -> Option<Span> {
+        let record = peer.record.filter(|_| peer.is == Is::Ejected);
+        record.map(|record| due(&record, demand, &self.rules))
+    }
+
+    /// When the first ejected peer is due, of those for which `may` holds.
+    pub(crate) fn next_due(&self, demand: bool, may: impl Fn(u32) -> bool) -> Option<Span> {
+        let peers = self.peers.iter().filter(|peer| may(peer.instance));
+        let due = peers.filter_map(|peer| self.due(peer, demand));
+        due.reduce(Span::earlier)
     }
 
     pub(crate) fn in_flight(&self, instance: u32) -> u32 {
         let on_peer = |attempt: &&AttemptState| attempt.instance == instance;
-        let count = |attempt: &AttemptState| u32::from(attempt.open) + attempt.tickets;
+        let count = |attempt: &AttemptState| u32::from(attempt.is_open) + attempt.tickets;
         self.attempts.values().filter(on_peer).map(count).sum()
     }
 
@@ -159,71 +159,83 @@ impl Reference {
     pub(crate) fn is_stale(&self, serial: usize) -> bool {
         let attempt = self.attempts[&serial];
         self.peer(attempt.instance).is_none_or(|peer| {
-            peer.era != attempt.era || !matches!(peer.is, Is::Up | Is::Probing(..))
+            peer.era != attempt.era || !matches!(peer.is, Is::Up | Is::Probing(_))
         })
     }
 
-    /// The first attempt probes a peer that is due. A retry goes to a peer that is up, if one is
-    /// left.
-    pub(crate) fn allowed(&self, tried: &[u32]) -> Allowed {
+    /// Which peers there are. Of peers whose jitter is not known, `jitter_is_over` says whether they
+    /// are due.
+    pub(crate) fn candidates(&self, demand: bool, jitter_is_over: bool) -> Candidates {
         let now = Instant::now();
         let those = |which: &dyn Fn(&Peer) -> bool| -> Vec<u32> {
-            let left = self.peers.iter().filter(|p| !tried.contains(&p.instance));
-            left.filter(|p| which(p)).map(|p| p.instance).collect()
+            let peers = self.peers.iter().filter(|peer| which(peer));
+            peers.map(|peer| peer.instance).collect()
         };
-        let (up, due) = (those(&Peer::is_up), those(&|p| p.is_due(now)));
-        match (up.is_empty(), due.is_empty()) {
-            (true, true) => Allowed::NoPeer,
-            (true, false) => Allowed::Probe(due),
-            (false, false) if tried.is_empty() => Allowed::Probe(due),
-            (false, _) => Allowed::Up(up),
+        Candidates {
+            up: those(&Peer::is_up),
+            due: those(&|peer| {
+                let due = self.due(peer, demand);
+                due.is_some_and(|due| (if jitter_is_over { due.from } else { due.to }) <= now)
+            }),
+            open: those(&|peer| {
+                let is_out = matches!(peer.is, Is::Ejected | Is::Probing(_));
+                let record = peer.record.filter(|_| is_out);
+                record.is_some_and(|record| {
+                    record.set.is_none() || due(&record, false, &self.rules).to <= now
+                })
+            }),
         }
     }
 
-    /// The peers that a new request could try, and their eras.
-    pub(crate) fn candidates(&self) -> Vec<(u32, u64)> {
-        let now = Instant::now();
-        let there = self.peers.iter().filter(|p| p.is_up() || p.is_due(now));
-        there.map(|peer| (peer.instance, peer.era)).collect()
+    /// Whether these are enough refusals to end a request.
+    pub(crate) fn refuse(&self, refused: &[u32]) -> bool {
+        let all = self.peers.iter().all(|peer| refused.contains(&peer.instance));
+        all || refused.len() >= self.rules.max_refusals
     }
 
-    /// Of the peers that are ejected, but not manually, those that are due soonest.
-    pub(crate) fn last_resort(&self, tried: &[u32]) -> Allowed {
-        let free = |peer: &&Peer| match peer.is {
-            Is::Ejected(ejection) => !ejection.manual && !tried.contains(&peer.instance),
-            _ => false,
-        };
-        let out: Vec<&Peer> = self.peers.iter().filter(free).collect();
-        let soonest = out.iter().filter_map(|peer| peer.due()).min();
-        let those = out.iter().filter(|peer| peer.due() == soonest);
-        match those.map(|peer| peer.instance).collect::<Vec<_>>() {
-            none if none.is_empty() => Allowed::NoPeer,
-            some => Allowed::Probe(some),
-        }
+    /// How many peers a request that waits asks before it waits again.
+    pub(crate) fn share(&self) -> usize {
+        self.peers.len().div_ceil(self.waiting.max(1)).max(1)
+    }
+
+    // Requests.
+
+    fn call_one(&mut self) {
+        self.lets_in = true;
+        self.calls += 1;
+        self.has_call = true;
+    }
+
+    pub(crate) fn begins_to_wait(&mut self) {
+        self.lets_in &= self.waiting > 0;
+        self.waiting += 1;
+    }
+
+    pub(crate) fn waits_no_more(&mut self) {
+        self.waiting -= 1;
+        self.call_one();
     }
 
     // Attempts.
 
-    pub(crate) fn picked(&mut self, serial: usize, instance: u32, ticket: bool) {
+    pub(crate) fn picked(&mut self, serial: usize, instance: u32, way: Way, ticket: bool) {
         let peer = self.peers.iter_mut().find(|p| p.instance == instance);
         let peer = peer.expect("the pick was allowed");
         let name = peer.name.clone();
-        let probes = match peer.is {
-            Is::Ejected(ejection) => {
-                peer.becomes(Is::Probing(ejection, serial));
-                true
-            }
-            _ => false,
-        };
+        if way == Way::Probe {
+            peer.becomes(Is::Probing(serial));
+        }
         let attempt = AttemptState {
             instance,
+            way,
+            picked_in: peer.era,
             era: peer.era,
-            open: true,
+            is_open: true,
             tickets: u32::from(ticket),
         };
         self.attempts.insert(serial, attempt);
-        if probes {
-            self.tell(&name, "is being probed");
+        if way == Way::Probe {
+            self.tell(&name, "is being probed", None);
         }
     }
 
@@ -238,48 +250,43 @@ impl Reference {
     /// The attempt releases its permit. A probe without a verdict leaves its peer due.
     pub(crate) fn close(&mut self, serial: usize) {
         let attempt = self.attempts.get_mut(&serial).unwrap();
-        attempt.open = false;
+        attempt.is_open = false;
         let instance = attempt.instance;
-        let Some(peer) = self.peers.iter_mut().find(|p| p.instance == instance) else {
-            return;
-        };
-        if let Is::Probing(ejection, by) = peer.is
-            && by == serial
-        {
-            peer.becomes(Is::Ejected(Ejection {
-                until: ejection.until.min(Instant::now()),
-                ..ejection
-            }));
+        let probed = |peer: &&mut Peer| peer.instance == instance && peer.is == Is::Probing(serial);
+        if let Some(peer) = self.peers.iter_mut().find(probed) {
+            peer.becomes(Is::Ejected);
+            let record = peer.record.as_mut().expect("it was ejected");
+            record.released = record.released.or(Some(Instant::now()));
             let name = peer.name.clone();
-            self.tell(&name, "had its probe cancelled");
+            self.tell(&name, "had its probe cancelled", None);
         }
     }
 
-    /// An attempt or its ticket reports a verdict.
-    pub(crate) fn report(&mut self, serial: usize, verdict: &Verdict) {
-        if self.is_stale(serial) {
-            return;
+    /// An attempt ends with this verdict.
+    pub(crate) fn settle(&mut self, serial: usize, verdict: &Verdict) {
+        let attempt = self.attempts[&serial];
+        // A request that was sent to a peer that is out says nothing of it once it is back.
+        if attempt.way != Way::Open || attempt.era == attempt.picked_in {
+            self.report(serial, verdict);
         }
-        let up = self.up();
-        let least = match self.rules.floor {
+    }
+
+    /// An attempt's ticket reports a verdict.
+    pub(crate) fn report(&mut self, serial: usize, verdict: &Verdict) {
+        let (up, now, rules) = (self.up(), Instant::now(), self.rules);
+        let least = match rules.floor {
             Floor::MinUp(peers) => peers,
             Floor::Half => self.peers.len().div_ceil(2),
         };
-        let attempt = self.attempts.get_mut(&serial).unwrap();
-        let peer = self
-            .peers
-            .iter_mut()
-            .find(|p| p.instance == attempt.instance);
-        let peer = peer.unwrap();
-        let out_for = verdict.recover_in.unwrap_or(self.rules.interval);
-        let out = Is::Ejected(Ejection {
-            until: Instant::now() + out_for,
-            manual: false,
-        });
-        let because = verdict
-            .reason
-            .map_or(String::new(), |why| format!(" ({why})"));
-        let next = format!("{because}; next probe in {out_for:.1?}");
+        let attempt = self.attempts[&serial];
+        let of_attempt = |peer: &&mut Peer| peer.instance == attempt.instance;
+        let Some(peer) = self.peers.iter_mut().find(of_attempt) else {
+            return;
+        };
+        let is_probe = peer.is == Is::Probing(serial);
+        if peer.era != attempt.era || peer.is == Is::Draining {
+            return;
+        }
         let told = match (verdict.peer, peer.is) {
             (PeerVerdict::Neutral | PeerVerdict::Suspect, _) => return,
             (PeerVerdict::Healthy, Is::Up) => {
@@ -287,29 +294,57 @@ impl Reference {
                 return;
             }
             (PeerVerdict::Healthy, _) => {
+                let was_probed = matches!(peer.is, Is::Probing(_)) && !is_probe;
                 peer.becomes(Is::Up);
-                attempt.era = peer.era;
-                "recovered".to_owned()
+                if let Some(record) = &mut peer.record {
+                    *record = Record {
+                        streak: record.streak,
+                        ..up_since(now)
+                    };
+                }
+                // So do all that were sent while the peer was out, unless a probe was overtaken.
+                let era = peer.era;
+                let those = self.attempts.values_mut().filter(|one| {
+                    one.instance == attempt.instance && one.era == attempt.era && !was_probed
+                });
+                those.for_each(|one| one.era = era);
+                "recovered"
             }
             (_, Is::Up) => {
                 let limit = match verdict.peer {
-                    PeerVerdict::Down => self.rules.down_limit,
-                    _ => self.rules.degraded_limit,
+                    PeerVerdict::Down => rules.down_limit,
+                    _ => rules.degraded_limit,
                 };
                 peer.failures += 1;
                 if peer.failures < limit || up <= least {
                     return;
                 }
-                peer.becomes(out);
-                format!("ejected{next}")
+                "ejected"
             }
-            _ => {
-                peer.becomes(out);
-                format!("failed its probe{next}")
-            }
+            _ if is_probe => "failed its probe",
+            // It was asked although it was out.
+            _ => return,
         };
+        let mut told = told.to_owned();
+        let mut told_due = None;
+        if told != "recovered" {
+            let relapses = |record: &Record| is_probe || now - record.since < rules.forgets_after();
+            let streak = peer.record.filter(relapses).map_or(0, |record| record.streak);
+            let record = Record {
+                streak: streak + 1,
+                set: verdict.recover_in.map(|time| now + time),
+                ..up_since(now)
+            };
+            peer.becomes(Is::Ejected);
+            peer.record = Some(record);
+            told_due = Some(due(&record, false, &rules));
+            told += &verdict.reason.map_or(String::new(), |why| format!(" ({why})"));
+        }
         let name = peer.name.clone();
-        self.tell(&name, &told);
+        if told_due.is_none() {
+            self.call_one();
+        }
+        self.tell(&name, &told, told_due);
     }
 
     // Operators.
@@ -319,16 +354,20 @@ impl Reference {
             name: name.to_owned(),
             instance,
             is: Is::Up,
+            record: None,
             era: 0,
             failures: 0,
         });
-        self.tell(name, "was added");
+        self.call_one();
+        self.tell(name, "was added", None);
     }
 
     pub(crate) fn remove(&mut self, instance: u32) {
         let at = self.peers.iter().position(|p| p.instance == instance);
         let peer = self.peers.remove(at.unwrap());
-        self.tell(&peer.name, "was removed");
+        self.calls += 1;
+        self.has_call = true;
+        self.tell(&peer.name, "was removed", None);
     }
 
     fn named(&mut self, name: &str) -> &mut Peer {
@@ -336,14 +375,14 @@ impl Reference {
     }
 
     pub(crate) fn eject(&mut self, name: &str, time: Duration) {
-        self.named(name).becomes(Is::Ejected(Ejection {
-            until: Instant::now() + time,
-            manual: true,
-        }));
-        self.tell(
-            name,
-            &format!("ejected (by an operator); next probe in {time:.1?}"),
-        );
+        let (now, peer) = (Instant::now(), self.named(name));
+        peer.becomes(Is::Ejected);
+        peer.record = Some(Record {
+            set: Some(now + time),
+            ..up_since(now)
+        });
+        let due = Some(Span::at(now + time));
+        self.tell(name, "ejected (by an operator)", due);
     }
 
     pub(crate) fn drain(&mut self, name: &str) {
@@ -354,7 +393,8 @@ impl Reference {
             Is::Up => peer.is = Is::Draining,
             _ => peer.becomes(Is::Draining),
         }
-        self.tell(name, "is being drained");
+        peer.record = None;
+        self.tell(name, "is being drained", None);
     }
 
     pub(crate) fn restore(&mut self, name: &str) {
@@ -364,6 +404,19 @@ impl Reference {
             Is::Draining => peer.is = Is::Up,
             _ => peer.becomes(Is::Up),
         }
-        self.tell(name, "was restored by an operator");
+        peer.record = None;
+        self.call_one();
+        self.tell(name, "was restored by an operator", None);
+    }
+}
+
+/// The record of a peer that came back or went out now.
+fn up_since(now: Instant) -> Record {
+    Record {
+        streak: 1,
+        since: now,
+        set: None,
+        released: None,
+        shown: [None; 2],
     }
 }

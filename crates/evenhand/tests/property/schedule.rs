@@ -6,20 +6,40 @@ use evenhand::Verdict;
 use tokio::time::Instant;
 
 use crate::controlled_connector::Request;
-use crate::reference::{AllDown, Floor, Rules};
 use crate::rng::Rng;
+use crate::rules::{AllDown, Floor, Recheck, Rules};
 use crate::world::World;
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const REQUESTS: usize = 6;
 const TICKETS: usize = 8;
 const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const GROWING: Recheck = Recheck::Growing {
+    first: SECOND,
+    max: Duration::from_secs(6),
+};
+
+/// What the peers of a schedule do most.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Mixed,
+    Down,
+    Full,
+    Lost,
+    Refused,
+}
 
 pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let (down_limit, degraded_limit) = rng.of(&[(1, 5), (1, 2), (1, 2), (2, 2)]);
     let rules = Rules {
-        interval: rng.of(&[Duration::from_secs(30), Duration::from_millis(1500)]),
+        recheck: rng.of(&[
+            Recheck::Every(SECOND * 30),
+            Recheck::Every(MILLISECOND * 1500),
+            GROWING,
+            GROWING,
+        ]),
         down_limit,
         degraded_limit,
         floor: rng.of(&[
@@ -29,13 +49,24 @@ pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<()
             Floor::Half,
         ]),
         all_down,
+        max_attempts: rng.of(&[u32::MAX, u32::MAX, 5, 1]),
+        max_unknown: rng.of(&[3, 2, 1]),
+        max_refusals: rng.of(&[3, 3, 2, 1]),
     };
+    let mood = rng.of(&[
+        Mood::Mixed,
+        Mood::Mixed,
+        Mood::Down,
+        Mood::Full,
+        Mood::Lost,
+        Mood::Refused,
+    ]);
     let mut world = World::new(seed, rules);
     for name in &NAMES[..1 + rng.random_index(4)] {
         world.add(name);
     }
     for _ in 0..steps {
-        step(&mut world, &mut rng).await;
+        step(&mut world, &mut rng, mood).await;
         // Sometimes two steps are taken before the state is checked.
         if !rng.once_in(4) {
             let settled = world.settle().await;
@@ -45,10 +76,10 @@ pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<()
     Ok(())
 }
 
-async fn step(world: &mut World, rng: &mut Rng) {
+async fn step(world: &mut World, rng: &mut Rng, mood: Mood) {
     match rng.random_index(40) {
         0..10 => ask(world, rng),
-        10..22 => end(world, rng),
+        10..22 => end(world, rng, mood),
         22..24 => cancel(world, rng),
         24..28 => ticket(world, rng),
         28..36 => pass(world, rng).await,
@@ -67,33 +98,46 @@ fn ask(world: &mut World, rng: &mut Rng) {
     }
 }
 
-fn verdict(rng: &mut Rng) -> (bool, Verdict) {
-    let peer = match rng.random_index(10) {
-        0..3 => return (true, Verdict::healthy()),
-        3 => Verdict::healthy(),
-        4..7 => Verdict::down(),
-        7 => Verdict::degraded(),
-        8 => Verdict::suspect(),
-        _ => Verdict::neutral(),
+fn verdict(rng: &mut Rng, mood: Mood) -> (bool, Verdict) {
+    let verdict = match mood {
+        _ if rng.once_in(3) => None,
+        Mood::Mixed => None,
+        Mood::Down => Some(Verdict::down().safe()),
+        Mood::Full => Some(Verdict::neutral().busy()),
+        Mood::Lost => Some(Verdict::degraded().if_idempotent()),
+        Mood::Refused => Some(Verdict::suspect().safe()),
     };
-    let peer = match rng.random_index(5) {
-        0 => peer,
-        1 => peer.if_idempotent(),
-        2 => peer.busy(),
-        _ => peer.safe(),
+    let verdict = match verdict.ok_or_else(|| rng.random_index(10)) {
+        Ok(verdict) => verdict,
+        Err(0..3) => return (true, Verdict::healthy()),
+        Err(3) => retry(rng, Verdict::healthy()),
+        Err(4..7) => retry(rng, Verdict::down()),
+        Err(7) => retry(rng, Verdict::degraded()),
+        Err(8) => retry(rng, Verdict::suspect()),
+        Err(_) => retry(rng, Verdict::neutral()),
     };
-    let peer = match rng.random_index(6) {
-        0 => peer.recover_in(Duration::from_millis(700)),
-        1 | 2 => peer.because("as told"),
-        _ => peer,
+    let verdict = match rng.random_index(6) {
+        0 => verdict.recover_in(MILLISECOND * 700),
+        1 => verdict.because("as told"),
+        2 => verdict.of_kind("login"),
+        _ => verdict,
     };
-    (rng.once_in(4), peer)
+    (rng.once_in(4), verdict)
 }
 
-fn end(world: &mut World, rng: &mut Rng) {
+fn retry(rng: &mut Rng, verdict: Verdict) -> Verdict {
+    match rng.random_index(5) {
+        0 => verdict,
+        1 => verdict.if_idempotent(),
+        2 => verdict.busy(),
+        _ => verdict.safe(),
+    }
+}
+
+fn end(world: &mut World, rng: &mut Rng, mood: Mood) {
     let hanging = world.hanging();
     if !hanging.is_empty() {
-        let (ok, verdict) = verdict(rng);
+        let (ok, verdict) = verdict(rng, mood);
         world.end(rng.of(&hanging), ok, verdict);
     }
 }
@@ -113,7 +157,7 @@ fn ticket(world: &mut World, rng: &mut Rng) {
     let at = rng.random_index(tickets);
     match rng.random_index(6) {
         0..3 => {
-            let (_, verdict) = verdict(rng);
+            let (_, verdict) = verdict(rng, Mood::Mixed);
             world.report(at, verdict);
         }
         3 if tickets < TICKETS => world.copy_ticket(at),

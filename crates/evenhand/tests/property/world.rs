@@ -5,20 +5,25 @@ use std::collections::BTreeMap;
 use std::task::Poll;
 use std::time::Duration;
 
-use evenhand::{Balance, BalanceLayer, Eject, Error, Events, Peers, PeersError, Ticket, Verdict};
+use evenhand::{
+    Balance, BalanceLayer, Error, Event, EventKind, Events, Peers, PeersError, Ticket, Verdict,
+};
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service};
 
 use crate::controlled_connector::{AsMarked, AsTold, ControlledConnector, Driven, End, Request};
-use crate::reference::{AllDown, Floor, Is, Reference, Rules};
+use crate::reference::{Is, Peer, Reference, Told};
 use crate::request::{Asked, Seen};
+use crate::rules::Rules;
 
 type Balanced = Balance<ControlledConnector, u32, evenhand::Rules<AsTold, AsMarked>>;
 
 struct Live {
     asked: Asked,
     future: Driven<Result<End, Error<End>>>,
+    /// In its latest poll.
+    woke_itself: bool,
 }
 
 pub(crate) struct World {
@@ -40,26 +45,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, rules: Rules) -> Self {
-        let mut eject = match (rules.down_limit, rules.degraded_limit) {
-            (1, degraded) => Eject::on_first_or_degraded(degraded),
-            (failures, _) => Eject::after_in_a_row(failures),
-        };
-        eject = match rules.floor {
-            Floor::MinUp(peers) => eject.min_up(peers),
-            Floor::Half => eject.min_up_share(0.5),
-        };
-        let all_down = match rules.all_down {
-            AllDown::Fail => evenhand::AllDown::Fail,
-            AllDown::Wait(patience) => evenhand::AllDown::WaitUpTo(patience),
-            AllDown::LastResort => evenhand::AllDown::LastResort,
-        };
         let peers = Peers::new([("", 0); 0]).unwrap();
         let connector = ControlledConnector::default();
         let balance = BalanceLayer::new(peers.clone())
             .classify(AsTold)
             .replay(AsMarked)
-            .eject(eject.recheck_every(rules.interval))
-            .all_down(all_down)
+            .eject(rules.eject())
+            .all_down(rules.all_down())
+            .max_attempts(rules.max_attempts)
+            .max_unknown(rules.max_unknown)
+            .max_refusals(rules.max_refusals)
             .seed(seed)
             .layer(connector.clone());
         Self {
@@ -101,17 +96,21 @@ impl World {
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
-        let name = |peer: &crate::reference::Peer| peer.name.clone();
+        let name = |peer: &Peer| peer.name.clone();
         self.reference.peers.iter().map(name).collect()
     }
 
-    /// The future moments at which something is due.
+    /// The future moments at which something is due, ends or is forgotten.
     pub(crate) fn moments(&self) -> Vec<Instant> {
-        let dues = self.reference.peers.iter().filter_map(|peer| peer.due());
+        let (now, r) = (Instant::now(), &self.reference);
+        let due = |peer| r.due(peer, r.demand()).map(|due| due.to);
+        let forgotten = |peer: &Peer| Some(peer.record?.since + r.rules.forgets_after());
+        let peers = r.peers.iter();
+        let peers = peers.flat_map(|peer| due(peer).or_else(|| forgotten(peer)));
         let waits = self.requests.values();
-        let waits = waits.filter_map(|live| live.asked.waits_until());
-        let now = Instant::now();
-        dues.chain(waits).filter(|due| *due > now).collect()
+        let waits = waits.flat_map(|live| [live.asked.looks_by(), live.asked.deadline()]);
+        let all = peers.chain(waits.flatten());
+        all.filter(|moment| *moment > now).collect()
     }
 
     // The steps.
@@ -124,6 +123,7 @@ impl World {
         let live = Live {
             asked: Asked::new(request),
             future: Driven::new(self.balance.call(request)),
+            woke_itself: false,
         };
         self.requests.insert(id, live);
     }
@@ -253,12 +253,36 @@ impl World {
                 return Err(format!("the drain of {instance} did not resolve"));
             }
         }
+        self.none_sleeps_too_long()
+    }
+
+    /// Requests that wait look again in time, and one does at once if a peer came or another request
+    /// ended.
+    fn none_sleeps_too_long(&self) -> Result<(), String> {
+        // Timers ring at whole milliseconds.
+        let now = Instant::now() - Duration::from_millis(1);
+        let (mut waits, mut could_ask) = (0, false);
+        for (id, live) in &self.requests {
+            if let Some(by) = live.asked.looks_by() {
+                waits += 1;
+                could_ask |= live.asked.could_ask(&self.reference);
+                if by <= now {
+                    return Err(format!("request {id} sleeps for {:?} too long", now - by));
+                }
+            }
+        }
+        // One that has an attempt in flight passes its turn on later.
+        if self.reference.lets_in && could_ask && waits == self.reference.waiting {
+            return Err("no request was let in".into());
+        }
         Ok(())
     }
 
     fn follow(&mut self, id: usize) -> Result<(), String> {
         let live = self.requests.get_mut(&id).unwrap();
+        let is_perhaps_vain = live.woke_itself;
         let outcome = live.future.poll();
+        live.woke_itself = live.future.is_woken();
         let mut started = self.connector.started();
         for one in &started {
             let line = format!(
@@ -273,6 +297,7 @@ impl World {
         let seen = Seen {
             started: started.first(),
             outcome: &outcome,
+            is_perhaps_vain,
         };
         live.asked.follow(&mut self.reference, &seen)?;
         let started = started.pop();
@@ -308,36 +333,38 @@ impl World {
         Ok(())
     }
 
-    /// Compares the balancer's visible state with the reference.
+    /// Compares the balancer's visible state with the reference, which learns the jitter from it.
     fn agree(&mut self) -> Result<(), String> {
-        let mut told = Vec::new();
-        while let Some(event) = self
-            .events
-            .try_next()
-            .map_err(|lagged| lagged.to_string())?
-        {
-            told.push(event.to_string());
-        }
-        let expected = std::mem::take(&mut self.reference.events);
-        if told != expected {
-            return Err(format!("events {told:?}, expected {expected:?}"));
-        }
-        let statuses = self.peers.statuses();
+        self.agree_on_events()?;
+        let (statuses, r) = (self.peers.statuses(), &mut self.reference);
+        let demand = r.demand();
         let found = statuses.iter().map(|status| {
             let name = status.peer.to_string();
-            (name, status.state, status.next_probe, status.in_flight)
+            (name, status.state, status.in_flight)
         });
-        let peers = self.reference.peers.iter();
-        let expected = peers.map(|peer| {
-            let in_flight = self.reference.in_flight(peer.instance);
-            (peer.name.clone(), peer.state(), peer.due(), in_flight)
-        });
+        let expected = r.peers.iter();
+        let expected =
+            expected.map(|peer| (peer.name.clone(), peer.state(), r.in_flight(peer.instance)));
         let (found, expected): (Vec<_>, Vec<_>) = (found.collect(), expected.collect());
         if found != expected {
             return Err(format!("peers {found:?}, expected {expected:?}"));
         }
+        for (at, status) in statuses.iter().enumerate() {
+            let (told, due) = (status.next_probe, r.due(&r.peers[at], demand));
+            let as_told = due.zip(told).is_none_or(|(due, told)| due.contains(told));
+            if told.is_some() != due.is_some() || !as_told {
+                let name = &status.peer;
+                return Err(format!("{name} is due at {told:?}, expected {due:?}"));
+            }
+            if let Some(record) = &mut r.peers[at].record
+                && record.released.is_none()
+                && told.is_some()
+            {
+                record.shown[usize::from(demand)] = told;
+            }
+        }
         let counts = (self.peers.len(), self.peers.up_count());
-        if counts != (expected.len(), self.reference.up()) {
+        if counts != (expected.len(), r.up()) {
             return Err(format!("{counts:?} peers and up, of {expected:?}"));
         }
         let mut tickets = self.tickets.iter();
@@ -347,5 +374,47 @@ impl World {
             Some((serial, ticket)) => Err(format!("attempt {serial}: {ticket:?}")),
             None => Ok(()),
         }
+    }
+
+    /// The events of each peer are as expected, in order.
+    fn agree_on_events(&mut self) -> Result<(), String> {
+        let mut found: Vec<Event> = Vec::new();
+        while let Some(event) = self.events.try_next().map_err(|why| why.to_string())? {
+            found.push(event);
+        }
+        let mut expected = std::mem::take(&mut self.reference.events);
+        found.sort_by(|a, b| a.peer.cmp(&b.peer));
+        expected.sort_by(|a, b| a.peer.cmp(&b.peer));
+        let agree = |event: &Event, told: &Told| {
+            let text = event.to_string();
+            let what = text.split("; next probe in ").next();
+            let due = due(event).zip(told.due);
+            what == Some(&*format!("{} {}", told.peer, told.what))
+                && due.is_none_or(|(due, span)| span.contains(due))
+        };
+        if found.len() != expected.len() || !found.iter().zip(&expected).all(|(a, b)| agree(a, b)) {
+            return Err(format!("events {found:?}, expected {expected:?}"));
+        }
+        for event in &found {
+            let mut peers = self.reference.peers.iter_mut();
+            let peer = peers.find(|peer| peer.name == *event.peer);
+            if let Some(record) = peer.and_then(|peer| peer.record.as_mut())
+                && due(event).is_some()
+                && record.since == event.at
+            {
+                record.shown[0] = due(event);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When the peer that the event is about is due next.
+fn due(event: &Event) -> Option<Instant> {
+    match event.kind {
+        EventKind::Ejected { probe_in, .. } | EventKind::ProbeFailed { probe_in, .. } => {
+            Some(event.at + probe_in)
+        }
+        _ => None,
     }
 }

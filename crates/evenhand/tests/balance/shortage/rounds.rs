@@ -114,6 +114,25 @@ async fn budget_is_asked_at_retries_only() {
     assert_eq!(connector.attempts().len(), 3, "two retries");
 }
 
+/// The request has asked its share of the peers when another one comes.
+#[tokio::test(start_paused = true)]
+async fn peer_that_comes_during_an_attempt_is_asked_at_once() {
+    let full = Does::FailAfter(Duration::from_millis(5), Verdict::neutral().safe());
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    connector.tell_all(&["a", "b"], full);
+    let balance = layer(&peers).all_down(WAITS).layer(connector.clone());
+    let request = tokio::spawn(async move { send(&balance).await });
+    let start = Instant::now();
+    tokio::time::sleep(Duration::from_millis(7)).await;
+    // It is asked at once, and then, 5 ms later, the other one.
+    peers.add("b", ()).unwrap();
+    tokio::time::sleep(Duration::from_millis(7)).await;
+    assert_eq!(connector.attempts().len(), 3);
+    peers.add("c", ()).unwrap();
+    assert_eq!(request.await.unwrap().unwrap(), "c");
+    assert_eq!(start.elapsed(), Duration::from_millis(17));
+}
+
 /// It must not hold its thread.
 #[tokio::test(start_paused = true)]
 async fn request_over_many_peers_yields() {
