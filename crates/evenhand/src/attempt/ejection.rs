@@ -74,7 +74,7 @@ impl Epoch {
 
     /// Whether the peer was out, and the attempt is no probe.
     pub(crate) fn is_open(self) -> bool {
-        self.0 & Self::OPEN != 0
+        self.0 & (Self::OUT | Self::PROBING) == Self::OUT
     }
 
     /// Whether the peer was up.
@@ -85,7 +85,7 @@ impl Epoch {
 
     /// The epoch of a permit that another holder releases.
     pub(crate) fn without_probe(self) -> Self {
-        Self(self.0 & !Self::PROBING)
+        Self(self.0 & !(Self::OUT | Self::PROBING))
     }
 
     /// The epoch that an outcome counts under, given what the peer is now: an attempt that brought
