@@ -170,13 +170,16 @@ impl Endpoint {
     }
 
     /// An idle or new connection, within the connect timeout and by the deadline.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, AttemptError> {
         let limit = self.connect_timeout;
         let end = |began| deadline.min(began + limit);
         match timeout_lazy(end, pin!(self.checkout())).await {
-            Ok(Ok(conn)) => {
-                self.note_heard();
-                Ok(conn)
+            Ok(Ok(connected)) => {
+                // An idle one is handed out without a word to the peer.
+                if connected.is_new {
+                    self.note_heard();
+                }
+                Ok(connected)
             }
             Ok(Err(error)) => Err(AttemptError::Connect(error)),
             // The caller's deadline came first, which says nothing about the peer.
@@ -193,7 +196,7 @@ impl Endpoint {
     /// connections are open than are in use, the caller waits a moment for the one that may be on its
     /// way. No more are ever opened than may be in use; if returned ones do not arrive because the peer
     /// is silent, the attempt's timeout ends the wait.
-    async fn checkout(&self) -> mysql_async::Result<Conn> {
+    async fn checkout(&self) -> mysql_async::Result<Connected> {
         let mut looks: u32 = 0;
         loop {
             let mut checkout = pin!(self.driver.get_conn());
@@ -207,8 +210,19 @@ impl Endpoint {
                 open < self.permits.limit() && !one_may_come
             };
             match self.driver.poll_first(checkout.as_mut(), may_start).await {
-                Some(Poll::Ready(conn)) => return conn,
-                Some(Poll::Pending) => return checkout.await,
+                // A login takes more than one poll, an idle connection no more.
+                Some(Poll::Ready(conn)) => {
+                    return Ok(Connected {
+                        conn: conn?,
+                        is_new: false,
+                    });
+                }
+                Some(Poll::Pending) => {
+                    return Ok(Connected {
+                        conn: checkout.await?,
+                        is_new: true,
+                    });
+                }
                 None if looks < YIELDS => tokio::task::yield_now().await,
                 // Boxed, as it is rarely needed and would make every checkout larger.
                 None => Box::pin(sleep(SLEEP)).await,
@@ -237,7 +251,8 @@ impl Endpoint {
         self.start.elapsed().as_millis() as u64
     }
 
-    fn was_heard_since(&self, moment: Instant) -> bool {
+    /// Whether the peer has answered something since.
+    pub(crate) fn was_heard_since(&self, moment: Instant) -> bool {
         let since = moment.saturating_duration_since(self.start).as_millis() as u64;
         self.heard.load(Ordering::Relaxed) > since
     }
@@ -289,6 +304,13 @@ impl Endpoint {
     fn note_checked(&self) {
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
+}
+
+/// A connection to a peer.
+pub(crate) struct Connected {
+    pub(crate) conn: Conn,
+    /// The peer has just accepted a login for it.
+    pub(crate) is_new: bool,
 }
 
 /// Where a peer is: the path of its socket, or `host:port`.

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{
-    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Cloned, Eject, Error, Hedge,
-    LeastInFlight, Peers, Probe, Rules, Uniform, Weighted,
+    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Classify, Cloned, Eject, Error,
+    Hedge, LeastInFlight, PeerVerdict, Peers, Probe, Uniform, Verdict, Weighted,
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::checkout::{CheckoutRequest, Connector};
 use super::prober::Prober;
-use crate::classify::ByPhase;
+use crate::classify::Rules;
 use crate::conn::PeerConn;
 use crate::error::AttemptError;
 use crate::options::health::DEFAULT_HEALTH_CHECK_INTERVAL;
@@ -24,7 +24,7 @@ use crate::peer::Endpoint;
 use crate::peer::check::Check;
 use crate::time::deadline::timeout_lazy;
 
-type Plain = Balance<Connector, Arc<Endpoint>, Rules<ByPhase, Cloned, ConfiguredPick>>;
+type Plain = Balance<Connector, Arc<Endpoint>, evenhand::Rules<Judge, Cloned, ConfiguredPick>>;
 
 pub(crate) enum Balancer {
     Plain(Plain),
@@ -35,9 +35,11 @@ impl Balancer {
     pub(crate) fn new(peers: &Peers<Arc<Endpoint>>, options: &PoolOptions) -> Self {
         let check = Check::new(options);
         let layer = BalanceLayer::new(peers.clone())
-            .classify(ByPhase(check.rules.clone()))
+            .classify(Judge(check.rules.clone()))
             .eject(eject(options))
             .all_down(all_down(options))
+            .max_attempts(options.get_max_attempts().unwrap_or(u32::MAX))
+            .max_refusals(options.get_max_refusals())
             .probe(probe(options, &check))
             .pick(ConfiguredPick(options.get_pick()));
         let connector = Connector {
@@ -110,7 +112,28 @@ fn all_down(options: &PoolOptions) -> AllDown {
         // The caller's own deadline ends the wait.
         AllDownKind::Wait => AllDown::WaitUpTo(Duration::MAX),
         AllDownKind::Fail => AllDown::Fail,
-        AllDownKind::LastResort => AllDown::FailOpen,
+        AllDownKind::FailOpen => AllDown::FailOpen,
+    }
+}
+
+/// The kind of what a peer that refuses a login is judged by.
+const LOGIN: &str = "login";
+
+/// Judges the outcomes of checkouts.
+#[derive(Clone, Debug)]
+pub(crate) struct Judge(Arc<Rules>);
+
+impl Classify<PeerConn, AttemptError> for Judge {
+    fn classify(&self, outcome: Result<&PeerConn, &AttemptError>) -> Verdict {
+        match outcome {
+            Ok(conn) if conn.is_new() => Verdict::healthy().of_kind(LOGIN),
+            // An idle connection says nothing of logins.
+            Ok(_) => Verdict::healthy(),
+            Err(error) => match self.0.attempt(error) {
+                verdict if verdict.peer == PeerVerdict::Suspect => verdict.of_kind(LOGIN),
+                verdict => verdict,
+            },
+        }
     }
 }
 
