@@ -161,7 +161,25 @@ async fn login_refused_by_one_or_both_servers() {
     for ((code, spoil), mend) in spoil.into_iter().zip(mend) {
         operators[0].query_drop(spoil).await.unwrap();
         let pool = pool_of(&urls, patient());
-        let (_, reason, _) = until_a_is_out(&pool).await;
+        let mut events = pool.subscribe();
+        // An idle connection to the other server says nothing of logins.
+        pool.peers().eject("a", Duration::from_secs(3600)).unwrap();
+        drop(pool.get_conn().await.unwrap());
+        at_rest(&pool).await;
+        pool.peers().restore("a").unwrap();
+        for _ in 0..20 {
+            drop(pool.get_conn().await.unwrap());
+            at_rest(&pool).await;
+        }
+        assert!(is_up(&pool, 0), "{code}");
+        // A login does.
+        while events.try_next().unwrap().is_some() {}
+        let mut held = Vec::new();
+        while is_up(&pool, 0) {
+            held.push(pool.get_conn().await.unwrap());
+        }
+        let (peer, reason, _) = ejection(&mut events).unwrap();
+        assert_eq!(peer, "a", "{code}");
         assert_eq!(reason, "another peer did what this one refused", "{code}");
 
         operators[1].query_drop(spoil).await.unwrap();
