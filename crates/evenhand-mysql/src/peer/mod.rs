@@ -75,6 +75,8 @@ pub(crate) struct Endpoint {
     /// Permits for logins. Few may be in progress at a time, so that a peer that comes back does not
     /// get so many at once that all of them time out.
     pub(crate) logins: Permits,
+    /// Whether the peer refused the latest login.
+    refuses_logins: AtomicBool,
     /// Whether a task watches for connections that only the driver sees fail; see `pool::direct`.
     pub(crate) watched: AtomicBool,
     /// When the peer last answered anything, in milliseconds since `start`.
@@ -104,6 +106,7 @@ impl Endpoint {
             checking: AtomicBool::new(false),
             checked: Mutex::new(None),
             logins: Permits::new(MAX_LOGINS),
+            refuses_logins: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             direct_ended: AtomicU64::new(0),
@@ -178,14 +181,31 @@ impl Endpoint {
                 // An idle one is handed out without a word to the peer.
                 if connected.is_new {
                     self.note_heard();
+                    self.note_login(PeerVerdict::Healthy);
                 }
                 Ok(connected)
             }
-            Ok(Err(error)) => Err(AttemptError::Connect(error)),
+            Ok(Err(error)) => {
+                let error = AttemptError::Connect(error);
+                self.note_login(self.check.rules.attempt(&error).peer);
+                Err(error)
+            }
             // The caller's deadline came first, which says nothing about the peer.
             Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
             Err(cut) if self.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
             Err(_) => Err(AttemptError::TimedOut(limit)),
+        }
+    }
+
+    /// Whether the peer refused the latest login, so that another has to decide who is at fault.
+    pub(crate) fn refuses_logins(&self) -> bool {
+        self.refuses_logins.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_login(&self, verdict: PeerVerdict) {
+        let refused = verdict == PeerVerdict::Suspect;
+        if self.refuses_logins() != refused {
+            self.refuses_logins.store(refused, Ordering::Relaxed);
         }
     }
 

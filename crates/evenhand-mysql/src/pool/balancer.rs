@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{
-    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Classify, Cloned, Eject, Error,
-    Hedge, LeastInFlight, PeerVerdict, Peers, Probe, Uniform, Verdict, Weighted,
+    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Classify, Eject, Error, Hedge,
+    LeastInFlight, PeerVerdict, Peers, Probe, Replay, Uniform, Verdict, Weighted,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,7 +24,7 @@ use crate::peer::Endpoint;
 use crate::peer::check::Check;
 use crate::time::deadline::timeout_lazy;
 
-type Plain = Balance<Connector, Arc<Endpoint>, evenhand::Rules<Judge, Cloned, ConfiguredPick>>;
+type Plain = Balance<Connector, Arc<Endpoint>, evenhand::Rules<Judge, Copies, ConfiguredPick>>;
 
 pub(crate) enum Balancer {
     Plain(Plain),
@@ -41,16 +41,13 @@ impl Balancer {
             .max_attempts(options.get_max_attempts().unwrap_or(u32::MAX))
             .max_refusals(options.get_max_refusals())
             .probe(probe(options, &check))
+            .replay(Copies)
             .pick(ConfiguredPick(options.get_pick()));
         let connector = Connector {
             peers: peers.clone(),
         };
         match options.get_hedge_after() {
-            // Asking for a connection twice is harmless: the one that is not wanted is closed.
-            Some(after) => {
-                let layer = layer.replay(Cloned::idempotent());
-                Self::Hedged(layer.hedge_after(after).layer(connector))
-            }
+            Some(after) => Self::Hedged(layer.hedge_after(after).layer(connector)),
             None => Self::Plain(layer.layer(connector)),
         }
     }
@@ -134,6 +131,23 @@ impl Classify<PeerConn, AttemptError> for Judge {
                 verdict => verdict,
             },
         }
+    }
+}
+
+/// Copies requests for further attempts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copies;
+
+impl Replay<CheckoutRequest> for Copies {
+    fn copy(&self, request: &CheckoutRequest) -> Option<CheckoutRequest> {
+        let mut copy = request.clone();
+        copy.is_retry = true;
+        Some(copy)
+    }
+
+    /// Asking for a connection twice is harmless: the one that is not wanted is closed.
+    fn is_idempotent(&self, _: &CheckoutRequest) -> bool {
+        true
     }
 }
 

@@ -31,6 +31,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_s
 pub(crate) struct CheckoutRequest {
     pub(crate) began: Instant,
     pub(crate) deadline: Instant,
+    /// Another attempt was made before.
+    pub(crate) is_retry: bool,
     /// Where the same work has failed, if it has.
     pub(crate) failures: Option<Arc<Failures>>,
 }
@@ -122,8 +124,12 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
         let ticket = attempt.ticket();
         // On a second pass the others have been tried already.
         let others = (!attempt.is_second_pass()).then(|| self.peers.clone());
+        let peers = self.peers.clone();
         let CheckoutRequest {
-            deadline, failures, ..
+            deadline,
+            failures,
+            is_retry,
+            ..
         } = attempt.request;
         let is_back = others.is_none();
         let admission = failures.map_or(Admission::Open, |failures| {
@@ -136,7 +142,10 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
                 Admission::OnProof(since) => Box::pin(prove(&ticket, since, deadline)).await?,
                 Admission::Closed => return Err(AttemptError::Avoided),
             }
-            let (conn, permit) = connect(&ticket, deadline, others.as_ref()).await?;
+            let (mut conn, permit) = connect(&ticket, deadline, others.as_ref()).await?;
+            if is_retry && !conn.is_new {
+                conn.is_new = accepts_logins(ticket.peer(), &peers).await;
+            }
             let held = HeldPermits {
                 peer: permit,
                 pool: None,
@@ -166,19 +175,34 @@ async fn prove(
     Err(AttemptError::Avoided)
 }
 
-/// Connects, or ends at once if the peer is ejected meanwhile.
+/// Whether the peer accepts a login, which is tried only if another refuses this client. An idle connection
+/// would not tell who is at fault.
+async fn accepts_logins(peer: &Peer, peers: &Peers<Arc<Endpoint>>) -> bool {
+    let refuses = |peer: Peer| peer.refuses_logins() && peer.state() == State::Up;
+    if peer.refuses_logins() || !peers.iter().any(refuses) {
+        return false;
+    }
+    // Boxed, as it is rarely needed and would make every attempt larger.
+    let verdict = Box::pin(peer.run_check()).await;
+    peer.note_login(verdict.peer);
+    verdict.peer == PeerVerdict::Healthy
+}
+
+/// Connects, or ends at once if the peer is ejected meanwhile. A pool that fails open asks peers that are
+/// out already.
 async fn connect(
     ticket: &Ticket<Arc<Endpoint>>,
     deadline: Instant,
     others: Option<&Peers<Arc<Endpoint>>>,
 ) -> Result<(Connected, Permit), AttemptError> {
     let peer: &Peer = ticket.peer();
+    let is_out = peer.state() == State::Ejected;
     // Pinned here: moved into the `select!`, it would need its size twice.
     let mut opening = pin!(open(peer, deadline, others));
     let opened = tokio::select! {
         biased;
         opened = opening.as_mut() => opened,
-        () = ticket.ejected() => Err(AttemptError::Ejected),
+        () = ticket.ejected(), if !is_out => Err(AttemptError::Ejected),
     };
     if let Err(AttemptError::Slow(_)) = opened {
         peer.check_now(ticket);

@@ -86,6 +86,7 @@ impl Pool {
             let request = CheckoutRequest {
                 began: Instant::now(),
                 deadline,
+                is_retry: false,
                 failures: Some(failures.clone()),
             };
             let conn = match self.checkout(request).await {

@@ -104,6 +104,7 @@ impl Pool {
         self.checkout(CheckoutRequest {
             began,
             deadline: began + self.options.get_checkout_timeout(),
+            is_retry: false,
             failures: None,
         })
         .await

@@ -112,6 +112,7 @@ impl Pool {
             let request = CheckoutRequest {
                 began,
                 deadline: deadline.min(began + self.options.get_checkout_timeout()),
+                is_retry: false,
                 failures: Some(failures.clone()),
             };
             let conn = match self.checkout(request).await {
