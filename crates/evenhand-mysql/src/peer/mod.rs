@@ -197,16 +197,14 @@ impl Endpoint {
         }
     }
 
-    /// Whether the peer refused the latest login, so that another has to decide who is at fault.
+    /// Whether the peer refused the latest login.
     pub(crate) fn refuses_logins(&self) -> bool {
         self.refuses_logins.load(Ordering::Relaxed)
     }
 
     pub(crate) fn note_login(&self, verdict: PeerVerdict) {
         let refused = verdict == PeerVerdict::Suspect;
-        if self.refuses_logins() != refused {
-            self.refuses_logins.store(refused, Ordering::Relaxed);
-        }
+        self.refuses_logins.store(refused, Ordering::Relaxed);
     }
 
     /// A connection from the driver's pool, as soon as one is idle or one more may be opened.
