@@ -167,8 +167,9 @@ pub enum AttemptError {
     /// The pool was disconnected during the attempt.
     #[error("the pool was disconnected")]
     Disconnected,
-    /// The peer was not tried, as the same work already failed on it.
-    #[error("the same work already failed on it")]
+    /// The peer was not tried: the same work failed on it, and the peer has answered nothing since; or it
+    /// may have run on as many others as [`max_unknown`](crate::PoolOptions::max_unknown) allows.
+    #[error("not tried, as the same work failed on it, or on as many others as may run it")]
     Avoided,
     /// A try of idempotent work took longer than the
     /// [try timeout](crate::PoolOptions::try_timeout).
@@ -207,8 +208,8 @@ impl std::error::Error for CheckoutError {
     }
 }
 
-/// Idempotent work or a transaction was not completed. `Display` shows every peer that was tried; the
-/// source is the cause of the last try.
+/// Idempotent work or a transaction was not completed. `Display` shows the first tries; the source is
+/// the cause of the last one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WorkError {
@@ -247,11 +248,17 @@ impl WorkError {
     }
 }
 
+/// How many tries an error's text names.
+const NAMED: usize = 5;
+
 impl fmt::Display for WorkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the work was not completed after {:.1?}", self.waited)?;
-        for (i, FailedTry { peer, cause }) in self.tries.iter().enumerate() {
+        for (i, FailedTry { peer, cause }) in self.tries.iter().take(NAMED).enumerate() {
             write!(f, "{} {peer}: {cause}", if i == 0 { ":" } else { ";" })?;
+        }
+        if let Some(more) = self.tries.len().checked_sub(NAMED + 1) {
+            write!(f, "; and {} more", more + 1)?;
         }
         match &self.checkout {
             Some(error) => write!(f, "; then {error}"),

@@ -25,6 +25,11 @@ const COUNT: ValueKind = Integer {
     max: 1000,
     none: false,
 };
+const COUNT_OR_NONE: ValueKind = Integer {
+    min: 1,
+    max: 1000,
+    none: true,
+};
 /// More connections than one server accepts.
 const MAX_CONNECTIONS: u32 = 100_000;
 
@@ -139,7 +144,7 @@ mod tests {
         );
         assert_eq!(
             expected("all_down"),
-            "one of \"wait\", \"fail\", \"last_resort\""
+            "one of \"wait\", \"fail\", \"fail_open\""
         );
     }
 }

@@ -40,14 +40,14 @@ words! {
 }
 
 words! {
-    /// What a checkout does while no peer is up.
+    /// What a checkout does when no peer is left to try.
     pub enum AllDownKind {
-        /// It waits for a peer to recover, until it times out.
+        /// It waits, and asks the peers again, until it times out.
         Wait = "wait",
         /// It fails at once.
         Fail = "fail",
-        /// It makes one attempt on the peer whose probe is due first.
-        LastResort = "last_resort",
+        /// It goes to peers that are out, as if they were up. A success brings its peer back.
+        FailOpen = "fail_open",
     }
 }
 

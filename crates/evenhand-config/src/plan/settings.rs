@@ -25,9 +25,16 @@ macro_rules! for_each_setting {
             /// The number of peers, or the share of them (rounded up), that stay up: failures do not eject a
             /// peer if fewer would be left.
             min_up: MinUp = (ValueKind::MinUp, "0");
-            /// What a checkout does while no peer is up: wait for one until it times out, fail at once, or make
-            /// one attempt on the peer whose probe is due first.
+            /// What a checkout does when no peer is left to try: wait, and ask them again, until it times out;
+            /// fail at once; or go to peers that are out, as if they were up.
             all_down: AllDownKind = (Choice(AllDownKind::WORDS), "wait");
+            /// The maximum number of attempts that one checkout makes.
+            max_attempts: Option<u32> = (COUNT_OR_NONE, "none");
+            /// The maximum number of peers that idempotent work whose outcome stays unknown may run on. After
+            /// that it goes only to those, once they have proved that they work.
+            max_unknown: usize = (COUNT, "3");
+            /// The number of peers that refuse a login before the checkout fails; all peers if they are fewer.
+            max_refusals: usize = (COUNT, "3");
             /// The time limit for one peer to provide a connection. At most `checkout_timeout`.
             connect_timeout: Duration = (TIME, "2s");
             /// The time limit for a whole checkout.

@@ -91,7 +91,10 @@ fn every_key_is_in_the_config() {
         s.check_interval = Some(seconds(90));
         s.first_recheck = Some(Duration::from_millis(250));
         s.min_up = Some(MinUp::Percent(30));
-        s.all_down = Some(AllDownKind::LastResort);
+        s.all_down = Some(AllDownKind::FailOpen);
+        s.max_attempts = Some(Some(7));
+        s.max_unknown = Some(2);
+        s.max_refusals = Some(4);
         s.connect_timeout = Some(Duration::from_millis(500));
         s.checkout_timeout = Some(seconds(3));
         s.hedge_after = Some(Some(Duration::from_millis(100)));
@@ -164,6 +167,7 @@ fn none_and_words_are_values() {
         s.pick = Some(PickKind::LeastInFlight);
         s.min_up = Some(MinUp::Peers(1));
         s.all_down = Some(AllDownKind::Fail);
+        s.max_attempts = Some(None);
         s.hedge_after = Some(None);
         s.max_connections = Some(None);
         s.max_lifetime = Some(Some(seconds(3600)));

@@ -1,8 +1,6 @@
 //! Judges errors by a pool's classifier, then by the table.
 
-use std::sync::Arc;
-
-use evenhand::{Classify, Verdict};
+use evenhand::Verdict;
 
 use super::classifier::Classifier;
 use super::judgement::{Judgement, Phase};
@@ -52,17 +50,4 @@ pub(crate) fn is_merely_full(reason: Option<&'static str>) -> bool {
 /// The first row that fits.
 pub(super) fn row(phase: Phase, seen: &Seen<'_>) -> Option<&'static Row> {
     rows().find(|row| row.fits(phase, seen))
-}
-
-/// Judges the outcomes of checkouts.
-#[derive(Clone, Debug)]
-pub(crate) struct ByPhase(pub(crate) Arc<Rules>);
-
-impl<T> Classify<T, AttemptError> for ByPhase {
-    fn classify(&self, outcome: Result<&T, &AttemptError>) -> Verdict {
-        match outcome {
-            Ok(_) => Verdict::healthy(),
-            Err(error) => self.0.attempt(error),
-        }
-    }
 }

@@ -54,8 +54,10 @@ pub(crate) enum Sign {
     OutOfTime,
     /// All of this client's connections to the peer were in use, and another peer had a free one.
     Busy,
-    /// The attempt ended before the peer answered: the peer was ejected, or is to be avoided.
+    /// The attempt ended before the peer answered, as the peer was ejected.
     MovedOn,
+    /// The peer was not tried, as the same work failed there.
+    Avoided,
     /// The pool was disconnected.
     Disconnected,
     /// A try of idempotent work failed. Its connection's guard has judged it.
@@ -73,7 +75,8 @@ impl<'e> Seen<'e> {
             AttemptError::OutOfTime => Sign::OutOfTime,
             AttemptError::Disconnected => Sign::Disconnected,
             AttemptError::Busy(_) => Sign::Busy,
-            AttemptError::Ejected | AttemptError::Avoided => Sign::MovedOn,
+            AttemptError::Ejected => Sign::MovedOn,
+            AttemptError::Avoided => Sign::Avoided,
             AttemptError::TryTimedOut(_)
             | AttemptError::ConnectionLost(_)
             | AttemptError::RolledBack(_) => Sign::TryFailed,

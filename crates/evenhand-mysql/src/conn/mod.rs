@@ -26,8 +26,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::classify::Phase;
 use crate::error::Error;
-use crate::peer::Endpoint;
 use crate::peer::permits::Permit;
+use crate::peer::{Connected, Endpoint};
 use outcome::{ConnFlags, LazyConnFlags, OutcomeObserver};
 use recycle::{HeldPermits, RecycleAction, Recycling};
 
@@ -47,6 +47,8 @@ pub struct PeerConn {
     ticket: Ticket<Arc<Endpoint>>,
     transaction: InTransaction,
     flags: LazyConnFlags,
+    /// The peer has accepted a login for it.
+    is_new: bool,
     /// The connection works, but must not be used again after this guard.
     discard: bool,
     /// The latest operation failed, and its error was judged.
@@ -68,9 +70,14 @@ pub(crate) enum InTransaction {
 }
 
 impl PeerConn {
-    pub(crate) fn new(conn: Conn, held: HeldPermits, ticket: Ticket<Arc<Endpoint>>) -> Self {
+    pub(crate) fn new(
+        Connected { conn, is_new }: Connected,
+        held: HeldPermits,
+        ticket: Ticket<Arc<Endpoint>>,
+    ) -> Self {
         Self {
             conn: Some(conn),
+            is_new,
             held: Some(held),
             ticket,
             transaction: InTransaction::No,
@@ -177,6 +184,11 @@ impl PeerConn {
         self.flags.get().clone()
     }
 
+    /// Whether it comes from a login, and not from the idle connections.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     pub(crate) fn ticket(&self) -> &Ticket<Arc<Endpoint>> {
         &self.ticket
     }
@@ -267,6 +279,7 @@ impl Drop for PeerConn {
                 ticket: self.ticket.clone(),
                 transaction: self.transaction,
                 flags: self.flags.clone(),
+                is_new: self.is_new,
                 discard: self.discard,
                 judged: self.judged,
                 return_slot: Weak::new(),

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use evenhand::Ticket;
+use evenhand::{Retry, Ticket};
 use mysql_async::Error;
 use mysql_async::prelude::AsQuery;
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ pub(crate) fn asks_for_restart(error: &Error) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct ConnFlags {
     lost: AtomicBool,
+    /// The error with which it was lost says that the statement was not executed.
+    not_executed: AtomicBool,
     commit_sent: AtomicBool,
     restart: AtomicBool,
 }
@@ -40,6 +42,11 @@ impl ConnFlags {
     /// Marks the connection as lost; returns whether it was already.
     pub(crate) fn set_lost(&self) -> bool {
         self.lost.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether the latest statement may have been executed.
+    pub(crate) fn may_have_run(&self) -> bool {
+        !self.not_executed.load(Ordering::Acquire)
     }
 
     pub(crate) fn commit_was_sent(&self) -> bool {
@@ -127,7 +134,10 @@ impl OutcomeObserver<'_> {
         *self.judged = true;
         *self.discard |= judgement.discard;
         if judgement.goes_elsewhere() {
-            self.flags.get().set_lost();
+            let not_executed = judgement.verdict.retry != Retry::IfIdempotent;
+            let flags = self.flags.get();
+            flags.not_executed.store(not_executed, Ordering::Release);
+            flags.set_lost();
         }
         if asks_for_restart(&error) {
             self.flags.get().restart.store(true, Ordering::Release);

@@ -44,6 +44,7 @@ impl PoolOptions {
         let health_check = set!(health_check, probe, probe_timeout => timeout, synced, rise,);
         let options = set!(self,
             pick, first_recheck, check_interval => max_recheck_interval, min_up, all_down,
+            max_attempts, max_unknown, max_refusals,
             connect_timeout, checkout_timeout, hedge_after, try_timeout, work_timeout,
             transaction_attempts, max_connections, max_lifetime, idle_timeout, writable,
             end_on_lost_peer,);
@@ -207,7 +208,10 @@ mod tests {
             first_recheck = "250ms"
             check_interval = "7s"
             min_up = "50%"
-            all_down = "last_resort"
+            all_down = "fail_open"
+            max_attempts = 6
+            max_unknown = 2
+            max_refusals = 4
             connect_timeout = "1s"
             checkout_timeout = "2s"
             hedge_after = "100ms"
@@ -245,7 +249,10 @@ mod tests {
             .first_recheck(Duration::from_millis(250))
             .max_recheck_interval(seconds(7))
             .min_up(MinUp::Percent(50))
-            .all_down(AllDownKind::LastResort)
+            .all_down(AllDownKind::FailOpen)
+            .max_attempts(6)
+            .max_unknown(2)
+            .max_refusals(4)
             .connect_timeout(seconds(1))
             .checkout_timeout(seconds(2))
             .hedge_after(Duration::from_millis(100))

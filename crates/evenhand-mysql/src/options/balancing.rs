@@ -48,11 +48,35 @@ impl PoolOptions {
         self
     }
 
-    /// What a checkout does when no peer is left to try: wait for one to recover until the
-    /// [checkout timeout](Self::checkout_timeout), fail at once, or make one attempt on the ejected peer
-    /// whose probe is due first. Default: [`AllDownKind::Wait`].
+    /// What a checkout does when no peer is left to try: wait, and ask them again, until the
+    /// [checkout timeout](Self::checkout_timeout); fail at once; or go to peers that are out, as if they
+    /// were up. Default: [`AllDownKind::Wait`].
     pub fn all_down(mut self, all_down: AllDownKind) -> Self {
         self.all_down = all_down;
+        self
+    }
+
+    /// The most attempts that one checkout makes, hedges included, and the most tries of
+    /// [idempotent work](crate::Pool::run_idempotent); 0 is treated as 1. `None`: as many as the time
+    /// allows. Default: `None`.
+    pub fn max_attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {
+        self.max_attempts = attempts.into().map(|attempts| attempts.max(1));
+        self
+    }
+
+    /// The most peers that may run [idempotent work](crate::Pool::run_idempotent), or a
+    /// [transaction](crate::Pool::transaction), whose outcome stays unknown; 0 is treated as 1. After that
+    /// many it goes only to those, once each has answered something since. So work that kills its servers
+    /// cannot take all of them out. Default: [`evenhand::DEFAULT_MAX_UNKNOWN`].
+    pub fn max_unknown(mut self, peers: usize) -> Self {
+        self.max_unknown = peers.max(1);
+        self
+    }
+
+    /// How many peers refuse a login before the checkout fails with the first refusal; 0 is treated as
+    /// 1. If there are fewer peers, all of them. Default: [`evenhand::DEFAULT_MAX_REFUSALS`].
+    pub fn max_refusals(mut self, peers: usize) -> Self {
+        self.max_refusals = peers.max(1);
         self
     }
 

@@ -45,6 +45,9 @@ fn in_code() -> BTreeMap<String, String> {
         max_recheck_interval,
         min_up,
         all_down,
+        max_attempts,
+        max_unknown,
+        max_refusals,
         hedge_after,
         classifier,
         writable: declared,
@@ -52,7 +55,10 @@ fn in_code() -> BTreeMap<String, String> {
         end_on_lost_peer,
     } = options;
     assert_eq!(health_check, HealthCheck::new());
-    assert_eq!((max_connections, hedge_after), (None, None));
+    assert_eq!(
+        (max_connections, max_attempts, hedge_after),
+        (None, None, None)
+    );
     assert_eq!(classifier, Classifier::default());
     let (interval, fall) = health_check.get_active().unwrap();
     let probes = format!(
@@ -73,6 +79,9 @@ fn in_code() -> BTreeMap<String, String> {
         ("max_recheck_interval", seconds(max_recheck_interval)),
         ("min_up", format!("`{min_up:?}`")),
         ("all_down", format!("`{all_down:?}`")),
+        ("max_attempts", "none".to_owned()),
+        ("max_unknown", max_unknown.to_string()),
+        ("max_refusals", max_refusals.to_string()),
         ("hedge_after", "never".to_owned()),
         ("classifier", "the table".to_owned()),
         ("writable", yes(declared)),

@@ -79,6 +79,9 @@ pub struct PoolOptions {
     max_recheck_interval: Duration,
     min_up: MinUp,
     all_down: AllDownKind,
+    max_attempts: Option<u32>,
+    max_unknown: usize,
+    max_refusals: usize,
     hedge_after: Option<Duration>,
     classifier: Classifier,
     writable: bool,
@@ -102,6 +105,9 @@ impl Default for PoolOptions {
             max_recheck_interval: evenhand::DEFAULT_MAX_RECHECK_INTERVAL,
             min_up: MinUp::Peers(0),
             all_down: AllDownKind::Wait,
+            max_attempts: None,
+            max_unknown: evenhand::DEFAULT_MAX_UNKNOWN,
+            max_refusals: evenhand::DEFAULT_MAX_REFUSALS,
             hedge_after: None,
             classifier: Classifier::default(),
             writable: false,
@@ -206,6 +212,9 @@ getters! {
     get_max_recheck_interval = max_recheck_interval -> Duration;
     get_min_up = min_up -> MinUp;
     get_all_down = all_down -> AllDownKind;
+    get_max_attempts = max_attempts -> Option<u32>;
+    get_max_unknown = max_unknown -> usize;
+    get_max_refusals = max_refusals -> usize;
     get_hedge_after = hedge_after -> Option<Duration>;
     get_classifier = classifier -> Classifier;
     get_writable = writable -> bool;

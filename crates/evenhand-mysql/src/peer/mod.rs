@@ -75,6 +75,8 @@ pub(crate) struct Endpoint {
     /// Permits for logins. Few may be in progress at a time, so that a peer that comes back does not
     /// get so many at once that all of them time out.
     pub(crate) logins: Permits,
+    /// Whether the peer refused the latest login.
+    refuses_logins: AtomicBool,
     /// Whether a task watches for connections that only the driver sees fail; see `pool::direct`.
     pub(crate) watched: AtomicBool,
     /// When the peer last answered anything, in milliseconds since `start`.
@@ -104,6 +106,7 @@ impl Endpoint {
             checking: AtomicBool::new(false),
             checked: Mutex::new(None),
             logins: Permits::new(MAX_LOGINS),
+            refuses_logins: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             direct_ended: AtomicU64::new(0),
@@ -170,20 +173,38 @@ impl Endpoint {
     }
 
     /// An idle or new connection, within the connect timeout and by the deadline.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Conn, AttemptError> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, AttemptError> {
         let limit = self.connect_timeout;
         let end = |began| deadline.min(began + limit);
         match timeout_lazy(end, pin!(self.checkout())).await {
-            Ok(Ok(conn)) => {
-                self.note_heard();
-                Ok(conn)
+            Ok(Ok(connected)) => {
+                // An idle one is handed out without a word to the peer.
+                if connected.is_new {
+                    self.note_heard();
+                    self.note_login(PeerVerdict::Healthy);
+                }
+                Ok(connected)
             }
-            Ok(Err(error)) => Err(AttemptError::Connect(error)),
+            Ok(Err(error)) => {
+                let error = AttemptError::Connect(error);
+                self.note_login(self.check.rules.attempt(&error).peer);
+                Err(error)
+            }
             // The caller's deadline came first, which says nothing about the peer.
             Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
             Err(cut) if self.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
             Err(_) => Err(AttemptError::TimedOut(limit)),
         }
+    }
+
+    /// Whether the peer refused the latest login.
+    pub(crate) fn refuses_logins(&self) -> bool {
+        self.refuses_logins.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_login(&self, verdict: PeerVerdict) {
+        let refused = verdict == PeerVerdict::Suspect;
+        self.refuses_logins.store(refused, Ordering::Relaxed);
     }
 
     /// A connection from the driver's pool, as soon as one is idle or one more may be opened.
@@ -193,7 +214,7 @@ impl Endpoint {
     /// connections are open than are in use, the caller waits a moment for the one that may be on its
     /// way. No more are ever opened than may be in use; if returned ones do not arrive because the peer
     /// is silent, the attempt's timeout ends the wait.
-    async fn checkout(&self) -> mysql_async::Result<Conn> {
+    async fn checkout(&self) -> mysql_async::Result<Connected> {
         let mut looks: u32 = 0;
         loop {
             let mut checkout = pin!(self.driver.get_conn());
@@ -207,8 +228,19 @@ impl Endpoint {
                 open < self.permits.limit() && !one_may_come
             };
             match self.driver.poll_first(checkout.as_mut(), may_start).await {
-                Some(Poll::Ready(conn)) => return conn,
-                Some(Poll::Pending) => return checkout.await,
+                // A login takes more than one poll, an idle connection no more.
+                Some(Poll::Ready(conn)) => {
+                    return Ok(Connected {
+                        conn: conn?,
+                        is_new: false,
+                    });
+                }
+                Some(Poll::Pending) => {
+                    return Ok(Connected {
+                        conn: checkout.await?,
+                        is_new: true,
+                    });
+                }
                 None if looks < YIELDS => tokio::task::yield_now().await,
                 // Boxed, as it is rarely needed and would make every checkout larger.
                 None => Box::pin(sleep(SLEEP)).await,
@@ -237,7 +269,8 @@ impl Endpoint {
         self.start.elapsed().as_millis() as u64
     }
 
-    fn was_heard_since(&self, moment: Instant) -> bool {
+    /// Whether the peer has answered something since.
+    pub(crate) fn was_heard_since(&self, moment: Instant) -> bool {
         let since = moment.saturating_duration_since(self.start).as_millis() as u64;
         self.heard.load(Ordering::Relaxed) > since
     }
@@ -289,6 +322,13 @@ impl Endpoint {
     fn note_checked(&self) {
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
+}
+
+/// A connection to a peer.
+pub(crate) struct Connected {
+    pub(crate) conn: Conn,
+    /// The peer has just accepted a login for it.
+    pub(crate) is_new: bool,
 }
 
 /// Where a peer is: the path of its socket, or `host:port`.

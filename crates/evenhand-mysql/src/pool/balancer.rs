@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{
-    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Cloned, Eject, Error, Hedge,
-    LeastInFlight, Peers, Probe, Rules, Uniform, Weighted,
+    ActiveChecks, AllDown, Balance, BalanceLayer, Candidates, Classify, Eject, Error, Hedge,
+    LeastInFlight, PeerVerdict, Peers, Probe, Replay, Uniform, Verdict, Weighted,
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::checkout::{CheckoutRequest, Connector};
 use super::prober::Prober;
-use crate::classify::ByPhase;
+use crate::classify::Rules;
 use crate::conn::PeerConn;
 use crate::error::AttemptError;
 use crate::options::health::DEFAULT_HEALTH_CHECK_INTERVAL;
@@ -24,7 +24,7 @@ use crate::peer::Endpoint;
 use crate::peer::check::Check;
 use crate::time::deadline::timeout_lazy;
 
-type Plain = Balance<Connector, Arc<Endpoint>, Rules<ByPhase, Cloned, ConfiguredPick>>;
+type Plain = Balance<Connector, Arc<Endpoint>, evenhand::Rules<Judge, Copies, ConfiguredPick>>;
 
 pub(crate) enum Balancer {
     Plain(Plain),
@@ -35,20 +35,19 @@ impl Balancer {
     pub(crate) fn new(peers: &Peers<Arc<Endpoint>>, options: &PoolOptions) -> Self {
         let check = Check::new(options);
         let layer = BalanceLayer::new(peers.clone())
-            .classify(ByPhase(check.rules.clone()))
+            .classify(Judge(check.rules.clone()))
             .eject(eject(options))
             .all_down(all_down(options))
+            .max_attempts(options.get_max_attempts().unwrap_or(u32::MAX))
+            .max_refusals(options.get_max_refusals())
             .probe(probe(options, &check))
+            .replay(Copies)
             .pick(ConfiguredPick(options.get_pick()));
         let connector = Connector {
             peers: peers.clone(),
         };
         match options.get_hedge_after() {
-            // Asking for a connection twice is harmless: the one that is not wanted is closed.
-            Some(after) => {
-                let layer = layer.replay(Cloned::idempotent());
-                Self::Hedged(layer.hedge_after(after).layer(connector))
-            }
+            Some(after) => Self::Hedged(layer.hedge_after(after).layer(connector)),
             None => Self::Plain(layer.layer(connector)),
         }
     }
@@ -110,7 +109,45 @@ fn all_down(options: &PoolOptions) -> AllDown {
         // The caller's own deadline ends the wait.
         AllDownKind::Wait => AllDown::WaitUpTo(Duration::MAX),
         AllDownKind::Fail => AllDown::Fail,
-        AllDownKind::LastResort => AllDown::FailOpen,
+        AllDownKind::FailOpen => AllDown::FailOpen,
+    }
+}
+
+/// The kind of what a peer that refuses a login is judged by.
+const LOGIN: &str = "login";
+
+/// Judges the outcomes of checkouts.
+#[derive(Clone, Debug)]
+pub(crate) struct Judge(Arc<Rules>);
+
+impl Classify<PeerConn, AttemptError> for Judge {
+    fn classify(&self, outcome: Result<&PeerConn, &AttemptError>) -> Verdict {
+        match outcome {
+            Ok(conn) if conn.is_new() => Verdict::healthy().of_kind(LOGIN),
+            // An idle connection says nothing of logins.
+            Ok(_) => Verdict::healthy(),
+            Err(error) => match self.0.attempt(error) {
+                verdict if verdict.peer == PeerVerdict::Suspect => verdict.of_kind(LOGIN),
+                verdict => verdict,
+            },
+        }
+    }
+}
+
+/// Copies requests for further attempts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copies;
+
+impl Replay<CheckoutRequest> for Copies {
+    fn copy(&self, request: &CheckoutRequest) -> Option<CheckoutRequest> {
+        let mut copy = request.clone();
+        copy.is_retry = true;
+        Some(copy)
+    }
+
+    /// Asking for a connection twice is harmless: the one that is not wanted is closed.
+    fn is_idempotent(&self, _: &CheckoutRequest) -> bool {
+        true
     }
 }
 

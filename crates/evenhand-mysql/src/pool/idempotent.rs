@@ -1,14 +1,15 @@
 //! [`Pool::run_idempotent`]: work that is tried on another peer if its connection fails.
 //!
-//! No peer on which the work failed is tried again: a statement that crashes its server must not be
-//! sent round all of them again and again.
+//! A statement that crashes its server must not be sent round all of them. So the work goes to a few peers,
+//! and then only to those, once each has shown that it works.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Pool;
-use super::checkout::CheckoutRequest;
+use super::checkout::{CheckoutRequest, Failures};
 use crate::conn::PeerConn;
 use crate::error::{AttemptError, Error, FailedTry, WorkError};
 
@@ -28,8 +29,11 @@ impl Pool {
     /// that give the same result when repeated.
     ///
     /// `work` gets a new connection for each try. An error that it returns while its connection works (a
-    /// syntax error, a duplicate key, a deadlock) is its final outcome. No peer on which it failed is
-    /// tried again.
+    /// syntax error, a duplicate key, a deadlock) is its final outcome. It goes to at most
+    /// [`max_unknown`](crate::PoolOptions::max_unknown) peers. When it has failed on all of them, or on all
+    /// that are up, it comes back to those that have answered something since, until the
+    /// [work timeout](crate::PoolOptions::work_timeout); not with
+    /// [`AllDownKind::Fail`](crate::AllDownKind::Fail) or `FailOpen`.
     ///
     /// ```no_run
     /// # use evenhand_mysql::{Pool, mysql_async::{self, prelude::*}};
@@ -59,11 +63,17 @@ impl Pool {
         E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let deadline = Instant::now() + self.options.get_work_timeout();
-        self.run_until(deadline, work).await
+        self.run_until(deadline, self.options.get_max_unknown(), work)
+            .await
     }
 
     /// As [`run_idempotent`](Self::run_idempotent), by the deadline.
-    pub(super) async fn run_until<T, E, F, W>(&self, deadline: Instant, work: F) -> Result<T, E>
+    pub(super) async fn run_until<T, E, F, W>(
+        &self,
+        deadline: Instant,
+        max_unknown: usize,
+        work: F,
+    ) -> Result<T, E>
     where
         F: Fn(PeerConn) -> W,
         W: Future<Output = Result<T, E>>,
@@ -71,15 +81,13 @@ impl Pool {
     {
         let start = Instant::now();
         let mut tries: Vec<FailedTry> = Vec::new();
+        let mut failures = Arc::new(Failures::new(&self.options, max_unknown));
         loop {
-            // A try that an ejection ended says nothing about the work, and its peer may be back.
-            let failed = tries
-                .iter()
-                .filter(|failed| !matches!(failed.cause, AttemptError::Ejected));
             let request = CheckoutRequest {
                 began: Instant::now(),
                 deadline,
-                avoid: Some(failed.map(|failed| failed.peer.clone()).collect()),
+                is_retry: false,
+                failures: Some(failures.clone()),
             };
             let conn = match self.checkout(request).await {
                 Ok(conn) => conn,
@@ -92,14 +100,18 @@ impl Pool {
                     return Err(Error::from(error).into());
                 }
             };
-            let peer = conn.ticket().peer().shared_name();
-            match self.try_work(&work, conn, deadline).await {
+            let (peer, flags) = (conn.ticket().peer().shared_name(), conn.flags());
+            let cause = match self.try_work(&work, conn, deadline).await {
                 Try::Outcome(outcome) => return outcome,
-                Try::Failed(cause) => tries.push(FailedTry::new(peer, cause)),
-            }
-            if Instant::now() >= deadline {
+                Try::Failed(cause) => cause,
+            };
+            let next = Arc::make_mut(&mut failures).add(&peer, flags.may_have_run());
+            tries.push(FailedTry::new(peer, cause));
+            let attempts = self.options.get_max_attempts();
+            if next >= deadline || attempts.is_some_and(|most| tries.len() >= most as usize) {
                 return Err(Error::from(WorkError::new(start.elapsed(), tries, None)).into());
             }
+            sleep_until(next).await;
         }
     }
 

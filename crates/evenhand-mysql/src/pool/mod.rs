@@ -104,7 +104,8 @@ impl Pool {
         self.checkout(CheckoutRequest {
             began,
             deadline: began + self.options.get_checkout_timeout(),
-            avoid: None,
+            is_retry: false,
+            failures: None,
         })
         .await
     }
@@ -185,7 +186,8 @@ impl Pool {
     ) -> mysql_async::Result<Transaction<'static>> {
         let deadline = Instant::now() + self.options.get_checkout_timeout();
         let start = |conn| Transaction::start(conn, options.clone());
-        self.run_until(deadline, start).await
+        // It kills no server, so it may go to all of them.
+        self.run_until(deadline, usize::MAX, start).await
     }
 
     /// The pool's settings.

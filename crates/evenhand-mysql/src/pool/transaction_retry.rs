@@ -12,7 +12,7 @@ use mysql_async::TxOpts;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::Pool;
-use super::checkout::CheckoutRequest;
+use super::checkout::{CheckoutRequest, Failures};
 use crate::conn::ReturnSlot;
 use crate::conn::outcome::asks_for_restart;
 use crate::conn::transaction::Transaction;
@@ -41,8 +41,8 @@ enum Try<T, E> {
 impl Pool {
     /// Runs `work` in a transaction and commits it. If the server rolls it back (a deadlock or a lock
     /// wait timeout), or its connection is lost before the `COMMIT` is sent, the whole of it is run
-    /// again: after a loss on another peer; after a rollback on any peer, after a short pause with
-    /// jitter.
+    /// again: after a loss on another peer, or on the same once it has answered something and no other is
+    /// left; after a rollback on any peer, after a short pause with jitter.
     ///
     /// What `work` does in the transaction happens once or not at all. **What it does besides happens
     /// again with each try**: mails, files, counters, statements on other connections. Statements that
@@ -99,7 +99,8 @@ impl Pool {
         let start = Instant::now();
         let deadline = start + self.options.get_work_timeout();
         let mut tries: Vec<FailedTry> = Vec::new();
-        let mut avoid: Vec<Arc<str>> = Vec::new();
+        let max_unknown = self.options.get_max_unknown();
+        let mut failures = Arc::new(Failures::new(&self.options, max_unknown));
         let mut pause = PAUSE.0;
         let mut attempts_left = self.options.get_transaction_attempts();
         let give_up = |tries, checkout| -> Result<T, E> {
@@ -111,7 +112,8 @@ impl Pool {
             let request = CheckoutRequest {
                 began,
                 deadline: deadline.min(began + self.options.get_checkout_timeout()),
-                avoid: Some(avoid.as_slice().into()),
+                is_retry: false,
+                failures: Some(failures.clone()),
             };
             let conn = match self.checkout(request).await {
                 Ok(conn) => conn,
@@ -133,6 +135,7 @@ impl Pool {
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => Try::OutOfTime,
             };
+            let may_have_run = !matches!(tried, Try::NotStarted(_)) && flags.may_have_run();
             let cause = match tried {
                 Try::Outcome(outcome) => return outcome,
                 Try::RolledBack(error) => {
@@ -149,11 +152,12 @@ impl Pool {
                 Try::NotStarted(error) => AttemptError::ConnectionLost(error.into()),
                 Try::OutOfTime => AttemptError::OutOfTime,
             };
-            tries.push(FailedTry::new(peer.clone(), cause));
-            if attempts_left == 0 || Instant::now() >= deadline {
+            let next = Arc::make_mut(&mut failures).add(&peer, may_have_run);
+            tries.push(FailedTry::new(peer, cause));
+            if attempts_left == 0 || next >= deadline {
                 return give_up(tries, None);
             }
-            avoid.push(peer);
+            sleep_until(next).await;
         }
     }
 

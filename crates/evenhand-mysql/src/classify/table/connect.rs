@@ -65,6 +65,12 @@ pub(super) static ROWS: &[Row] = &[
         NEUTRAL.safe(),
     ),
     Row::connect(
+        "avoided",
+        Signs(&[Sign::Avoided]),
+        "the same work failed on it, or on as many others as may run it",
+        NEUTRAL.busy(),
+    ),
+    Row::connect(
         "disconnected",
         Signs(&[Sign::Disconnected]),
         "the pool was disconnected",
@@ -159,7 +165,10 @@ pub(super) static ROWS: &[Row] = &[
         "login refused",
         SUSPECT.safe(),
     )
-    .note("If the other peer refuses too, the first error is returned."),
+    .note(
+        "If as many peers as `max_refusals` refuse, the first error is returned, and no peer is \
+         ejected. A login that another accepts ejects those that refused; an idle connection does not.",
+    ),
     Row::connect(
         "connect-galera",
         Containing(&[1047], WSREP),

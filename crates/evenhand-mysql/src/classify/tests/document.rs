@@ -205,7 +205,8 @@ fn in_words(sign: &Sign) -> &'static str {
         Sign::NoFreeConnection => "`AttemptError::NoFreeConnection`",
         Sign::OutOfTime => "`AttemptError::OutOfTime`",
         Sign::Busy => "`AttemptError::Busy`",
-        Sign::MovedOn => "`AttemptError::Ejected`, `Avoided`",
+        Sign::MovedOn => "`AttemptError::Ejected`",
+        Sign::Avoided => "`AttemptError::Avoided`",
         Sign::Disconnected => "`AttemptError::Disconnected`",
         Sign::TryFailed => "`AttemptError::TryTimedOut`, `ConnectionLost`, `RolledBack`",
     }

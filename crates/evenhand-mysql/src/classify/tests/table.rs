@@ -158,7 +158,7 @@ fn errors_while_connecting() {
     }
 }
 
-/// Rows: attempt-timeout, slow-login, no-free-slot, out-of-time, busy, moved-on, disconnected, try-failed
+/// Rows: attempt-timeout, slow-login, no-free-slot, out-of-time, busy, moved-on, avoided, disconnected, try-failed
 /// (unit)
 #[test]
 fn attempts_without_a_driver_error() {
@@ -179,7 +179,7 @@ fn attempts_without_a_driver_error() {
         (AttemptError::OutOfTime, Neutral, Never),
         (AttemptError::Ejected, Neutral, Safe),
         (AttemptError::Busy(full), Neutral, Busy),
-        (AttemptError::Avoided, Neutral, Safe),
+        (AttemptError::Avoided, Neutral, Busy),
         (AttemptError::Disconnected, Neutral, Never),
         (AttemptError::TryTimedOut(time), Neutral, Never),
         (AttemptError::Connect(server(1040, "")), Degraded, Safe),

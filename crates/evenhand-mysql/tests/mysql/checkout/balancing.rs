@@ -67,11 +67,11 @@ async fn min_up_keeps_the_least_bad_peer() {
 }
 
 #[tokio::test]
-async fn all_down_waits_fails_or_uses_last_resort() {
+async fn all_down_waits_fails_or_opens() {
     for (all_down, waits, serves) in [
         (AllDownKind::Wait, true, false),
         (AllDownKind::Fail, false, false),
-        (AllDownKind::LastResort, false, true),
+        (AllDownKind::FailOpen, false, true),
     ] {
         let fakes: [_; 2] = fakes().await;
         let options = still()

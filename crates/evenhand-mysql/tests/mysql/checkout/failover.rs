@@ -33,9 +33,12 @@ async fn failing_peer_costs_no_checkout() {
         fakes[0].set_fault(fault.clone());
         // The driver's settings query at login is answered; what stalls or is cut comes later.
         let login_works = matches!(fault, Fault::StallInQuery | Fault::CutMidPacket);
+        // Held, as only a login shows that another was refused without need.
+        let mut held = Vec::new();
         for _ in 0..20 {
             let conn = soon(pool.get_conn()).await.unwrap();
             assert!(login_works || conn.peer() == "b", "{fault:?}");
+            held.push(conn);
         }
         let out = matches!(fault, Fault::ErrAsGreeting(ref e) | Fault::ErrAtLogin(ref e) if e.code == 1040);
         if !login_works && !out {

@@ -105,12 +105,12 @@ pub(crate) fn checkout_code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Both peers refused, and neither was ejected.
+/// The peers refused, and none was ejected.
 pub(crate) fn agreed(error: &Error) -> bool {
     let Error::Checkout(checkout) = error else {
         return false;
     };
-    matches!(&checkout.tried, evenhand::Error::Inconclusive { tried, .. } if tried.len() == 2)
+    matches!(checkout.tried, evenhand::Error::Inconclusive { .. })
 }
 
 /// The first ejection so far: its peer, why, and when the probe is due.

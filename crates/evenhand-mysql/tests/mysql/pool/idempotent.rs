@@ -1,13 +1,15 @@
 //! Idempotent work is done again elsewhere when its connection fails, and nothing else is.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{self, Error, prelude::Queryable};
-use evenhand_mysql::{Error as PoolError, Pool};
-use evenhand_testkit::Fault;
+use evenhand_mysql::{Error as PoolError, PeerConn, Pool};
+use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::Instant;
 
 async fn read(pool: &Pool) -> mysql_async::Result<Option<u16>> {
@@ -90,7 +92,7 @@ async fn ejection_moves_hanging_work_on() {
     let reads: Vec<_> = (0..20)
         .map(|_| {
             let pool = pool.clone();
-            let work = async move |mut conn: evenhand_mysql::PeerConn| {
+            let work = async move |mut conn: PeerConn| {
                 conn.query_first::<u16, _>("SELECT SLEEP(0.2)").await?;
                 conn.query_first::<u16, _>("SELECT @@port").await
             };
@@ -132,7 +134,63 @@ async fn own_error_is_returned() {
 }
 
 #[tokio::test]
-async fn work_is_tried_once_on_each_peer() {
+async fn work_that_each_peer_dropped_once_is_done_on_the_next_round() {
+    let fakes: [_; 3] = fakes().await;
+    let pool = pool(&fakes, quick());
+    let tried = Mutex::new(Vec::new());
+    let work = async |mut conn: PeerConn| {
+        let tries = {
+            let mut tried = tried.lock().unwrap();
+            tried.push(conn.peer().to_owned());
+            tried.len()
+        };
+        if tries <= 3 {
+            of(&fakes, &conn).cut_connections();
+        }
+        conn.query_first::<u16, _>("SELECT @@port").await
+    };
+    pool.run_idempotent(work).await.unwrap();
+    let mut tried = tried.into_inner().unwrap();
+    assert_eq!(tried.len(), 4);
+    tried[..3].sort();
+    assert_eq!(tried[..3], ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn work_that_fails_everywhere_reaches_few_peers() {
+    for limit in [1, 3] {
+        let fakes: [_; 4] = fakes().await;
+        let pool = pool(&fakes, quick().max_unknown(limit));
+        let tries = AtomicUsize::new(0);
+        let work = async |mut conn: PeerConn| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            of(&fakes, &conn).cut_connections();
+            conn.query_first::<u16, _>("SELECT @@port").await
+        };
+        let start = Instant::now();
+        let error = pool.run_idempotent(work).await.unwrap_err();
+        assert!(start.elapsed() >= 2 * LIMIT, "the time is used");
+        let Some(PoolError::Work(error)) = PoolError::find(&error) else {
+            unreachable!("{error:?}")
+        };
+        let peers: BTreeSet<&str> = error.tries.iter().map(|failed| &*failed.peer).collect();
+        assert_eq!(peers.len(), limit);
+        let tries = tries.into_inner();
+        // With pauses that grow.
+        assert!((limit + 1..30).contains(&tries), "{tries}");
+    }
+}
+
+/// The double to which the connection is.
+fn of<'f>(fakes: &'f [FakeMySql], conn: &PeerConn) -> &'f FakeMySql {
+    let at = ["a", "b", "c", "d"]
+        .iter()
+        .position(|name| *name == conn.peer());
+    &fakes[at.unwrap()]
+}
+
+#[tokio::test]
+async fn work_comes_back_to_no_peer_that_answers_nothing() {
     let fakes: [_; 3] = fakes().await;
     let pool = pool(&fakes, quick());
     fakes
@@ -201,7 +259,7 @@ async fn galera_node_without_quorum_is_ejected() {
     let pool = pool(&fakes, quick());
     fakes[0].set_fault(Fault::NotPrimary);
     let mut events = pool.subscribe();
-    let work = async |mut conn: evenhand_mysql::PeerConn| {
+    let work = async |mut conn: PeerConn| {
         conn.query_first::<String, _>("SELECT name FROM users")
             .await
     };

@@ -93,8 +93,9 @@ async fn lost_everywhere_names_every_peer() {
         unreachable!("{error}")
     };
     let mut tried: Vec<&str> = error.tries.iter().map(|failed| &*failed.peer).collect();
-    tried.sort_unstable();
-    assert_eq!(tried, ["a", "b"], "{error}");
+    assert_eq!(tried.len(), 5, "as often as it may: {error}");
+    tried[..2].sort_unstable();
+    assert_eq!(tried[..2], ["a", "b"], "{error}");
 }
 
 /// `work` swallows what befell its connection, so that only the `COMMIT` could tell.

@@ -178,6 +178,42 @@ async fn login_refused_by_one_or_both_servers() {
     }
 }
 
+/// A connection of before the refusals does not tell who is at fault.
+///
+/// Rows: login-refused (MariaDB)
+#[tokio::test]
+async fn refused_login_is_not_judged_by_an_idle_connection() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let urls = add_app(&servers).await;
+    let pool = pool_of(&urls, patient());
+    pool.peers().eject("a", Duration::from_secs(3600)).unwrap();
+    drop(pool.get_conn().await.unwrap());
+    at_rest(&pool).await;
+    pool.peers().restore("a").unwrap();
+    let mut events = pool.subscribe();
+    let lock = "ALTER USER app@'127.0.0.1' ACCOUNT LOCK";
+    for server in &servers {
+        let mut operator = root(&server.url()).await;
+        operator.query_drop(lock).await.unwrap();
+    }
+    for _ in 0..20 {
+        assert_eq!(pool.get_conn().await.unwrap().peer(), "b");
+        at_rest(&pool).await;
+    }
+    assert_eq!(ejection(&mut events), None);
+    // A login tells.
+    let mend = "ALTER USER app@'127.0.0.1' ACCOUNT UNLOCK";
+    let mut operator = root(&servers[1].url()).await;
+    operator.query_drop(mend).await.unwrap();
+    let mut held = Vec::new();
+    while is_up(&pool, 0) {
+        held.push(pool.get_conn().await.unwrap());
+    }
+    let (peer, reason, _) = ejection(&mut events).unwrap();
+    assert_eq!(peer, "a");
+    assert_eq!(reason, "another peer did what this one refused");
+}
+
 /// Rows: idle-dead (MariaDB)
 #[tokio::test]
 async fn idle_session_closed_by_the_server_is_replaced() {

@@ -16,7 +16,7 @@ use crate::common::{until, up};
 #[tokio::test]
 async fn session_killing_itself_ejects_no_peer() {
     let servers = servers(2, MariaDb::builder()).await;
-    let pool = pool_of(&urls(&servers), patient());
+    let pool = pool_of(&urls(&servers), patient().max_attempts(4));
     let mut events = pool.subscribe();
     for _ in 0..6 {
         let mut conn = conn_to(&pool, "a").await;
@@ -26,7 +26,7 @@ async fn session_killing_itself_ejects_no_peer() {
         drop(conn);
         until_gone(&mut root(&servers[0].url()).await, id).await;
     }
-    // Idempotent work is done elsewhere, once, as there is only one other.
+    // Idempotent work is done elsewhere, and comes back when no other is left.
     let asked = std::sync::Mutex::new(Vec::new());
     let work = async |mut conn: PeerConn| {
         asked.lock().unwrap().push(conn.peer().to_owned());
@@ -38,8 +38,9 @@ async fn session_killing_itself_ejects_no_peer() {
         "{error}"
     );
     let mut asked = asked.into_inner().unwrap();
-    asked.sort();
-    assert_eq!(asked, ["a", "b"]);
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    asked[..2].sort();
+    assert_eq!(asked[..2], ["a", "b"]);
     assert_eq!(events.try_next().unwrap(), None);
 }
 
