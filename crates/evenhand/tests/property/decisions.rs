@@ -131,10 +131,8 @@ pub(crate) fn next(history: &History, there: &Candidates, rules: &Rules, now: In
             && !history.refused.contains(peer)
             && (!is_confined || history.unknown.contains(peer))
     };
-    let [up, due, open] =
-        [&there.up, &there.due, &there.open].map(|peers| -> Vec<u32> {
-            peers.iter().filter(may).copied().collect()
-        });
+    let [up, due, open] = [&there.up, &there.due, &there.open]
+        .map(|peers| -> Vec<u32> { peers.iter().filter(may).copied().collect() });
     if history.deadline.is_none() || history.asks > 0 {
         // A caller's first attempt finds out whether a peer is back. Later ones go where they are
         // most likely served.

@@ -189,7 +189,10 @@ impl Reference {
 
     /// Whether these are enough refusals to end a request.
     pub(crate) fn refuse(&self, refused: &[u32]) -> bool {
-        let all = self.peers.iter().all(|peer| refused.contains(&peer.instance));
+        let all = self
+            .peers
+            .iter()
+            .all(|peer| refused.contains(&peer.instance));
         all || refused.len() >= self.rules.max_refusals
     }
 
@@ -329,7 +332,10 @@ impl Reference {
         let mut told_due = None;
         if told != "recovered" {
             let relapses = |record: &Record| is_probe || now - record.since < rules.forgets_after();
-            let streak = peer.record.filter(relapses).map_or(0, |record| record.streak);
+            let streak = peer
+                .record
+                .filter(relapses)
+                .map_or(0, |record| record.streak);
             let record = Record {
                 streak: streak + 1,
                 set: verdict.recover_in.map(|time| now + time),
@@ -338,7 +344,9 @@ impl Reference {
             peer.becomes(Is::Ejected);
             peer.record = Some(record);
             told_due = Some(due(&record, false, &rules));
-            told += &verdict.reason.map_or(String::new(), |why| format!(" ({why})"));
+            told += &verdict
+                .reason
+                .map_or(String::new(), |why| format!(" ({why})"));
         }
         let name = peer.name.clone();
         if told_due.is_none() {

@@ -246,7 +246,12 @@ impl Asked {
             asks: 1,
             ..self.history.clone()
         };
-        let next = next(&history, &r.candidates(false, false), &r.rules, Instant::now());
+        let next = next(
+            &history,
+            &r.candidates(false, false),
+            &r.rules,
+            Instant::now(),
+        );
         matches!(next, Next::Ask(Way::Up, _))
     }
 
@@ -377,7 +382,10 @@ impl Asked {
 
     /// Keeps the outcome in place of an earlier one of the same peer.
     fn note(&mut self, instance: u32, error: Option<usize>, rank: Rank) {
-        let earlier = self.outcomes.iter().position(|one| one.instance == instance);
+        let earlier = self
+            .outcomes
+            .iter()
+            .position(|one| one.instance == instance);
         let at = earlier.unwrap_or(self.outcomes.len());
         let attempts = earlier.map_or(0, |at| self.outcomes[at].attempts);
         let outcome = Outcome {
@@ -387,7 +395,8 @@ impl Asked {
             attempts: attempts + 1,
             rank,
         };
-        self.outcomes.splice(at..(at + 1).min(self.outcomes.len()), [outcome]);
+        self.outcomes
+            .splice(at..(at + 1).min(self.outcomes.len()), [outcome]);
     }
 
     /// Checks how it ended: with this, or as a request that no peer is left for.
