@@ -185,14 +185,14 @@ impl<Target> Peers<Target> {
     }
 
     /// Ejects a peer manually, whatever its state. Its next probe is due after `time`, which is
-    /// clamped to 1 ms to 1 year. It is not probed earlier, not even by [`AllDown::LastResort`], and
+    /// clamped to 1 ms to 1 year. No request goes there earlier, not even with [`AllDown::FailOpen`], and
     /// [`Eject::min_up`] does not apply.
     ///
     /// # Errors
     ///
     /// [`PeersError::Unknown`] if the set has no peer of that name.
     ///
-    /// [`AllDown::LastResort`]: crate::AllDown::LastResort
+    /// [`AllDown::FailOpen`]: crate::AllDown::FailOpen
     /// [`Eject::min_up`]: crate::Eject::min_up
     pub fn eject(&self, name: &str, time: Duration) -> Result<(), PeersError> {
         eject_manually(&self.set.peer(name)?, time);

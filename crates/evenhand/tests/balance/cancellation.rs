@@ -122,7 +122,7 @@ impl Situation {
         }
     }
 
-    /// Ejects by a verdict. A manual ejection would exclude the peer from the last resort.
+    /// Ejects by a verdict. A manual ejection would keep requests from the peer that fail open.
     async fn eject(&mut self, peers: usize) {
         while self.peers.up_count() > 2 - peers {
             self.script(&[Err(Verdict::down())]);
