@@ -20,6 +20,7 @@ pub use tower::discover::{Change, Discover};
 use crate::event::Events;
 use crate::peers::Peers;
 use crate::set::Set;
+use crate::set::ledger::Join;
 use crate::task_guard::TaskGuard;
 
 /// The pause after an error; it doubles with each further one.
@@ -38,7 +39,7 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
     ///
     /// A peer's name is its key as text, so two keys must not have the same text.
     ///
-    /// - `Insert` of a new name adds a peer, up.
+    /// - `Insert` of a new name adds a peer, up (or [on proof](Self::joining_on_proof)).
     /// - `Insert` of a name that is there: if the target is equal, the peer keeps its state.
     ///   Otherwise it is replaced by a new peer, up and of weight 1; attempts in flight on the old
     ///   one go on, and their verdicts are ignored.
@@ -99,7 +100,7 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
         D::Error: fmt::Display,
         F: Fn(&Target, &Target) -> bool + Send + 'static,
     {
-        let (events, set) = (self.subscribe(), Arc::downgrade(&self.set));
+        let (events, set, join) = (self.subscribe(), Arc::downgrade(&self.set), self.join);
         let mut discover = Box::pin(discover);
         let source = move |cx: &mut Context<'_>| {
             let found = discover.as_mut().poll_discover(cx);
@@ -110,7 +111,8 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
             change.map_err(|error| error.to_string())
         };
         TaskGuard::spawn(async move {
-            let (mut end, mut following) = (pin!(end(events)), pin!(follow(set, source, same)));
+            let mut end = pin!(end(events));
+            let mut following = pin!(follow(set, join, source, same));
             // The set may end while `discover` is silent, or fails and is left in peace.
             poll_fn(|cx| match end.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(()),
@@ -138,6 +140,7 @@ enum Then {
 
 async fn follow<Target>(
     set: Weak<Set<Target>>,
+    join: Join,
     mut source: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Wanted<Target>, String>>>,
     same: impl Fn(&Target, &Target) -> bool,
 ) {
@@ -161,7 +164,7 @@ async fn follow<Target>(
         if !batch.is_empty() {
             pause = FIRST_PAUSE;
             let Some(set) = set.upgrade() else { return };
-            apply(&set, batch, &same);
+            apply(&set, join, batch, &same);
         }
         match then {
             // A source that always has something must not keep its thread from others.
@@ -181,6 +184,7 @@ async fn follow<Target>(
 
 fn apply<Target>(
     set: &Arc<Set<Target>>,
+    join: Join,
     mut batch: Vec<Wanted<Target>>,
     same: &impl Fn(&Target, &Target) -> bool,
 ) {
@@ -191,5 +195,5 @@ fn apply<Target>(
     batch.reverse();
 
     // Never `Duplicate`: each name is there once.
-    let _ = set.update(batch, true, same);
+    let _ = set.update(join, batch, true, same);
 }

@@ -65,9 +65,10 @@ pub enum EventKind {
     ProbeAbandoned,
     /// The probe succeeded; the peer is up.
     Recovered,
-    /// The peer joined the set, and is up.
+    /// The peer joined the set. It is up, unless it [joins on proof](crate::Peers::joining_on_proof).
     Added,
-    /// The peer left the set. Attempts in flight on it go on.
+    /// The peer left the set. Attempts in flight on it go on. A new peer of its name may have been
+    /// added before, if that one joined on proof.
     Removed,
     /// An operator took the peer out of the picks. Attempts in flight on it go on.
     Draining,

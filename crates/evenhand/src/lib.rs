@@ -69,6 +69,9 @@
 //! the background, off every caller's path; it can check peers that are up as well
 //! ([`Probe::active_checks`]).
 //!
+//! A peer joins in state `Up`, or on proof ([`Peers::joining_on_proof`]): then it starts `Ejected` and
+//! due.
+//!
 //! An outcome counts only for the state in which its peer was picked. A slow failure from before a
 //! recovery does not eject the peer, and a slow success from before an ejection does not bring it
 //! back.
@@ -122,6 +125,8 @@
 //! | wait for a deciding ticket | the probe's timeout; without a probe 1 s | [`BalanceLayer::ticket_timeout`] |
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
 //! | active checks, hedging | none | [`Probe::active_checks`], [`BalanceLayer::hedge_after`] |
+//! | a peer that joins | is up at once | [`Peers::joining_on_proof`] |
+//! | slow start | off | [`BalanceLayer::slow_start`] |
 //!
 //! With these defaults no request is tried on a second peer: say with [`BalanceLayer::classify`] which
 //! errors are safe to retry, or with [`BalanceLayer::replay`] which requests are idempotent.
@@ -186,7 +191,7 @@
 //!
 //! On the healthy path a request takes no lock, allocates nothing, reads no clock and spawns no task.
 //! Its cost does not grow with the number of peers. While a peer is ejected and no background probe
-//! is set, a pick reads the clock.
+//! is set, a pick reads the clock. While a peer ramps ([`BalanceLayer::slow_start`]), a pick that draws it does.
 
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]

@@ -10,6 +10,7 @@ use crate::error::PeersError;
 use crate::event::{EventKind, Events};
 use crate::set::Set;
 use crate::set::health::Phase;
+use crate::set::ledger::Join;
 use crate::set::peer::Peer;
 use crate::set::registry::Change;
 use crate::set::status::Status;
@@ -31,6 +32,7 @@ use crate::set::status::Status;
 /// ```
 pub struct Peers<Target> {
     pub(crate) set: Arc<Set<Target>>,
+    pub(crate) join: Join,
 }
 
 impl<Target> Peers<Target> {
@@ -43,8 +45,42 @@ impl<Target> Peers<Target> {
         peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
         let set = Arc::new(Set::new());
-        set.update(named(peers), false, |_, _| false)?;
-        Ok(Self { set })
+        set.update(Join::AtOnce, named(peers), false, |_, _| false)?;
+        Ok(Self {
+            set,
+            join: Join::AtOnce,
+        })
+    }
+
+    /// A handle on the same set, through which peers join on proof: they start ejected and due, and
+    /// are up once their first probe has succeeded. With [`BalanceLayer::probe`] none takes a request
+    /// before that; without it, the first request that one takes is the probe. Default: peers join in
+    /// state `Up`.
+    ///
+    /// So [`add`](Self::add), [`replace_all`](Self::replace_all) and `follow` (feature `discover`)
+    /// bring in no peer that does not work. With the latter two, old peers stay until new ones have
+    /// proved themselves: for each peer that has, one leaves, and the rest leave once no new peer is
+    /// unproved. Those that are out leave before those that are up. Until then they take requests, are
+    /// counted and shown, and there may be two peers of one name; methods that take a name mean the new
+    /// one. A further change decides anew about the peers that it names, or with `replace_all` about
+    /// all. A new peer that is not wanted any more, and never proved itself, leaves at once.
+    ///
+    /// [`BalanceLayer::probe`]: crate::BalanceLayer::probe
+    ///
+    /// ```
+    /// use evenhand::{Peers, State};
+    ///
+    /// let peers = Peers::new([("db0", "10.0.0.1:3306")])?;
+    /// peers.joining_on_proof().replace_all([("db1", "10.0.0.2:3306")])?;
+    /// let states: Vec<State> = peers.iter().map(|peer| peer.state()).collect();
+    /// assert_eq!(states, [State::Up, State::Ejected], "db0 stays until db1 works");
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    pub fn joining_on_proof(&self) -> Self {
+        Self {
+            join: Join::OnProof,
+            ..self.clone()
+        }
     }
 
     /// The number of peers, whatever their state.
@@ -78,19 +114,23 @@ impl<Target> Peers<Target> {
         self.set.snapshot().peers().to_vec().into_iter()
     }
 
-    /// Adds a peer, in state `Up` and with weight 1.
+    /// Adds a peer of weight 1, in state `Up` (or [on proof](Self::joining_on_proof)).
     ///
     /// # Errors
     ///
     /// [`PeersError::Duplicate`] if the set has a peer of that name.
     pub fn add(&self, name: impl Into<Arc<str>>, target: Target) -> Result<(), PeersError> {
         let new = self.set.new_peer(name.into(), target);
-        self.set.edit(|peers| {
-            if peers.iter().any(|peer| peer.name() == new.name()) {
-                return Err(PeersError::Duplicate(new.shared_name()));
-            }
-            Ok(peers.iter().chain([&new]).cloned().collect())
-        })
+        self.set.edit(
+            self.join,
+            |_| false,
+            |peers| {
+                if peers.iter().any(|peer| peer.name() == new.name()) {
+                    return Err(PeersError::Duplicate(new.shared_name()));
+                }
+                Ok(peers.iter().chain([&new]).cloned().collect())
+            },
+        )
     }
 
     /// Removes a peer. Attempts in flight on it go on; their verdicts are ignored. The target is
@@ -100,20 +140,24 @@ impl<Target> Peers<Target> {
     ///
     /// [`PeersError::Unknown`] if the set has no peer of that name.
     pub fn remove(&self, name: &str) -> Result<(), PeersError> {
-        self.set.edit(|peers| {
-            let others = peers.iter().filter(|peer| peer.name() != name);
-            let others: Vec<_> = others.cloned().collect();
-            if others.len() == peers.len() {
-                return Err(PeersError::Unknown(name.into()));
-            }
-            Ok(others)
-        })
+        self.set.edit(
+            Join::AtOnce,
+            |_| false,
+            |peers| {
+                let others = peers.iter().filter(|peer| peer.name() != name);
+                let others: Vec<_> = others.cloned().collect();
+                if others.len() == peers.len() {
+                    return Err(PeersError::Unknown(name.into()));
+                }
+                Ok(others)
+            },
+        )
     }
 
     /// Replaces all peers at once. A peer that is there already, with the same name and an equal
     /// target, keeps its state and weight. The others are [removed](Self::remove), and new ones
-    /// added, in state `Up`. A request sees either the old peers or the new ones. Targets are compared
-    /// outside every lock, and again if the set is changed meanwhile.
+    /// added, in state `Up`. A request sees either the old peers or the new ones, unless they join
+    /// [on proof](Self::joining_on_proof). Targets are compared outside every lock, and again if the set is changed meanwhile.
     ///
     /// # Errors
     ///
@@ -125,7 +169,7 @@ impl<Target> Peers<Target> {
     where
         Target: PartialEq,
     {
-        self.set.update(named(peers), false, Target::eq)
+        self.set.update(self.join, named(peers), false, Target::eq)
     }
 
     /// Takes a peer out of the picks, and resolves once no attempt is in flight on it and no
@@ -227,6 +271,7 @@ impl<Target> Clone for Peers<Target> {
     fn clone(&self) -> Self {
         Self {
             set: self.set.clone(),
+            join: self.join,
         }
     }
 }

@@ -215,13 +215,15 @@ pub(crate) fn choose_exactly<'a, Target>(
 mod tests {
     use super::*;
     use crate::set::Set;
+    use crate::set::ledger::Join;
 
     const DRAWS: u32 = 1_000_000;
 
     fn set(n: usize) -> Set<()> {
         let set = Set::new();
         let peers = (0..n).map(|number| (number.to_string().into(), Some(())));
-        set.update(peers, false, |(), ()| false).unwrap();
+        set.update(Join::AtOnce, peers, false, |(), ()| false)
+            .unwrap();
         set
     }
 

@@ -55,10 +55,37 @@ impl Rng {
     pub(crate) fn unit(&self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
+
+    /// These, in an order that makes each about as likely to come first: from a random one on, in
+    /// steps of random length.
+    pub(crate) fn shuffled<'a>(&self, indexes: &'a [u32]) -> impl Iterator<Item = u32> + use<'a> {
+        let n = indexes.len();
+        let start = if n > 1 { self.random_index(n) } else { 0 };
+        let mut step = if n > 2 {
+            1 + self.random_index(n - 1)
+        } else {
+            1
+        };
+        while gcd(step, n) > 1 {
+            step -= 1;
+        }
+        let mut at = start;
+        (0..n).map(move |_| {
+            let index = indexes[at];
+            at = (at + step) % n;
+            index
+        })
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -78,6 +105,22 @@ mod tests {
                 assert!((0..1000).all(|_| rng.random_index(n) < n));
             }
             assert!((0..1000).all(|_| (0.0..1.0).contains(&rng.unit())));
+        }
+    }
+
+    #[test]
+    fn indexes_are_shuffled_without_loss() {
+        let rng = Rng::seeded(1);
+        for n in [0, 1, 2, 3, 12, 97, 100] {
+            let indexes: Vec<u32> = (0..n).collect();
+            let mut firsts = HashSet::new();
+            for _ in 0..50 * n + 1 {
+                let mut order: Vec<u32> = rng.shuffled(&indexes).collect();
+                firsts.extend(order.first().copied());
+                order.sort_unstable();
+                assert_eq!(order, indexes);
+            }
+            assert_eq!(firsts.len(), n as usize, "each of {n} comes first");
         }
     }
 }

@@ -32,13 +32,13 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     /// later one prefers a peer that is up.
     #[inline(always)]
     pub(crate) fn permit(&self) -> Option<AttemptPermit<Target>> {
-        if self.set.registry.needs_look()
-            && self.look()
-            && let Some(permit) = self.probe_due()
-        {
-            return Some(permit);
+        if self.set.registry.needs_look() {
+            let probe = self.look().then(|| self.probe_due()).flatten();
+            if let Some(permit) = probe.or_else(|| self.up_by_share()) {
+                return Some(permit);
+            }
         }
-        self.up().or_else(|| self.probe_due())
+        self.any_up().or_else(|| self.probe_due())
     }
 
     /// Looks at the snapshot and the clock. Whether this is a request's first attempt and a peer is
@@ -54,8 +54,13 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     }
 
     /// A permit on a peer that is up.
-    #[inline(always)]
     pub(crate) fn up(&self) -> Option<AttemptPermit<Target>> {
+        self.up_by_share().or_else(|| self.any_up())
+    }
+
+    /// The same, while no peer ramps.
+    #[inline(always)]
+    fn any_up(&self) -> Option<AttemptPermit<Target>> {
         let drawn = self.draw(&self.set.snapshot());
         drawn.or_else(|| self.redraw())
     }
@@ -63,13 +68,16 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     /// A permit on a peer that the snapshot offers, if it is up and the request may go there.
     #[inline(always)]
     fn draw(&self, snapshot: &Snapshot<Target>) -> Option<AttemptPermit<Target>> {
+        AttemptPermit::enter(self.drawn(snapshot)?.clone())
+    }
+
+    /// A peer that the snapshot offers, if the request may go there.
+    #[inline(always)]
+    pub(super) fn drawn<'s>(&self, snapshot: &'s Snapshot<Target>) -> Option<&'s Peer<Target>> {
         let (offered, weights) = (snapshot.offered(), snapshot.weights());
         let peer = choose(self.pick, self.rng, snapshot, offered, weights)?;
         // Whether it is up is read once, as it is entered.
-        if !self.may_ask(peer) {
-            return None;
-        }
-        AttemptPermit::enter(peer.clone())
+        self.may_ask(peer).then_some(peer)
     }
 
     #[inline(always)]
@@ -115,7 +123,7 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
         // If the pick wants none of the few, it chooses from all.
         for listed in [LISTED, usize::MAX] {
             let fit = |index: &u32| fit(peer(*index));
-            let shuffled = shuffled(indexes, self.rng);
+            let shuffled = self.rng.shuffled(indexes);
             let mut remaining: Vec<u32> = shuffled.filter(fit).take(listed).collect();
             retain(&mut remaining);
             let drawn = self.draw_of(snapshot, remaining, &enter);
@@ -171,45 +179,20 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     }
 }
 
-/// These, in an order that makes each about as likely to come first: from a random one on, in
-/// steps of random length.
-fn shuffled<'a>(indexes: &'a [u32], rng: &Rng) -> impl Iterator<Item = u32> + use<'a> {
-    let n = indexes.len();
-    let start = if n > 1 { rng.random_index(n) } else { 0 };
-    let mut step = if n > 2 {
-        1 + rng.random_index(n - 1)
-    } else {
-        1
-    };
-    while gcd(step, n) > 1 {
-        step -= 1;
-    }
-    let mut at = start;
-    (0..n).map(move |_| {
-        let index = indexes[at];
-        at = (at + step) % n;
-        index
-    })
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
     use crate::attempt::ejection;
     use crate::pick::{LeastInFlight, Uniform};
+    use crate::set::ledger::Join;
 
     const DRAWS: u32 = 200_000;
 
     fn set(n: u64) -> Set<()> {
         let set = Set::new();
         let peers = (0..n).map(|number| (number.to_string().into(), Some(())));
-        set.update(peers, false, |(), ()| false).unwrap();
+        set.update(Join::AtOnce, peers, false, |(), ()| false)
+            .unwrap();
         set
     }
 
@@ -338,22 +321,6 @@ mod tests {
         let none = Asked::default();
         assert!(chooser(&set, &Uniform, &rng, &none).open().is_none());
         assert_eq!(peer.member().in_flight.count(), 0);
-    }
-
-    #[test]
-    fn indexes_are_shuffled_without_loss() {
-        let rng = Rng::seeded(1);
-        for n in [0, 1, 2, 3, 12, 97, 100] {
-            let indexes: Vec<u32> = (0..n).collect();
-            let mut firsts = HashSet::new();
-            for _ in 0..50 * n + 1 {
-                let mut order: Vec<u32> = shuffled(&indexes, &rng).collect();
-                firsts.extend(order.first().copied());
-                order.sort_unstable();
-                assert_eq!(order, indexes);
-            }
-            assert_eq!(firsts.len(), n as usize, "each of {n} comes first");
-        }
     }
 
     #[test]

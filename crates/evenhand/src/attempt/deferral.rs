@@ -281,7 +281,10 @@ mod tests {
     fn set() -> (Set<()>, Peer<()>) {
         let set = Set::new();
         let peers = [("a".into(), Some(()))];
-        set.update(peers, false, |(), ()| false).unwrap();
+        set.update(crate::set::ledger::Join::AtOnce, peers, false, |(), ()| {
+            false
+        })
+        .unwrap();
         let peer = set.snapshot().peers()[0].clone();
         (set, peer)
     }

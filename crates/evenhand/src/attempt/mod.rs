@@ -10,6 +10,7 @@ pub(crate) mod ejection;
 mod loom;
 mod per_peer;
 pub(crate) mod permit;
+mod slow_start;
 
 use std::fmt;
 use std::pin::pin;

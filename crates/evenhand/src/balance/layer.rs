@@ -41,6 +41,7 @@ pub const DEFAULT_TICKET_TIMEOUT: Duration = Duration::from_secs(1);
 /// | [`retry_budget`](Self::retry_budget) | none |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe, and peers that are up are not checked |
 /// | [`ticket_timeout`](Self::ticket_timeout) | the probe's timeout; without a probe [`DEFAULT_TICKET_TIMEOUT`]: 1 s |
+/// | [`slow_start`](Self::slow_start) | off: a peer that comes back takes its full share at once |
 /// | [`seed`](Self::seed) | the system's randomness |
 #[must_use]
 pub struct BalanceLayer<Target, R = Rules> {
@@ -58,6 +59,7 @@ struct Settings {
     limits: Limits,
     budget: Option<Budget>,
     ticket_timeout: Option<Duration>,
+    slow_start: Duration,
     seed: Option<u64>,
 }
 
@@ -211,6 +213,24 @@ impl<Target, R> BalanceLayer<Target, R> {
         self
     }
 
+    /// Lets a peer that comes back, or joins, take a share of the picks that grows in proportion to
+    /// time over `window`, from 5 % of its full share on. Default: zero, which means off: a peer takes
+    /// its full share at once.
+    ///
+    /// Works with any [`Pick`](crate::Pick): where it chooses a peer that ramps, the choice is accepted
+    /// with the share that the peer has by then, else the pick is asked again, 16 times at most. If all
+    /// peers that are up ramp, the one that is furthest takes its full share. Under
+    /// [`LeastInFlight`](crate::LeastInFlight) the share can be up to twice as large, as that prefers
+    /// peers with little to do.
+    ///
+    /// Peers ramp for every balancer over the same [`Peers`](crate::Peers), from when the first layer
+    /// that sets it is applied; of several windows the longest counts. `window` is clamped to 1 ms to 1
+    /// year. A peer of weight 0 does not ramp.
+    pub fn slow_start(mut self, window: Duration) -> Self {
+        self.settings.slow_start = window;
+        self
+    }
+
     /// Draws picks and jitter from a generator that starts from `seed`, for tests that need the same
     /// picks in each run. Each service that this layer makes has a new generator with this seed. It
     /// is shared by all threads, behind a lock. Default: the system's randomness, without a lock.
@@ -237,10 +257,15 @@ impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
             limits,
             budget,
             ticket_timeout,
+            slow_start,
             seed,
         } = self.settings.clone();
         let probe_timeout = self.probe.as_ref().map(Probe::timeout);
         let ticket_timeout = ticket_timeout.or(probe_timeout);
+        if !slow_start.is_zero() {
+            let window = within_bounds(slow_start);
+            self.peers.set.registry.slow_start(window);
+        }
         let policy = Arc::new(Policy {
             eject,
             rng: seed.map_or(Rng::PerThread, Rng::seeded),
@@ -272,6 +297,7 @@ impl fmt::Debug for Settings {
             .field("all_down", &self.all_down)
             .field("limits", &self.limits)
             .field("has_budget", &self.budget.is_some())
+            .field("slow_start", &self.slow_start)
             .field("seed", &self.seed)
             .finish()
     }

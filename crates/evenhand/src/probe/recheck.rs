@@ -36,6 +36,9 @@ pub(super) async fn run<Target: Send + Sync + 'static>(
         let Some(context) = context.upgrade() else {
             return;
         };
+        if registry.any_may_leave() {
+            context.set.refresh();
+        }
         let (due, next) = registry.due_for_probers();
         let snapshot = context.set.snapshot();
         for index in due.into_iter().filter_map(|id| snapshot.index_of(id)) {

@@ -1,11 +1,12 @@
 //! What the registry's lock protects: who is up, when those that are out are due, and who waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tokio::time::Instant;
 
 use super::health::Phase;
 use super::member::Member;
+use super::ramps::Ramps;
 
 /// The snapshot is made anew when more than one in this many peers that it offers are out.
 const STALE_SHARE: usize = 8;
@@ -25,9 +26,16 @@ pub(crate) struct Ledger {
     pub(super) probers: usize,
     /// How many requests wait for a peer.
     pub(super) waiters: usize,
+    /// The peers that joined on proof and have not been up yet.
+    joining: HashSet<u64>,
+    /// How many peers leave as those come up.
+    leaving: usize,
+    /// How many came up for which none has left.
+    came_up: usize,
     /// How many peers the snapshot offers to picks, and how many of them are out.
     offered: usize,
     stale: usize,
+    pub(super) ramps: Ramps,
     /// The snapshot lacks a peer that is up, has an old weight, or offers too many that are out.
     pub(super) refresh: bool,
 }
@@ -51,6 +59,16 @@ pub(crate) struct Due {
     pub(crate) on_demand: Instant,
     /// A verdict or an operator set the time, so no request goes to the peer before.
     pub(crate) firm: bool,
+}
+
+/// How a peer joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// Up. What leaves with the same edit leaves at once.
+    AtOnce,
+    /// Out and due, as if it had been ejected. What leaves with the same edit, and has been up, stays
+    /// until as many have come up.
+    OnProof,
 }
 
 /// How many peers are up, of how many, and when the peer in question is due, if it is out.
@@ -118,24 +136,83 @@ impl Ledger {
     }
 
     /// A member is up, or no longer.
-    pub(super) fn set_up(&mut self, member: &Member, was_up: bool, is_up: bool) {
+    pub(super) fn set_up(&mut self, member: &Member, was_up: bool, is_up: bool, now: u64) {
         self.up = self.up + usize::from(is_up) - usize::from(was_up);
         if member.is_offered() {
             self.stale = self.stale + usize::from(was_up) - usize::from(is_up);
         }
         self.refresh |= (is_up && !member.is_offered()) || self.stale * STALE_SHARE > self.offered;
+        if is_up && self.joining.remove(&member.id) {
+            self.came_up += 1;
+        }
+        match (was_up, is_up) {
+            // One of weight 0 has no share that could grow.
+            (false, true) if member.weight() > 0 => {
+                self.ramps.start(&member.ramp, member.id, now);
+            }
+            (true, false) => self.ramps.stop(&member.ramp, member.id),
+            _ => {}
+        }
     }
 
-    /// A member joined, up.
-    pub(crate) fn join(&mut self) {
+    /// A new member joins.
+    pub(super) fn join(&mut self, member: &Member, join: Join, now: u64) {
         self.members += 1;
-        self.up += 1;
+        if join == Join::AtOnce {
+            self.up += 1;
+            self.ramps.start(&member.ramp, member.id, now);
+            return;
+        }
+        member.health.eject_manually();
+        self.joining.insert(member.id);
+        let now = Instant::now();
+        let record = Record {
+            streak: 0,
+            since: now,
+            due: Some(Due {
+                at: now,
+                on_demand: now,
+                firm: false,
+            }),
+        };
+        self.set_record(member.id, Some(record), true);
+    }
+
+    /// The member is to leave: as others come up, if it has been up itself and `join` says so.
+    /// Returns whether it leaves at once.
+    pub(super) fn dismiss(&mut self, member: &Member, join: Join) -> bool {
+        let at_once = join == Join::AtOnce || self.joining.contains(&member.id);
+        if !at_once && member.set_leaving(true) {
+            self.leaving += 1;
+        }
+        at_once
+    }
+
+    /// The member is not to leave. Returns whether it was.
+    pub(super) fn keep(&mut self, member: &Member) -> bool {
+        let was_leaving = member.set_leaving(false);
+        self.leaving -= usize::from(was_leaving);
+        was_leaving
+    }
+
+    /// How many of the members that are to leave may do so now.
+    pub(super) fn may_leave(&self) -> usize {
+        if self.joining.is_empty() {
+            self.leaving
+        } else {
+            self.came_up.min(self.leaving)
+        }
     }
 
     /// The member leaves, in whatever state it is. It is `Draining` from then on, so that holders
     /// of its tickets learn nothing more of it.
     pub(crate) fn leave(&mut self, member: &Member) {
         self.members -= 1;
+        self.ramps.stop(&member.ramp, member.id);
+        self.joining.remove(&member.id);
+        if self.keep(member) {
+            self.came_up = self.came_up.saturating_sub(1);
+        }
         self.up -= usize::from(member.health.read().phase == Phase::Up);
         self.set_record(member.id, None, false);
         member.health.drain();
@@ -147,5 +224,8 @@ impl Ledger {
         self.offered = self.up;
         self.stale = 0;
         self.refresh = false;
+        if self.joining.is_empty() {
+            self.came_up = 0;
+        }
     }
 }

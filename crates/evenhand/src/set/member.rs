@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::health::{Health, Phase};
 use super::in_flight::InFlight;
+use super::ramps::Ramp;
 use crate::eject::Accrual;
 
 /// How much one failure weighs against a peer that is compared by its attempts in flight.
@@ -30,6 +31,7 @@ pub(crate) struct Member {
     pub(crate) id: u64,
     pub(crate) health: Health,
     pub(crate) in_flight: InFlight,
+    pub(crate) ramp: Ramp,
     weight: AtomicU32,
     failures: AtomicU16,
     /// The peer did its job since someone last asked for a proof.
@@ -42,6 +44,8 @@ pub(crate) struct Member {
     has_deferrals: AtomicBool,
     /// The current snapshot offers the peer to picks. Written under the registry's lock.
     offered: AtomicBool,
+    /// The peer leaves as others come up. Written under the registry's lock.
+    leaving: AtomicBool,
     /// The peer has left the set. Written under the registry's lock.
     removed: AtomicBool,
     /// What only some peers need, made on first use.
@@ -73,6 +77,7 @@ impl Member {
             id,
             health: Health::new(),
             in_flight: InFlight::new(),
+            ramp: Ramp::default(),
             weight: AtomicU32::new(1),
             failures: AtomicU16::new(0),
             proved: AtomicBool::new(true),
@@ -80,6 +85,7 @@ impl Member {
             checked: AtomicBool::new(false),
             has_deferrals: AtomicBool::new(false),
             offered: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             removed: AtomicBool::new(false),
             extras: OnceLock::new(),
         }
@@ -242,6 +248,15 @@ impl Member {
 
     pub(crate) fn set_offered(&self, offered: bool) {
         self.offered.store(offered, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether this changed it.
+    pub(crate) fn set_leaving(&self, leaving: bool) -> bool {
+        self.leaving.swap(leaving, Ordering::Relaxed) != leaving
     }
 
     pub(crate) fn is_removed(&self) -> bool {

@@ -10,17 +10,19 @@ mod loom;
 pub(crate) mod member;
 pub(crate) mod peer;
 pub(crate) mod policies;
+pub(crate) mod ramps;
 pub(crate) mod registry;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use arc_swap::ArcSwap;
 
+use self::ledger::{Join, Ledger};
 use self::member::Member;
 use self::peer::Peer;
 use self::registry::Registry;
@@ -51,24 +53,22 @@ impl<Target> Set<Target> {
         self.snapshot.load()
     }
 
-    /// Makes the snapshot anew.
+    /// Makes the snapshot anew, without the peers that may leave.
     #[cold]
     pub(crate) fn refresh(&self) {
-        let mut ledger = self.registry.lock();
-        self.snapshot
-            .store(Arc::new(self.snapshot.load().refreshed()));
-        ledger.refreshed();
-        self.registry.publish(&ledger);
+        let ledger = self.registry.lock();
+        let peers = self.snapshot.load().shared_peers();
+        self.renew(ledger, peers, Vec::new());
     }
 
-    /// The peer with this name.
+    /// The peer with this name: of two the new one, if the old one is leaving.
     ///
     /// # Errors
     ///
     /// [`PeersError::Unknown`] if there is none.
     pub(crate) fn peer(&self, name: &str) -> Result<Peer<Target>, PeersError> {
         let snapshot = self.snapshot();
-        let found = snapshot.peers().iter().find(|peer| peer.name() == name);
+        let found = snapshot.peers().iter().rfind(|peer| peer.name() == name);
         found
             .cloned()
             .ok_or_else(|| PeersError::Unknown(name.into()))
@@ -99,13 +99,16 @@ impl<Target> Set<Target> {
 
     /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
     /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
-    /// if another edit came first, so it may call code of a user.
+    /// if another edit came first, so it may call code of a user. Peers that stay and for which `keep`
+    /// holds are not to leave any more.
     ///
     /// # Errors
     ///
     /// Those of `plan`; then nothing is changed.
     pub(crate) fn edit(
         &self,
+        join: Join,
+        keep: impl Fn(&Member) -> bool,
         plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
     ) -> Result<(), PeersError> {
         loop {
@@ -113,10 +116,12 @@ impl<Target> Set<Target> {
             let mut peers = plan(before.peers())?;
             // In order already, unless another edit made its peers later and was first.
             peers.sort_by_key(|peer| peer.member().id);
-            let peers: Arc<[_]> = peers.into();
+            let mut peers: Arc<[_]> = peers.into();
             let gone = missing(before.peers(), &peers);
             let joined = missing(&peers, before.peers());
-            if gone.is_empty() && joined.is_empty() {
+            let kept = |peer: &&Peer<Target>| peer.member().is_leaving() && keep(peer.member());
+            let kept: Vec<_> = peers.iter().filter(kept).collect();
+            if gone.is_empty() && joined.is_empty() && kept.is_empty() {
                 return Ok(());
             }
             let mut events = Vec::with_capacity(gone.len() + joined.len());
@@ -125,26 +130,65 @@ impl<Target> Set<Target> {
             if !self.snapshot().is_of_the_same_peers(&before) {
                 continue;
             }
-            for peer in gone {
-                ledger.leave(peer.member());
-                events.push(Event::now(&peer.member().name, EventKind::Removed));
+            for peer in kept {
+                ledger.keep(peer.member());
             }
+            let mut later = Vec::new();
+            for peer in gone {
+                if ledger.dismiss(peer.member(), join) {
+                    ledger.leave(peer.member());
+                    events.push(Event::now(&peer.member().name, EventKind::Removed));
+                } else {
+                    later.push(peer);
+                }
+            }
+            let now = self.registry.ramp_time(&ledger);
             for peer in joined {
-                ledger.join();
+                ledger.join(peer.member(), join, now);
                 events.push(Event::now(&peer.member().name, EventKind::Added));
             }
-            self.snapshot.store(Arc::new(Snapshot::new(peers.clone())));
-            ledger.refreshed();
-            self.registry.publish(&ledger);
-            events.iter().for_each(|event| self.registry.send(event));
-            drop(ledger);
-
+            if !later.is_empty() {
+                let mut all: Vec<_> = later.into_iter().chain(&*peers).cloned().collect();
+                all.sort_by_key(|peer| peer.member().id);
+                peers = all.into();
+            }
+            self.renew(ledger, peers, events);
             self.registry.available.notify_one();
-            events.iter().for_each(Event::trace);
+            self.registry.due_changed.notify_waiters();
             // `before` may hold the last handle of a peer that left. It is dropped last, as that may
             // panic.
             return Ok(());
         }
+    }
+
+    /// Makes a snapshot of these peers, without those that may leave.
+    fn renew(
+        &self,
+        mut ledger: MutexGuard<'_, Ledger>,
+        mut peers: Arc<[Peer<Target>]>,
+        mut events: Vec<Event>,
+    ) {
+        let may_leave = ledger.may_leave();
+        if may_leave > 0 {
+            let members = peers.iter().map(Peer::member);
+            let mut gone: Vec<&Member> = members.filter(|member| member.is_leaving()).collect();
+            // Those that are out before the others.
+            gone.sort_by_key(|member| member.health.generation_if_up().is_some());
+            for member in gone.into_iter().take(may_leave) {
+                ledger.leave(member);
+                events.push(Event::now(&member.name, EventKind::Removed));
+            }
+            let stay = peers.iter().filter(|peer| !peer.member().is_removed());
+            peers = stay.cloned().collect();
+        }
+        let before = self.snapshot.swap(Arc::new(Snapshot::new(peers)));
+        ledger.refreshed();
+        self.registry.publish(&ledger);
+        events.iter().for_each(|event| self.registry.send(event));
+        drop(ledger);
+        events.iter().for_each(Event::trace);
+        // It may hold the last handle of a peer that left. It is dropped last, as that may panic.
+        drop(before);
     }
 
     /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
@@ -156,6 +200,7 @@ impl<Target> Set<Target> {
     /// [`PeersError::Duplicate`] if two names are equal; then nothing is changed.
     pub(crate) fn update(
         &self,
+        join: Join,
         wanted: impl IntoIterator<Item = (Arc<str>, Option<Target>)>,
         others_stay: bool,
         same: impl Fn(&Target, &Target) -> bool,
@@ -167,7 +212,8 @@ impl<Target> Set<Target> {
             }
             wanted_peers.push(target.map(|target| self.new_peer(name, target)));
         }
-        self.edit(|peers| {
+        let keep = |member: &Member| places.contains_key(&member.name);
+        self.edit(join, keep, |peers| {
             let mut joining: Vec<_> = wanted_peers.iter().map(Option::as_ref).collect();
             let mut after = Vec::with_capacity(peers.len().max(joining.len()));
             for peer in peers {
@@ -221,7 +267,8 @@ mod tests {
 
     fn set(names: &[&str]) -> Set<u32> {
         let set = Set::new();
-        set.update(named(names), false, u32::eq).unwrap();
+        set.update(Join::AtOnce, named(names), false, u32::eq)
+            .unwrap();
         set
     }
 
@@ -254,7 +301,7 @@ mod tests {
                 compared.set(compared.get() + 1);
                 own == wanted
             };
-            set.update(named(&all), false, same).unwrap();
+            set.update(Join::AtOnce, named(&all), false, same).unwrap();
             done.send(()).unwrap();
         });
         assert_eq!(compared.get(), 1000);
@@ -269,11 +316,12 @@ mod tests {
             if calls.get() == 1 {
                 // Within the comparison, so that is under no lock. `b` is another peer from here on.
                 let other = [("b".into(), Some(2)), ("x".into(), Some(1))];
-                set.update(other, true, u32::eq).unwrap();
+                set.update(Join::AtOnce, other, true, u32::eq).unwrap();
             }
             own == wanted
         };
-        set.update(named(&["a", "b", "c"]), false, same).unwrap();
+        set.update(Join::AtOnce, named(&["a", "b", "c"]), false, same)
+            .unwrap();
         assert_eq!(calls.get(), 4);
         assert_eq!(names(&set), ["a", "b", "c"]);
         assert_eq!(*set.peer("b").unwrap(), 1);

@@ -10,6 +10,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
@@ -18,10 +19,14 @@ use super::health::{Phase, Reading};
 use super::ledger::{Counts, Ledger, Record};
 use super::member::Member;
 use super::policies::Policies;
+use super::ramps::Ramping;
 use crate::event::{CAPACITY, Event, EventKind};
 
 /// No pick needs to look.
 const NEVER: u64 = u64::MAX;
+
+/// No peer is due, and nothing is out of date, but picks look, as some peers ramp.
+const LATER: u64 = NEVER - 1;
 
 /// The next pick is to look, whatever the time.
 const NOW: u64 = 0;
@@ -31,8 +36,9 @@ const DUE_SHOWN: usize = 16;
 
 pub(crate) struct Registry {
     ledger: Mutex<Ledger>,
-    /// When the next pick is to look: nanoseconds since `epoch`, or `NOW` or `NEVER`.
+    /// When the next pick is to look: nanoseconds since `epoch`, or `NOW`, `LATER` or `NEVER`.
     look_at: AtomicU64,
+    pub(crate) ramping: Ramping,
     epoch: Instant,
     up: AtomicUsize,
     /// How many tasks check peers that are up.
@@ -58,6 +64,7 @@ impl Registry {
         Self {
             ledger: Mutex::default(),
             look_at: AtomicU64::new(NEVER),
+            ramping: Ramping::default(),
             epoch: Instant::now(),
             up: AtomicUsize::new(0),
             checkers: AtomicUsize::new(0),
@@ -84,14 +91,16 @@ impl Registry {
     }
 
     /// Whether the snapshot is to be made anew.
+    #[inline]
     pub(crate) fn needs_refresh(&self) -> bool {
         self.look_at.load(Ordering::Relaxed) == NOW
     }
 
     /// Whether some ejected peer is due to be probed by a pick.
+    #[inline]
     pub(crate) fn any_due(&self) -> bool {
         let look_at = self.look_at.load(Ordering::Relaxed);
-        look_at != NEVER && look_at <= self.since_epoch(Instant::now())
+        look_at < LATER && look_at <= self.now()
     }
 
     /// The ids of some peers that are due to be probed by a pick, of those that `may` allows.
@@ -110,6 +119,11 @@ impl Registry {
         let due = ledger.due_by(now).collect();
         let mut times = ledger.schedule().iter().map(|(due, _)| *due);
         (due, times.find(|due| *due > now))
+    }
+
+    /// Whether the next snapshot is to be without some peers.
+    pub(crate) fn any_may_leave(&self) -> bool {
+        self.lock().may_leave() > 0
     }
 
     /// When the next ejected peer is due, if one is ejected.
@@ -218,7 +232,9 @@ impl Registry {
         };
         let phase = member.health.read().phase;
         ledger.set_record(member.id, record, phase == Phase::Ejected);
-        ledger.set_up(member, was_up, phase == Phase::Up);
+        let now = self.ramp_time(&ledger);
+        ledger.ramps.age(now);
+        ledger.set_up(member, was_up, phase == Phase::Up, now);
         ledger.refresh |= matches!(change, Change::Weight);
         self.publish(&ledger);
         let event = match &change {
@@ -226,9 +242,14 @@ impl Registry {
             Change::Weight => None,
         };
         event.iter().for_each(|event| self.send(event));
+        let may_leave = ledger.may_leave() > 0;
         drop(ledger);
 
         self.wake(member, &change);
+        if may_leave {
+            // A prober takes them out, if no pick does.
+            self.due_changed.notify_waiters();
+        }
         event.iter().for_each(Event::trace);
         true
     }
@@ -284,10 +305,11 @@ impl Registry {
         let due = ledger.schedule().first().filter(|_| ledger.probers == 0);
         let look_at = match due {
             _ if ledger.refresh => NOW,
-            // `NOW` is reserved.
-            Some((due, _)) => self.since_epoch(*due).max(1),
+            Some((due, _)) => self.number(*due),
+            None if !ledger.ramps.is_empty() => LATER,
             None => NEVER,
         };
+        ledger.ramps.publish(ledger.up, &self.ramping);
         self.look_at.store(look_at, Ordering::Release);
         self.up.store(ledger.up, Ordering::Release);
     }
@@ -299,13 +321,37 @@ impl Registry {
         }
     }
 
-    /// Below `NEVER` for 584 years.
-    fn since_epoch(&self, moment: Instant) -> u64 {
+    /// Peers that come up from now on take a share that grows over this time.
+    pub(crate) fn slow_start(&self, window: Duration) {
+        let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        self.lock().ramps.lengthen(nanos);
+    }
+
+    /// Picks look no longer, once no peer ramps.
+    #[cold]
+    pub(crate) fn age_ramps(&self) {
+        let mut ledger = self.lock();
+        ledger.ramps.age(self.now());
+        self.publish(&ledger);
+    }
+
+    /// The time at which ramps start. Without slow start no clock is read.
+    pub(super) fn ramp_time(&self, ledger: &Ledger) -> u64 {
+        if ledger.ramps.is_on() { self.now() } else { 0 }
+    }
+
+    /// The time, as a number.
+    pub(crate) fn now(&self) -> u64 {
+        self.number(Instant::now())
+    }
+
+    /// One more than the nanoseconds since the epoch, so never `NOW`; below `LATER` for 584 years.
+    fn number(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.epoch);
-        let nanos = since.as_secs().saturating_mul(1_000_000_000);
-        nanos
-            .saturating_add(since.subsec_nanos().into())
-            .min(NEVER - 1)
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        whole
+            .saturating_add(u64::from(since.subsec_nanos()) + 1)
+            .min(LATER - 1)
     }
 }
 
@@ -313,12 +359,13 @@ impl Registry {
 #[cfg(not(evenhand_loom))]
 mod tests {
     use super::*;
+    use crate::set::ledger::Join;
 
     #[test]
     fn a_removed_member_takes_no_transition() {
         let registry = Registry::new();
         let member = Member::new(0, "a".into());
-        registry.lock().join();
+        registry.lock().join(&member, Join::AtOnce, 0);
         registry.lock().leave(&member);
         let before = member.health.read();
         let took_place = registry.change(&member, |record, _| {

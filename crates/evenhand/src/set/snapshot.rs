@@ -38,9 +38,9 @@ impl<Target> Snapshot<Target> {
         }
     }
 
-    /// As [`new`](Self::new), of the same peers, which are not copied.
-    pub(crate) fn refreshed(&self) -> Self {
-        Self::new(self.peers.clone())
+    /// All peers, without a copy.
+    pub(crate) fn shared_peers(&self) -> Arc<[Peer<Target>]> {
+        self.peers.clone()
     }
 
     /// Whether the other snapshot has the same peers: no edit came between the two.

@@ -3,5 +3,7 @@
 mod best_outcome;
 mod demand;
 mod flapping;
+mod joining;
 mod rounds;
+mod slow_start;
 mod unknown;
