@@ -150,6 +150,7 @@ struct StressTest {
     balance: Balanced,
     tally: Arc<Tally>,
     seeds: Arc<Seeds>,
+    all_down: AllDown,
 }
 
 fn stress_test(all_down: AllDown) -> StressTest {
@@ -173,6 +174,7 @@ fn stress_test(all_down: AllDown) -> StressTest {
         balance,
         tally,
         seeds,
+        all_down,
     }
 }
 
@@ -290,7 +292,10 @@ impl StressTest {
             tally.probes.load(SeqCst)
         );
         assert!(tally.probes.load(SeqCst) > 0);
-        assert_eq!(tally.rival_probes.load(SeqCst), 0, "one probe at a time");
+        // An open attempt brings a peer back while its probe runs on, as an operator does.
+        if self.all_down != AllDown::FailOpen {
+            assert_eq!(tally.rival_probes.load(SeqCst), 0, "one probe at a time");
+        }
         assert_eq!(
             tally.attempts_while_closed.load(SeqCst),
             0,

@@ -83,7 +83,7 @@ pub(crate) struct Candidates {
 }
 
 /// What a request remembers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct History {
     pub(crate) attempts: u32,
     /// The peers that were asked in this round.

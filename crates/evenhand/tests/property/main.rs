@@ -11,13 +11,16 @@
     reason = "a test states what it takes for granted"
 )]
 
+mod agree;
 mod controlled_connector;
 mod decisions;
+mod outcomes;
+mod peer;
 mod reference;
 mod request;
-mod rng;
 mod rules;
 mod schedule;
+mod turns;
 mod world;
 
 use rules::AllDown;

@@ -11,65 +11,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenhand::{PeerVerdict, State, Verdict};
+use evenhand::{PeerVerdict, Verdict};
 use tokio::time::Instant;
 
 use crate::decisions::{Candidates, Record, Span, Way, due};
+use crate::peer::{AttemptState, Is, Peer, up_since};
 use crate::rules::{Floor, Rules};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Is {
-    Up,
-    Ejected,
-    /// The attempt that is the probe.
-    Probing(usize),
-    Draining,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    pub(crate) name: String,
-    pub(crate) instance: u32,
-    pub(crate) is: Is,
-    /// Unless it was never ejected, or an operator put it back.
-    pub(crate) record: Option<Record>,
-    era: u64,
-    failures: u32,
-}
-
-impl Peer {
-    fn becomes(&mut self, is: Is) {
-        self.is = is;
-        self.era += 1;
-        self.failures = 0;
-    }
-
-    pub(crate) fn state(&self) -> State {
-        match self.is {
-            Is::Up => State::Up,
-            Is::Ejected => State::Ejected,
-            Is::Probing(_) => State::Probing,
-            Is::Draining => State::Draining,
-        }
-    }
-
-    fn is_up(&self) -> bool {
-        self.is == Is::Up
-    }
-}
-
-/// The state of an attempt and of its tickets.
-#[derive(Clone, Copy, Debug)]
-struct AttemptState {
-    instance: u32,
-    way: Way,
-    picked_in: u64,
-    /// What its tickets report for.
-    era: u64,
-    /// It holds its permit: its outcome is unknown, or it waits for another peer's verdict.
-    is_open: bool,
-    tickets: u32,
-}
 
 /// An event as it is displayed, but for the due time, which it tells apart.
 #[derive(Clone, Debug)]
@@ -415,16 +362,5 @@ impl Reference {
         peer.record = None;
         self.call_one();
         self.tell(name, "was restored by an operator", None);
-    }
-}
-
-/// The record of a peer that came back or went out now.
-fn up_since(now: Instant) -> Record {
-    Record {
-        streak: 1,
-        since: now,
-        set: None,
-        released: None,
-        shown: [None; 2],
     }
 }

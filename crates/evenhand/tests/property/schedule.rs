@@ -6,7 +6,6 @@ use evenhand::Verdict;
 use tokio::time::Instant;
 
 use crate::controlled_connector::Request;
-use crate::rng::Rng;
 use crate::rules::{AllDown, Floor, Recheck, Rules};
 use crate::world::World;
 
@@ -117,7 +116,7 @@ fn verdict(rng: &mut Rng, mood: Mood) -> (bool, Verdict) {
         Err(_) => retry(rng, Verdict::neutral()),
     };
     let verdict = match rng.random_index(6) {
-        0 => verdict.recover_in(MILLISECOND * 700),
+        0 => verdict.recover_in(MILLISECOND * rng.of(&[700, 4000])),
         1 => verdict.because("as told"),
         2 => verdict.of_kind("login"),
         _ => verdict,
@@ -210,5 +209,39 @@ fn operate(world: &mut World, rng: &mut Rng) {
             let add = (!free.is_empty()).then(|| rng.of(&free));
             world.replace(&keep, add);
         }
+    }
+}
+
+/// Draws the same on every machine, so that the seed in a failure's report reproduces it.
+///
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+struct Rng(u64);
+
+impl Rng {
+    fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// One of `0..n`; 0 if `n` is 0.
+    fn random_index(&mut self, n: usize) -> usize {
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
+    }
+
+    /// True once in `n` times.
+    fn once_in(&mut self, n: usize) -> bool {
+        self.random_index(n) == 0
+    }
+
+    /// One of `choices`.
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.random_index(choices.len())]
     }
 }
