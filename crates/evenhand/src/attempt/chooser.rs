@@ -32,17 +32,17 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     /// later one prefers a peer that is up.
     #[inline(always)]
     pub(crate) fn permit(&self) -> Option<AttemptPermit<Target>> {
-        if self.set.registry.needs_look() {
-            let probe = self.look().then(|| self.probe_due()).flatten();
-            if let Some(permit) = probe.or_else(|| self.up_by_share()) {
-                return Some(permit);
-            }
+        if self.set.registry.needs_look()
+            && self.look()
+            && let Some(permit) = self.due_or_by_share()
+        {
+            return Some(permit);
         }
         self.any_up().or_else(|| self.probe_due())
     }
 
-    /// Looks at the snapshot and the clock. Whether this is a request's first attempt and a peer is
-    /// due.
+    /// Looks at the snapshot and the clock. Whether the pick is not just any peer that is up: a peer is
+    /// due and this is a request's first attempt, or some ramp.
     #[cold]
     #[inline(never)]
     fn look(&self) -> bool {
@@ -50,7 +50,18 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
         if registry.needs_refresh() {
             self.set.refresh();
         }
-        self.asked.is_none() && registry.any_due()
+        self.is_due() || registry.ramping.window().is_some()
+    }
+
+    fn is_due(&self) -> bool {
+        self.asked.is_none() && self.set.registry.any_due()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn due_or_by_share(&self) -> Option<AttemptPermit<Target>> {
+        let probe = self.is_due().then(|| self.probe_due()).flatten();
+        probe.or_else(|| self.up_by_share())
     }
 
     /// A permit on a peer that is up.

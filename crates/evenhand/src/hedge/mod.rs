@@ -82,7 +82,7 @@ impl<Target, R> BalanceLayer<Target, R> {
 /// - an error, or a response, whose verdict is [`Retry::Never`](crate::Retry::Never). It would have
 ///   ended a plain request: the peer did its job and the answer is no, or the classifier wants the
 ///   caller to see it;
-/// - two peers that both refuse ([`Error::Inconclusive`]).
+/// - the refusal that ends a request ([`Error::Inconclusive`]).
 ///
 /// A leg whose outcome would send it to another peer goes there, but not to a peer that the other
 /// leg is on or has tried. If none is left the leg ends, and the other leg goes on as a plain
