@@ -62,7 +62,7 @@ impl<Target> Peers<Target> {
     /// proved themselves: for each peer that has, one leaves, and the rest leave once no new peer is
     /// unproved. Those that are out leave before those that are up. Until then they take requests, are
     /// counted and shown, and there may be two peers of one name; methods that take a name mean the new
-    /// one. A further change decides anew about the peers that it names, or with `replace_all` about
+    /// one, except that `remove` removes both. A further change decides anew about the peers that it names, or with `replace_all` about
     /// all. A new peer that is not wanted any more, and never proved itself, leaves at once.
     ///
     /// [`BalanceLayer::probe`]: crate::BalanceLayer::probe

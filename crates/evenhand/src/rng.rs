@@ -56,10 +56,9 @@ impl Rng {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// These, in an order that makes each about as likely to come first: from a random one on, in
-    /// steps of random length.
-    pub(crate) fn shuffled<'a>(&self, indexes: &'a [u32]) -> impl Iterator<Item = u32> + use<'a> {
-        let n = indexes.len();
+    /// The numbers below `n`, in an order that makes each about as likely to come first: from a random
+    /// one on, in steps of random length.
+    pub(crate) fn shuffled(&self, n: usize) -> impl Iterator<Item = usize> + use<> {
         let start = if n > 1 { self.random_index(n) } else { 0 };
         let mut step = if n > 2 {
             1 + self.random_index(n - 1)
@@ -69,11 +68,10 @@ impl Rng {
         while gcd(step, n) > 1 {
             step -= 1;
         }
-        let mut at = start;
-        (0..n).map(move |_| {
-            let index = indexes[at];
-            at = (at + step) % n;
-            index
+        (0..n).scan(start, move |at, _| {
+            let place = *at;
+            *at = (place + step) % n;
+            Some(place)
         })
     }
 }
@@ -112,15 +110,15 @@ mod tests {
     fn indexes_are_shuffled_without_loss() {
         let rng = Rng::seeded(1);
         for n in [0, 1, 2, 3, 12, 97, 100] {
-            let indexes: Vec<u32> = (0..n).collect();
+            let places: Vec<usize> = (0..n).collect();
             let mut firsts = HashSet::new();
             for _ in 0..50 * n + 1 {
-                let mut order: Vec<u32> = rng.shuffled(&indexes).collect();
+                let mut order: Vec<usize> = rng.shuffled(n).collect();
                 firsts.extend(order.first().copied());
                 order.sort_unstable();
-                assert_eq!(order, indexes);
+                assert_eq!(order, places);
             }
-            assert_eq!(firsts.len(), n as usize, "each of {n} comes first");
+            assert_eq!(firsts.len(), n, "each of {n} comes first");
         }
     }
 }

@@ -71,11 +71,25 @@ impl Asked {
         self.round.clear();
     }
 
-    /// Adds what another leg of the request remembers.
+    /// Adds what another leg of the request remembers of outcomes; `most` as in
+    /// [`add_unknown`](Self::add_unknown).
+    pub(crate) fn learn(&mut self, other: &Self, most: usize) {
+        for unknown in &other.unknown {
+            if self.unknown.iter().all(|(id, _)| *id != unknown.0) {
+                self.unknown.push(*unknown);
+            }
+        }
+        for id in &other.refused {
+            if !self.refused.contains(id) {
+                self.refused.push(*id);
+            }
+        }
+        self.is_confined |= other.is_confined || self.unknown.len() >= most;
+    }
+
+    /// Adds all that another leg of the request remembers.
     pub(crate) fn merge(&mut self, other: Self) {
+        self.learn(&other, usize::MAX);
         self.round.extend(other.round);
-        self.unknown.extend(other.unknown);
-        self.refused.extend(other.refused);
-        self.is_confined |= other.is_confined;
     }
 }

@@ -111,9 +111,10 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
                 self.set.refresh();
             }
             let snapshot = self.set.snapshot();
+            let offered = snapshot.offered();
             self.draw_exactly(
                 &snapshot,
-                snapshot.offered(),
+                (offered.len(), |place| offered[place]),
                 |peer| peer.is_up() && self.may_ask(peer),
                 |_| {},
                 AttemptPermit::enter,
@@ -121,11 +122,11 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
         })
     }
 
-    /// A permit on one of the peers at `indexes` that are `fit`, and that `retain` leaves.
+    /// A permit on one of the `n` peers at the indexes `at` that are `fit`, and that `retain` leaves.
     fn draw_exactly(
         &self,
         snapshot: &Snapshot<Target>,
-        indexes: &[u32],
+        (n, at): (usize, impl Fn(usize) -> u32),
         fit: impl Fn(&Peer<Target>) -> bool,
         retain: impl Fn(&mut Vec<u32>),
         enter: impl Fn(Peer<Target>) -> Option<AttemptPermit<Target>>,
@@ -134,11 +135,11 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
         // If the pick wants none of the few, it chooses from all.
         for listed in [LISTED, usize::MAX] {
             let fit = |index: &u32| fit(peer(*index));
-            let shuffled = self.rng.shuffled(indexes);
+            let shuffled = self.rng.shuffled(n).map(&at);
             let mut remaining: Vec<u32> = shuffled.filter(fit).take(listed).collect();
             retain(&mut remaining);
             let drawn = self.draw_of(snapshot, remaining, &enter);
-            if drawn.is_some() || indexes.len() <= listed {
+            if drawn.is_some() || n <= listed {
                 return drawn;
             }
         }
@@ -178,11 +179,10 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     #[cold]
     pub(crate) fn open(&self) -> Option<AttemptPermit<Target>> {
         let snapshot = self.set.snapshot();
-        let all: Vec<u32> = (0..snapshot.peers().len() as u32).collect();
         let id = |index: u32| snapshot.peers()[index as usize].member().id;
         self.draw_exactly(
             &snapshot,
-            &all,
+            (snapshot.peers().len(), |index| index as u32),
             |peer| peer.member().health.generation_if_out().is_some() && self.may_ask(peer),
             |peers| self.set.registry.retain_open(peers, id),
             AttemptPermit::open,

@@ -169,7 +169,8 @@ where
     };
     let ends = verdict.peer == PeerVerdict::Suspect && is_refused();
     if may_retry && !ends {
-        history.is_spent = !shared.has_budget();
+        let may_go_on = history.attempts + history.elsewhere < shared.limits.attempts;
+        history.is_spent = may_go_on && !shared.has_budget();
         return None;
     }
     if may_retry {

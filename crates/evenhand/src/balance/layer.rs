@@ -144,14 +144,15 @@ impl<Target, R> BalanceLayer<Target, R> {
     /// check, or another request. So a request that kills its peers cannot take the set out.
     /// Default: [`DEFAULT_MAX_UNKNOWN`](crate::DEFAULT_MAX_UNKNOWN).
     ///
-    /// Without active checks, a peer that stayed up counts as proved.
+    /// Without active checks, a peer that stayed up counts as proved. Without a background probe the
+    /// request itself may be the probe of one of those peers.
     pub fn max_unknown(mut self, peers: usize) -> Self {
         self.settings.limits.unknown = peers.max(1);
         self
     }
 
     /// How many peers refuse a request ([`PeerVerdict::Suspect`](crate::PeerVerdict::Suspect)) before it ends
-    /// with [`Error::Inconclusive`](crate::Error::Inconclusive); 0 is treated as 1. If there are fewer peers, all of
+    /// with [`Error::Inconclusive`](crate::Error::Inconclusive), or with a response if one was rejected; 0 is treated as 1. If there are fewer peers, all of
     /// them. Default: [`DEFAULT_MAX_REFUSALS`](crate::DEFAULT_MAX_REFUSALS).
     pub fn max_refusals(mut self, peers: usize) -> Self {
         self.settings.limits.refusals = peers.max(1);

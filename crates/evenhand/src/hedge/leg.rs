@@ -49,7 +49,13 @@ where
 
     /// Keeps the leg from the peers of the other one.
     pub(super) fn avoid(self: Pin<&mut Self>, other: &Self) {
-        let history = self.project().history.get_or_insert_default();
+        let this = self.project();
+        let history = this.history.get_or_insert_default();
+        if let Some(other) = &other.history {
+            history
+                .asked
+                .learn(&other.asked, this.shared.limits.unknown);
+        }
         other.engaged().for_each(|id| history.asked.add(id));
         history.elsewhere = other.attempts();
     }
@@ -92,6 +98,11 @@ where
         }
         let mut hedge = History::default();
         hedge.role = Role::Hedge;
+        if let Some(history) = &self.history {
+            hedge
+                .asked
+                .learn(&history.asked, self.shared.limits.unknown);
+        }
         self.engaged().for_each(|id| hedge.asked.add(id));
         hedge.elsewhere = self.attempts();
         if hedge.elsewhere >= self.shared.limits.attempts {

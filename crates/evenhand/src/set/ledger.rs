@@ -75,11 +75,17 @@ pub(crate) enum Join {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
     pub(crate) up: usize,
+    /// Without those that have joined and never been up.
     pub(crate) members: usize,
     pub(crate) due: Option<Instant>,
 }
 
 impl Ledger {
+    /// How many peers there are that have been up.
+    pub(super) fn proved(&self) -> usize {
+        self.members - self.joining.len()
+    }
+
     /// Whether no peer is up and requests wait.
     pub(super) fn has_demand(&self) -> bool {
         self.up == 0 && self.waiters > 0
@@ -114,7 +120,9 @@ impl Ledger {
     /// Whether requests may go to this peer although it is out.
     pub(super) fn may_open(&self, id: u64, now: Instant) -> bool {
         let due = self.records.get(&id).and_then(|record| record.due);
-        due.is_some_and(|due| !due.firm || due.at <= now)
+        // One that has never proved itself takes no request but as its probe.
+        let may = |due: Due| !due.firm || due.at <= now;
+        due.is_some_and(may) && !self.joining.contains(&id)
     }
 
     pub(super) fn record(&self, id: u64) -> Option<Record> {
@@ -143,7 +151,7 @@ impl Ledger {
         }
         self.refresh |= (is_up && !member.is_offered()) || self.stale * STALE_SHARE > self.offered;
         if is_up && self.joining.remove(&member.id) {
-            self.came_up += 1;
+            self.came_up = (self.came_up + 1).min(self.leaving);
         }
         match (was_up, is_up) {
             // One of weight 0 has no share that could grow.
@@ -224,8 +232,9 @@ impl Ledger {
         self.offered = self.up;
         self.stale = 0;
         self.refresh = false;
-        if self.joining.is_empty() {
-            self.came_up = 0;
-        }
+        self.came_up = match self.joining.is_empty() {
+            true => 0,
+            false => self.came_up.min(self.leaving),
+        };
     }
 }

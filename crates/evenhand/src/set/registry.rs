@@ -222,7 +222,7 @@ impl Registry {
         }
         let counts = Counts {
             up: ledger.up,
-            members: ledger.members,
+            members: ledger.proved(),
             due: ledger.due(member.id),
         };
         let was_up = member.health.read().phase == Phase::Up;
@@ -260,7 +260,9 @@ impl Registry {
             return self.available.notify_one();
         };
         match kind {
-            EventKind::ProbeStarted | EventKind::Draining => {}
+            EventKind::ProbeStarted => {}
+            // If it was the last one that was up, probes may come sooner.
+            EventKind::Draining => self.due_changed.notify_waiters(),
             // Of an abandoned probe, holders of its tickets must know that the peer is out still. No
             // request is woken by it: two whose probes say nothing would wake each other for ever.
             EventKind::Ejected { .. }

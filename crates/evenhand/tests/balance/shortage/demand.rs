@@ -150,3 +150,42 @@ async fn dropped_request_passes_its_turn_on() {
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn drain_of_the_last_peer_that_is_up_brings_probes_forward() {
+    let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+    let back = Arc::new(AtomicBool::new(false));
+    let answers = back.clone();
+    let probe = move |_: Peer<()>| {
+        std::future::ready(answers.load(Ordering::SeqCst).then_some(()).ok_or(()))
+    };
+    let balance = BalanceLayer::new(peers.clone())
+        .classify(AsTold)
+        .probe(Probe::new(service_fn(probe), Duration::from_secs(1)))
+        .all_down(WAITS)
+        .layer(connector.clone());
+    connector.tell("b", REFUSE);
+    while peers.up_count() == 2 {
+        send(&balance).await.unwrap();
+    }
+    sleep(Duration::from_secs(100)).await;
+    connector.tell("a", Does::Fail(Verdict::neutral().safe()));
+    let request = tokio::spawn(async move { send(&balance).await });
+    sleep(Duration::from_secs(1)).await;
+    let drain = tokio::spawn({
+        let peers = peers.clone();
+        async move { peers.drain("a").await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(peers.up_count(), 0);
+    connector.tell("b", Does::Answer);
+    back.store(true, Ordering::SeqCst);
+    let start = Instant::now();
+    assert_eq!(request.await.unwrap().unwrap(), "b");
+    assert!(
+        start.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        start.elapsed()
+    );
+    drain.abort();
+}

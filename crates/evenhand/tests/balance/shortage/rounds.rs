@@ -112,6 +112,15 @@ async fn budget_is_asked_at_retries_only() {
     connector.tell_all(&["a", "b", "c"], FULL);
     send(&balance).await.unwrap_err();
     assert_eq!(connector.attempts().len(), 3, "two retries");
+
+    left.store(1, Ordering::Relaxed);
+    let withdraw = {
+        let left = left.clone();
+        move || left.fetch_sub(1, Ordering::Relaxed) > 0
+    };
+    let layer = layer(&peers).max_attempts(1).retry_budget(withdraw);
+    send(&layer.layer(connector)).await.unwrap_err();
+    assert_eq!(left.load(Ordering::Relaxed), 1, "no retry follows");
 }
 
 /// The request has asked its share of the peers when another one comes.

@@ -117,3 +117,21 @@ async fn peers_of_unknown_outcome_can_be_set() {
     balance.oneshot("poison").await.unwrap_err();
     assert_eq!(connector.attempts().len(), 5);
 }
+
+/// Both legs of a hedged request count.
+#[tokio::test(start_paused = true)]
+async fn hedged_request_reaches_no_more_peers() {
+    let names = names(20);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (peers, connector) = (peers(&names), ScriptedConnector::new());
+    let lost = Verdict::down().if_idempotent().because("lost");
+    connector.tell_all(&names, Does::FailAfter(Duration::from_millis(20), lost));
+    let hedge = BalanceLayer::new(peers)
+        .classify(AsTold)
+        .replay(Cloned::idempotent_if(ALWAYS))
+        .hedge_after(Duration::from_millis(30))
+        .layer(connector.clone());
+    hedge.oneshot("poison").await.unwrap_err();
+    // One more may be under way on the other leg when the last of them is known.
+    assert!(connector.attempts().len() <= 4);
+}
