@@ -27,7 +27,7 @@ const ENOUGH: u64 = 1_000_000;
 struct Watch {
     probes: AtomicU32,
     /// Restored manually: an older probe may still run during the next one.
-    restored: AtomicBool,
+    operated: AtomicBool,
     in_flight: AtomicU32,
     /// Set while the peer is drained and idle: no attempt may start.
     closed: AtomicBool,
@@ -70,7 +70,7 @@ impl InFlight {
         }
         if probe {
             tally.probes.fetch_add(1, SeqCst);
-            if watch.probes.fetch_add(1, SeqCst) > 0 && !watch.restored.load(SeqCst) {
+            if watch.probes.fetch_add(1, SeqCst) > 0 && !watch.operated.load(SeqCst) {
                 tally.rival_probes.fetch_add(1, SeqCst);
             }
         }
@@ -222,12 +222,13 @@ impl StressTest {
                 peers.add(name, watch.clone()).unwrap();
                 yield_now().await;
                 if rounds % 2 == 0 {
+                    // A probe that is out goes on, and the next one may start.
+                    watch.operated.store(true, SeqCst);
                     peers.eject(name, Duration::from_millis(1)).unwrap();
                     yield_now().await;
                     if rounds % 4 == 0 {
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
-                    watch.restored.store(true, SeqCst);
                     peers.restore(name).unwrap();
                 }
                 let drained = timeout(Duration::from_secs(30), peers.drain(name)).await;
