@@ -76,14 +76,11 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
         }
         AllDown::WaitUpTo(patience) => {
             let mut looks = may_ask;
-            let wait = match &mut history.wait {
+            match &mut history.wait {
                 Some(wait) if wait.is_over() => return Err(NoPeer::End),
-                Some(wait) => {
-                    looks |= wait.listen();
-                    wait
-                }
-                none => none.insert(Wait::new(&set.registry, patience)),
-            };
+                Some(wait) => looks |= wait.listen(),
+                None => history.begin_wait(Wait::new(&set.registry, patience)),
+            }
             // From here on the request misses nothing. What came just before is found by another
             // look.
             let chooser = shared.chooser(Some(&history.asked));
@@ -92,7 +89,10 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             }
             history.asked.start_round();
             let may = |id| history.asked.may_probe(id);
-            wait.set_timer(set.registry.next_due_for_picks(may), &shared.policy.rng);
+            let due = set.registry.next_due_for_picks(may);
+            if let Some(wait) = &mut history.wait {
+                wait.set_timer(due, &shared.policy.rng);
+            }
             Err(NoPeer::Wait)
         }
     }

@@ -41,14 +41,22 @@ pub(crate) struct History<Target, Response, Error> {
     busy: Vec<u64>,
     /// The request has come back to those.
     pub(crate) second_pass: bool,
-    /// The permits of peers that another peer's outcome will clear or convict, with the kind.
-    suspects: Vec<(AttemptPermit<Target>, &'static str)>,
+    /// The peers that another peer's outcome will clear or convict.
+    suspects: Vec<Suspect<Target>>,
     /// The best of the responses that the classifier rejected.
     rejected: Option<(Rank, Response)>,
     pub(crate) wait: Option<Wait>,
     /// The retry budget is spent.
     pub(crate) is_spent: bool,
     pub(crate) role: Role,
+}
+
+/// A peer that refused the request.
+struct Suspect<Target> {
+    id: u64,
+    kind: &'static str,
+    /// `None` if it was released.
+    permit: Option<AttemptPermit<Target>>,
 }
 
 /// A history, if there is one yet.
@@ -136,8 +144,26 @@ impl<Target, Response, Error> History<Target, Response, Error> {
 
     /// Keeps the permit of a peer that refused the request.
     pub(crate) fn suspect(&mut self, permit: AttemptPermit<Target>, kind: &'static str) {
-        self.asked.add_refused(permit.peer().member().id);
-        self.suspects.push((permit, kind));
+        let id = permit.peer().member().id;
+        self.asked.add_refused(id);
+        let permit = Some(permit);
+        self.suspects.push(Suspect { id, kind, permit });
+        if self.wait.is_some() {
+            self.release_probes();
+        }
+    }
+
+    /// Waits. A request that does holds no probe of a peer that refused it: others may have it.
+    pub(crate) fn begin_wait(&mut self, wait: Wait) {
+        self.wait = Some(wait);
+        self.release_probes();
+    }
+
+    fn release_probes(&mut self) {
+        let is_probe = |permit: &mut AttemptPermit<Target>| permit.epoch().is_probing();
+        for suspect in &mut self.suspects {
+            drop(suspect.permit.take_if(is_probe));
+        }
     }
 
     /// The permits of the peers that refused what another peer did.
@@ -145,10 +171,9 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         &mut self,
         kind: &'static str,
     ) -> impl Iterator<Item = AttemptPermit<Target>> {
-        let same = self
-            .suspects
-            .extract_if(.., move |(_, other)| *other == kind);
-        same.map(|(permit, _)| permit)
+        let same = move |suspect: &mut Suspect<Target>| suspect.kind == kind;
+        let convicted = self.suspects.extract_if(.., same);
+        convicted.filter_map(|suspect| suspect.permit)
     }
 
     /// Releases the permits of the peers that refused the request.
@@ -159,8 +184,7 @@ impl<Target, Response, Error> History<Target, Response, Error> {
     /// The first refusal decides.
     pub(crate) fn decide_by_first_refusal(&mut self) {
         let first = self.suspects.first();
-        let id = first.map(|(permit, _)| permit.peer().member().id);
-        let place = id.and_then(|id| self.places.get(&id)).copied();
+        let place = first.and_then(|first| self.places.get(&first.id)).copied();
         if let Some(outcome) = place.and_then(|place| self.outcomes.get_mut(place)) {
             outcome.rank = Rank::DECIDES;
         }

@@ -100,7 +100,7 @@ impl Drop for Wait {
 }
 
 /// A listener that misses nothing from now on, even before its first poll; and whether the queue
-/// held something for whoever comes next.
+/// held a call for the next request.
 fn listen(registry: &Registry) -> (Pin<Box<OwnedNotified>>, bool) {
     let mut was_called = false;
     loop {

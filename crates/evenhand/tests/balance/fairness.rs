@@ -1,33 +1,15 @@
 //! Shares of a million seeded requests, with peers down, through the whole balancer.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use evenhand::{Attempt, Balance, BalanceLayer, Peers, Pick, Uniform, Weighted};
+use crate::common::Number;
+use evenhand::{Balance, BalanceLayer, Peers, Pick, Uniform, Weighted};
 use tower::{Layer, Service};
 
 const REQUESTS: u32 = 1_000_000;
-
-/// Answers with the peer's number.
-#[derive(Clone)]
-struct Number;
-
-impl Service<Attempt<usize, ()>> for Number {
-    type Response = usize;
-    type Error = Infallible;
-    type Future = Ready<Result<usize, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, attempt: Attempt<usize, ()>) -> Self::Future {
-        ready(Ok(*attempt.peer))
-    }
-}
 
 /// Sends a request and returns its peer. Nothing waits, so one poll is enough.
 fn send<R>(balance: &mut Balance<Number, usize, R>) -> usize

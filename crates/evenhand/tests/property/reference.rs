@@ -197,6 +197,17 @@ impl Reference {
         self.attempts.get_mut(&serial).unwrap().tickets -= 1;
     }
 
+    pub(crate) fn is_open(&self, serial: usize) -> bool {
+        self.attempts[&serial].is_open
+    }
+
+    /// A request that waits holds no probe of a peer that refused it.
+    pub(crate) fn close_probe(&mut self, serial: usize) {
+        if self.attempts[&serial].way == Way::Probe {
+            self.close(serial);
+        }
+    }
+
     /// The attempt releases its permit. A probe without a verdict leaves its peer due.
     pub(crate) fn close(&mut self, serial: usize) {
         let attempt = self.attempts.get_mut(&serial).unwrap();

@@ -173,6 +173,9 @@ impl Asked {
         r.lets_in &= !has_turn;
         if self.deadline().is_none() && possible[0].0.deadline.is_some() {
             r.begins_to_wait();
+            self.suspects
+                .iter()
+                .for_each(|(suspect, _)| r.close_probe(*suspect));
         }
         self.histories = possible.into_iter().map(|(history, _)| history).collect();
         self.goes(r, &next, seen)
@@ -273,8 +276,10 @@ impl Asked {
             let convicted = Verdict::down().because("another peer did what this one refused");
             for (suspect, kind) in std::mem::take(&mut self.suspects) {
                 if kind == verdict.kind {
-                    r.settle(suspect, &convicted);
-                    r.close(suspect);
+                    if r.is_open(suspect) {
+                        r.settle(suspect, &convicted);
+                        r.close(suspect);
+                    }
                 } else {
                     self.suspects.push((suspect, kind));
                 }
@@ -283,6 +288,9 @@ impl Asked {
         let refuses = verdict.peer == PeerVerdict::Suspect;
         if refuses && may_retry {
             self.suspects.push((serial, verdict.kind));
+            if self.deadline().is_some() {
+                r.close_probe(serial);
+            }
             self.each(|history| history.refused.push(instance));
         } else {
             r.settle(serial, verdict);

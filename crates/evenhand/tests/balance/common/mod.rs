@@ -8,8 +8,9 @@
 )]
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, Ready, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -177,6 +178,24 @@ impl<R> Service<Attempt<(), R>> for ScriptedConnector {
                 Does::Hang => std::future::pending().await,
             }
         })
+    }
+}
+
+/// Answers with the peer's number.
+#[derive(Clone)]
+pub struct Number;
+
+impl Service<Attempt<usize, ()>> for Number {
+    type Response = usize;
+    type Error = Infallible;
+    type Future = Ready<Result<usize, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<usize, ()>) -> Self::Future {
+        ready(Ok(*attempt.peer))
     }
 }
 

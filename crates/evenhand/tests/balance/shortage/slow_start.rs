@@ -1,37 +1,17 @@
 //! Slow start: a peer that comes back or joins takes a share that grows over the window.
 
-use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use evenhand::{
-    Attempt, Balance, BalanceLayer, LeastInFlight, Peers, Pick, Rules, Uniform, Weighted,
-};
+use crate::common::Number;
+use evenhand::{Balance, BalanceLayer, LeastInFlight, Peers, Pick, Rules, Uniform, Weighted};
 use tokio::time::advance;
 use tower::{Layer, Service};
 
 const WINDOW: Duration = Duration::from_secs(100);
 const REQUESTS: u32 = 20_000;
-
-/// Answers with the peer's number.
-#[derive(Clone)]
-struct Number;
-
-impl Service<Attempt<usize, ()>> for Number {
-    type Response = usize;
-    type Error = Infallible;
-    type Future = Ready<Result<usize, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, attempt: Attempt<usize, ()>) -> Self::Future {
-        ready(Ok(*attempt.peer))
-    }
-}
 
 type Numbered<P> = Balance<Number, usize, Rules<evenhand::AnyErrorIsDown, evenhand::Cloned, P>>;
 
