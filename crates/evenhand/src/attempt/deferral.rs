@@ -63,6 +63,10 @@ pub(super) struct Decision(Mutex<Stage>);
 pub(super) enum Stage {
     /// The response has not come: its request holds the permit.
     Open,
+    /// A report is being counted, and the response has not come.
+    Reporting,
+    /// A report is being counted. The response came meanwhile and left the permit to it.
+    Left,
     /// The response came and left the permit to the ticket. Its verdict counts after the limit.
     Deferred(Verdict),
     Decided,
@@ -73,10 +77,21 @@ impl Decision {
         Self(Mutex::new(stage))
     }
 
-    /// The response has come. Returns the stage before; if it was `Open`, it is `Deferred` now.
+    /// The response has come. Returns the stage before: if it was `Open` or `Reporting`, the permit is
+    /// the ticket's now.
     pub(super) fn defer(&self, verdict: &Verdict) -> Stage {
         self.step(|before| match before {
             Stage::Open => Stage::Deferred(*verdict),
+            Stage::Reporting => Stage::Left,
+            other => other,
+        })
+    }
+
+    /// A report is to be counted, and then `decide` be called, if this returns `Open` or `Deferred`.
+    pub(super) fn begin_report(&self) -> Stage {
+        self.step(|before| match before {
+            Stage::Open => Stage::Reporting,
+            Stage::Deferred(_) => Stage::Decided,
             other => other,
         })
     }
@@ -104,17 +119,21 @@ pub(super) struct Deferral<Target> {
 impl<Target> Deferral<Target> {
     /// Counts the verdict, if it is the first of the attempt.
     pub(super) fn report(&self, verdict: &Verdict) {
-        match self.decision.decide() {
+        match self.decision.begin_report() {
             Stage::Open => {
-                self.edit(|deferrals, number| {
-                    // If it is gone, the permit has it, and finds that it is decided.
-                    deferrals.entry(number).and_modify(|ticket| *ticket = None);
-                });
-                // A probe that this does not end is still held by its request.
+                // Before it is decided: else a response that comes now would end a probe first.
                 self.reporter.report(verdict);
+                match self.decision.decide() {
+                    Stage::Left => self.release(),
+                    // A probe that the report did not end is still held by its request.
+                    _ => self.edit(|deferrals, number| {
+                        // If it is gone, the permit has it, and finds that it is decided.
+                        deferrals.entry(number).and_modify(|ticket| *ticket = None);
+                    }),
+                }
             }
             Stage::Deferred(_) => self.end(verdict),
-            Stage::Decided => {}
+            Stage::Reporting | Stage::Left | Stage::Decided => {}
         }
     }
 
@@ -174,15 +193,18 @@ impl<Target: Send + Sync + 'static> Deferral<Target> {
 
     /// The response has come, with this verdict: what becomes of it?
     fn defer(self: Arc<Self>, verdict: &Verdict) -> Outcome {
+        match self.decision.defer(verdict) {
+            Stage::Open => {}
+            Stage::Reporting => return Outcome::Deferred,
+            _ => return Outcome::Decided,
+        }
         let (Some(policy), Ok(_)) = (&self.reporter.policy, Handle::try_current()) else {
             return match self.decision.decide() {
-                Stage::Open => Outcome::Counts,
-                _ => Outcome::Decided,
+                Stage::Deferred(_) => Outcome::Counts,
+                // A report came first, and has the permit.
+                _ => Outcome::Deferred,
             };
         };
-        if self.decision.defer(verdict) != Stage::Open {
-            return Outcome::Decided;
-        }
         let (limit, expiry) = (policy.ticket_timeout, Expiry(Arc::downgrade(&self)));
         let _ = self.limit.set(TaskGuard::spawn(async move {
             let _expiry = expiry;
@@ -196,14 +218,15 @@ impl<Target> Drop for Deferral<Target> {
     fn drop(&mut self) {
         match self.decision.decide() {
             // The response's verdict counts, as if there had been no ticket.
-            Stage::Open => self.edit(|deferrals, number| {
+            // Or its report panicked.
+            Stage::Open | Stage::Reporting => self.edit(|deferrals, number| {
                 // Unless a new ticket of the attempt was made this moment.
                 if matches!(deferrals.get(&number), Some(Some(ticket)) if ticket.strong_count() == 0)
                 {
                     deferrals.remove(&number);
                 }
             }),
-            Stage::Deferred(_) => self.release(),
+            Stage::Deferred(_) | Stage::Left => self.release(),
             Stage::Decided => {}
         }
     }
@@ -238,9 +261,16 @@ pub(super) fn outcome<Target>(peer: &Peer<Target>, epoch: Epoch, verdict: &Verdi
 where
     Target: Send + Sync + 'static,
 {
-    let number = epoch.number();
-    let take = |deferrals: &mut Deferrals| deferrals.remove(&number);
-    match peer.member().edit_deferrals(take) {
+    let (member, number) = (peer.member(), epoch.number());
+    let take = |deferrals: &mut Deferrals| {
+        let taken = deferrals.remove(&number);
+        // If this attempt is the only one in flight, marks are of attempts that were cancelled.
+        if member.in_flight.count() == 1 {
+            deferrals.retain(|_, ticket| ticket.is_some());
+        }
+        taken
+    };
+    match member.edit_deferrals(take) {
         None => Outcome::Counts,
         Some(None) => Outcome::Decided,
         // Outside the lock, as it may be the last clone that is dropped here.
@@ -302,6 +332,27 @@ mod tests {
         let kept = peer.member().edit_deferrals(|deferrals| deferrals.clone());
         assert!(kept[&0].is_some());
         drop(waits);
+    }
+
+    #[test]
+    fn next_attempt_alone_removes_the_marks() {
+        let (set, peer) = set();
+        ticket(&set, 0).report(&Verdict::down());
+        let waits = ticket(&set, 1);
+        ticket(&set, 2).report(&Verdict::down());
+        let next = |number| {
+            let (peer, _) = InFlightPeer::numbered(peer.clone());
+            assert!(matches!(
+                outcome(&peer, Epoch::up(0, number), &Verdict::healthy()),
+                Outcome::Counts
+            ));
+            peer.member().edit_deferrals(|deferrals| deferrals.len())
+        };
+        // The marks may be of attempts in flight.
+        assert_eq!(next(3), 3);
+        drop(waits);
+        assert_eq!(next(4), 0);
+        assert!(!peer.member().has_deferrals());
     }
 
     #[test]

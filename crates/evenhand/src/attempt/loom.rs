@@ -51,11 +51,12 @@ impl Probe {
     }
 
     fn report(&self) {
-        let before = self.decision.decide();
-        if before != Stage::Decided {
+        let before = self.decision.begin_report();
+        if matches!(before, Stage::Open | Stage::Deferred(_)) {
             self.count(Health::recover);
         }
-        if matches!(before, Stage::Deferred(_)) {
+        let is_left = before == Stage::Open && self.decision.decide() == Stage::Left;
+        if is_left || matches!(before, Stage::Deferred(_)) {
             self.health.end_probe(self.generation);
         }
     }
@@ -102,6 +103,18 @@ fn loom_deferred_probe_counts_once() {
         assert_eq!(probe.counted(), 1);
         let phase = probe.health.read().phase;
         assert!(matches!(phase, Phase::Up | Phase::Ejected));
+    });
+}
+
+/// A report that meets the response: it brings the peer back, whichever comes first.
+#[test]
+fn loom_report_that_meets_the_response_counts() {
+    loom::model(|| {
+        let probe = Probe::new();
+        let response = spawn(&probe, Probe::respond);
+        probe.report();
+        response.join().unwrap();
+        assert_eq!(probe.health.read().phase, Phase::Up);
     });
 }
 

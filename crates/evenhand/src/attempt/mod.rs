@@ -108,7 +108,7 @@ impl<Target, Request> Attempt<Target, Request> {
 
     /// Whether the request has tried every peer that is up, and now comes back to one that it left
     /// with [`Retry::Busy`](crate::Retry::Busy). It comes back to each once, so a connector that can
-    /// wait for room should wait in this attempt.
+    /// wait for room should wait in this attempt. True from then on, also after the request has waited.
     pub fn is_second_pass(&self) -> bool {
         self.second_pass
     }

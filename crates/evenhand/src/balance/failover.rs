@@ -13,6 +13,8 @@ use crate::attempt::permit::AttemptPermit;
 use crate::classify::{PeerVerdict, Retry, Verdict};
 use crate::error::{Error, Rank};
 use crate::pick::Pick;
+use crate::set::health::Phase;
+use crate::set::peer::Peer;
 
 /// What a request does without a peer.
 pub(crate) enum NoPeer {
@@ -117,6 +119,9 @@ where
     let history = history.get_or_insert_default();
     let id = peer.member().id;
     history.attempts += 1;
+    if let Some(wait) = &mut history.wait {
+        wait.note_attempt();
+    }
     history.asked.add(id);
     if verdict.retry == Retry::IfIdempotent {
         // Before the verdict, as a peer that it ejects may prove itself at once.
@@ -164,8 +169,10 @@ where
     history.add(&peer, verdict, outcome, rank);
     let is_refused = || {
         let (refused, there) = (history.asked.refused(), shared.peers.set.snapshot());
-        let still_there = refused.iter().filter(|id| there.index_of(**id).is_some());
-        refused.len() >= shared.limits.refusals || still_there.count() == there.peers().len()
+        let serves = |peer: &Peer<Target>| peer.member().health.read().phase != Phase::Draining;
+        let mut others = there.peers().iter().filter(|peer| serves(peer));
+        refused.len() >= shared.limits.refusals
+            || others.all(|peer| refused.contains(&peer.member().id))
     };
     let ends = verdict.peer == PeerVerdict::Suspect && is_refused();
     if may_retry && !ends {

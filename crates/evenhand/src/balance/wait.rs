@@ -72,6 +72,13 @@ impl Wait {
         may
     }
 
+    /// An attempt that began in time has ended. If that was too late, the request asks no other peer.
+    pub(crate) fn note_attempt(&mut self) {
+        if self.is_over() {
+            self.asks = 0;
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.deadline <= Instant::now()
     }

@@ -143,6 +143,20 @@ async fn peer_that_is_left_is_asked_though_others_refused() {
     request.await.unwrap().unwrap();
 }
 
+/// No request goes to a peer that is drained, so it need not refuse.
+#[tokio::test(start_paused = true)]
+async fn drained_peer_need_not_refuse() {
+    let (peers, connector) = (peers(&["a", "b", "c"]), ScriptedConnector::new());
+    let waits = AllDown::WaitUpTo(INTERVAL);
+    let balance = layer(&peers).all_down(waits).layer(connector.clone());
+    peers.drain("c").await.unwrap();
+    connector.tell_all(&["a", "b"], DENIED);
+    let start = Instant::now();
+    let error = send(&balance).await.unwrap_err();
+    assert!(matches!(error, Error::Inconclusive { .. }), "{error:?}");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
 /// A response comes before errors.
 #[tokio::test(start_paused = true)]
 async fn response_that_refuses_is_returned() {

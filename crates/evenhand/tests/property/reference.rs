@@ -139,6 +139,7 @@ impl Reference {
         let all = self
             .peers
             .iter()
+            .filter(|peer| peer.is != Is::Draining)
             .all(|peer| refused.contains(&peer.instance));
         all || refused.len() >= self.rules.max_refusals
     }

@@ -260,6 +260,9 @@ impl Asked {
         self.each(|history| {
             history.attempts += 1;
             history.asked.push(instance);
+            if history.deadline.is_some_and(|end| end <= Instant::now()) {
+                history.asks = 0;
+            }
         });
         let may_retry = self.request.copied
             && match verdict.retry {

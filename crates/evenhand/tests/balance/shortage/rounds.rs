@@ -52,6 +52,26 @@ async fn pauses_grow_to_a_second() {
     assert_eq!(error.tried()[0].attempts as usize, attempts);
 }
 
+/// A round that takes long does not overrun the deadline, but for the attempt that is in flight.
+#[tokio::test(start_paused = true)]
+async fn no_attempt_begins_after_the_deadline() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let (peers, connector) = (peers(&names), ScriptedConnector::new());
+    let second = Duration::from_secs(1);
+    connector.tell_all(&names, Does::FailAfter(second, Verdict::neutral().safe()));
+    let balance = layer(&peers).all_down(WAITS).layer(connector.clone());
+    let start = Instant::now();
+    send(&balance).await.unwrap_err();
+    // The wait began after the first round.
+    let deadline = 8 * second + Duration::from_secs(10);
+    assert!(
+        start.elapsed() <= deadline + second,
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(start.elapsed() >= deadline, "{:?}", start.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn rejected_response_is_returned_at_the_deadline() {
     let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
