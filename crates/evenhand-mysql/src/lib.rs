@@ -116,7 +116,9 @@ pub use conn::transaction::Transaction;
 pub use databases::router::Router;
 pub use databases::{Change, Databases};
 pub use error::{AttemptError, CheckoutError, Error, FailedTry, WorkError};
-pub use options::health::{DEFAULT_HEALTH_CHECK_INTERVAL, HealthCheck};
+pub use options::health::{
+    DEFAULT_HEALTH_CHECK_INTERVAL, DEFAULT_LOST_AFTER, DEFAULT_SILENCE, HealthCheck,
+};
 pub use options::{
     AllDownKind, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
     DEFAULT_MAX_LIFETIME, DEFAULT_TRANSACTION_ATTEMPTS, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT,

@@ -69,6 +69,11 @@ macro_rules! for_each_setting {
             fall: u32 = (COUNT, "3", "HealthCheck::active");
             /// The number of consecutive successful probes that bring an ejected peer back.
             rise: u32 = (COUNT, "1", "HealthCheck::rise");
+            /// The time that a login or statement waits, with nothing heard from the peer, before the peer is
+            /// checked at once.
+            silence: Option<Duration> = (TIME_OR_NONE, "500ms", "HealthCheck::silence");
+            /// The number of consecutive checks without any answer that end what waits for the peer.
+            lost_after: u32 = (COUNT, "2", "HealthCheck::lost_after");
             /// Whether an operation that waits on a connection ends when its peer is found to be lost.
             end_on_lost_peer: bool = (Switch, "true");
         }

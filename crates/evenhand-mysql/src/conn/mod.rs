@@ -114,8 +114,8 @@ impl PeerConn {
         timeout(limit, conn.disconnect()).await.unwrap_or(Ok(()))
     }
 
-    /// Resolves with [`Error::PeerLost`] once the peer is lost: when two consecutive checks from now on get
-    /// no answer at all. Until then it does not resolve.
+    /// Resolves with [`Error::PeerLost`] once the peer is lost: when consecutive checks from now on, two
+    /// unless [set](crate::HealthCheck::lost_after), get no answer at all. Until then it does not resolve.
     ///
     /// Statements that read all their rows end by themselves then, unless
     /// [`end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer) is off. Rows that are read one by one
@@ -144,7 +144,8 @@ impl PeerConn {
     pub fn peer_lost(&self) -> impl Future<Output = Error> + Send + use<> {
         let (peer, began) = (self.ticket.peer().clone(), Instant::now());
         async move {
-            peer.silence.lost().await;
+            // A ticket, to check the peer with, would hold up a drain.
+            peer.silence.lost(|| {}).await;
             Error::PeerLost {
                 peer: peer.shared_name(),
                 waited: began.elapsed(),

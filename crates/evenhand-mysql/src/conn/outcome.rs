@@ -111,17 +111,19 @@ impl OutcomeObserver<'_> {
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let outcome = if endpoint.end_on_lost_peer {
             let began = Instant::now();
+            endpoint.traffic.note_begun(began);
+            let check = || endpoint.check_silence(self.ticket);
             tokio::select! {
                 biased;
                 outcome = operation => outcome,
-                () = endpoint.silence.lost() => return Err(self.peer_lost(phase, began)),
+                () = endpoint.silence.lost(check) => return Err(self.peer_lost(phase, began)),
             }
         } else {
             operation.await
         };
         match outcome {
             Ok(value) => {
-                endpoint.note_heard();
+                endpoint.traffic.note_heard();
                 Ok(value)
             }
             Err(error) => Err(self.failed(phase, error)),

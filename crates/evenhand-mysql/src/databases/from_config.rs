@@ -41,7 +41,8 @@ impl PoolOptions {
             }};
         }
         let health_check = self.get_health_check();
-        let health_check = set!(health_check, probe, probe_timeout => timeout, synced, rise,);
+        let health_check = set!(health_check, probe, probe_timeout => timeout, synced, rise,
+            silence, lost_after,);
         let options = set!(self,
             pick, first_recheck, check_interval => max_recheck_interval, min_up, all_down,
             max_attempts, max_unknown, max_refusals,
@@ -228,6 +229,8 @@ mod tests {
             health_check_interval = "6s"
             fall = 4
             rise = 5
+            silence = "300ms"
+            lost_after = 3
             end_on_lost_peer = false
         "#;
         let keys: Vec<&str> = text
@@ -272,7 +275,9 @@ mod tests {
                     .timeout(Duration::from_millis(500))
                     .synced(true)
                     .active(seconds(6), 4)
-                    .rise(5),
+                    .rise(5)
+                    .silence(Duration::from_millis(300))
+                    .lost_after(3),
             )
             .end_on_lost_peer(false);
         assert_eq!(*pool(text).unwrap().options(), expected);

@@ -85,7 +85,7 @@ fn in_code() -> BTreeMap<String, String> {
         ("hedge_after", "never".to_owned()),
         ("classifier", "the table".to_owned()),
         ("writable", yes(declared)),
-        ("health_check", "the next five rows".to_owned()),
+        ("health_check", "the next seven rows".to_owned()),
         ("probe", probes),
         (
             "timeout",
@@ -97,6 +97,11 @@ fn in_code() -> BTreeMap<String, String> {
             format!("every {}, {fall} failures eject", seconds(interval)),
         ),
         ("rise", health_check.get_rise().to_string()),
+        (
+            "silence",
+            format!("{:?}", health_check.get_silence().unwrap()),
+        ),
+        ("lost_after", health_check.get_lost_after().to_string()),
         ("end_on_lost_peer", yes(end_on_lost_peer)),
     ]
     .into_iter()

@@ -9,6 +9,13 @@ use evenhand_config::ProbeKind;
 /// Default interval of [active checks](HealthCheck::active): 5 s.
 pub const DEFAULT_HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Default time without an answer after which a peer that callers wait for is
+/// [checked](HealthCheck::silence): 500 ms.
+pub const DEFAULT_SILENCE: Duration = Duration::from_millis(500);
+
+/// Default number of silent checks after which a peer is [lost](HealthCheck::lost_after): 2.
+pub const DEFAULT_LOST_AFTER: u32 = 2;
+
 /// How a pool's peers are probed: after an ejection, on a schedule while they are up, and at once
 /// when an outcome alone does not tell whether the peer is down.
 ///
@@ -37,6 +44,8 @@ pub struct HealthCheck {
     /// The interval, and how many consecutive failures eject.
     active: Option<(Duration, u32)>,
     rise: u32,
+    silence: Option<Duration>,
+    lost_after: u32,
 }
 
 impl Default for HealthCheck {
@@ -47,6 +56,8 @@ impl Default for HealthCheck {
             synced: false,
             active: Some((DEFAULT_HEALTH_CHECK_INTERVAL, evenhand::DEFAULT_FALL)),
             rise: 1,
+            silence: Some(DEFAULT_SILENCE),
+            lost_after: DEFAULT_LOST_AFTER,
         }
     }
 }
@@ -109,6 +120,27 @@ impl HealthCheck {
         self
     }
 
+    /// Checks a peer at once when a login or a statement has waited for it for this long, at least 1 ms,
+    /// and nothing at all was heard from it since. Default: [`DEFAULT_SILENCE`]. `None`: never.
+    ///
+    /// Such a check may take 1 s, or three times the slowest of this client's latest logins to the peer if
+    /// that is longer, and at most the probe's [`timeout`](Self::timeout). If it gets no answer, it ejects the peer, whatever the `fall` of the [active](Self::active)
+    /// checks, and is repeated at once; see [`lost_after`](Self::lost_after). While only statements wait
+    /// that are slow on a peer that answers checks, these become as rare as the active ones. Statements on
+    /// the pool itself and rows that are read one by one do not set off a check.
+    pub fn silence(mut self, after: impl Into<Option<Duration>>) -> Self {
+        let after: Option<Duration> = after.into();
+        self.silence = after.map(|after| after.clamp(Duration::from_millis(1), LONGEST));
+        self
+    }
+
+    /// How many consecutive checks without any answer end what still waits for the peer, with
+    /// [`Error::PeerLost`](crate::Error::PeerLost); 0 is treated as 1. Default: [`DEFAULT_LOST_AFTER`].
+    pub fn lost_after(mut self, checks: u32) -> Self {
+        self.lost_after = checks.max(1);
+        self
+    }
+
     /// How many consecutive probes an ejected peer must pass to come back; 0 is treated as 1. They are
     /// one interval of the [active](Self::active) checks apart, or
     /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] if these are off. Default: 1.
@@ -125,4 +157,6 @@ getters! {
     get_synced = synced -> bool;
     get_active = active -> Option<(Duration, u32)>;
     get_rise = rise -> u32;
+    get_silence = silence -> Option<Duration>;
+    get_lost_after = lost_after -> u32;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use evenhand::{PeerVerdict, Verdict};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, IoError, Opts, Row, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::classify::Rules;
 use crate::error::AttemptError;
@@ -21,6 +21,9 @@ const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
 const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
 /// [`STATE`] of a full member; 2 is a donor, or a node desynced manually.
 const SYNCED: &[u8] = b"4";
+
+/// The shortest time after which a check that was not answered met silence.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// How a pool's peers are checked, and how the outcome is judged.
 #[derive(Clone, Debug)]
@@ -72,20 +75,33 @@ impl Check {
         }
     }
 
+    /// The time limit of a check of a peer that fell silent while callers wait for it, and whose slowest
+    /// login took so long. A peer whose logins are not known has the whole time.
+    pub(crate) fn limit_of_silence(&self, slowest_login: Option<Duration>) -> Duration {
+        let logins = slowest_login.map_or(Duration::MAX, |slowest| 3 * slowest);
+        logins.max(SILENT).min(self.timeout)
+    }
+
     /// Logs in, asks what the probe asks, and disconnects.
-    pub(crate) async fn run(&self, opts: &Opts) -> Finding {
-        match timeout(self.timeout, self.visit(opts)).await {
+    pub(crate) async fn run(&self, opts: &Opts, limit: Duration) -> Finding {
+        let began = Instant::now();
+        match timeout(limit, self.visit(opts)).await {
             Ok(Ok(conn)) => {
                 // A courtesy to the server: its outcome means nothing.
-                let _ = timeout(self.timeout, conn.disconnect()).await;
+                let _ = timeout(limit, conn.disconnect()).await;
                 Finding {
                     verdict: Verdict::healthy(),
                     silent: Some(false),
                 }
             }
             Ok(Err(finding)) => finding,
+            // This client was stalled: the answer may wait to be read.
+            Err(_) if began.elapsed() > limit + limit / 4 => Finding {
+                verdict: Verdict::neutral(),
+                silent: None,
+            },
             Err(_) => Finding {
-                verdict: self.rules.attempt(&AttemptError::TimedOut(self.timeout)),
+                verdict: self.rules.attempt(&AttemptError::TimedOut(limit)),
                 silent: Some(true),
             },
         }
@@ -183,5 +199,21 @@ fn bytes(row: &Row, column: usize) -> Option<&[u8]> {
     match row.as_ref(column) {
         Some(Value::Bytes(bytes)) => Some(bytes),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_waited_for_three_times_as_long_as_the_slowest_login() {
+        let check = Check::new(&PoolOptions::default());
+        let limit = |login: Option<u64>| check.limit_of_silence(login.map(Duration::from_millis));
+        let limits = [Some(1), Some(500), Some(900), None].map(limit);
+        assert_eq!(
+            limits.map(|limit| limit.as_millis()),
+            [1000, 1500, 2000, 2000]
+        );
     }
 }

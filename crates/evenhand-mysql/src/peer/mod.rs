@@ -7,19 +7,21 @@ pub(crate) mod driver_pool;
 pub(crate) mod into_peer;
 pub(crate) mod permits;
 
+pub(crate) mod traffic;
+
+mod checks;
 mod driver_opts;
 mod silence;
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use evenhand::{PeerVerdict, Ticket, Verdict};
+use evenhand::PeerVerdict;
 use mysql_async::{Conn, Opts};
-use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{AttemptError, Error};
@@ -27,14 +29,13 @@ use crate::options::PoolOptions;
 use crate::time::deadline::timeout_lazy;
 use crate::usage::PeerUsage;
 use check::Check;
+use checks::Checks;
 use driver_opts::{count_opened, driver_opts};
 use driver_pool::DriverPool;
 use into_peer::{IntoPeer, address};
 use permits::Permits;
 use silence::SilenceDetector;
-
-/// A check that succeeded is not repeated by [`Endpoint::check_now`] within this time.
-const CHECK_SPACING: Duration = Duration::from_secs(1);
+use traffic::Traffic;
 
 /// How many logins to one peer may be in progress at a time.
 const MAX_LOGINS: usize = 16;
@@ -70,8 +71,7 @@ pub(crate) struct Endpoint {
     pub(crate) silence: SilenceDetector,
     /// Whether operations that wait for the peer end when it is lost.
     pub(crate) end_on_lost_peer: bool,
-    checking: AtomicBool,
-    checked: Mutex<Option<Instant>>,
+    checks: Checks,
     /// Permits for logins. Few may be in progress at a time, so that a peer that comes back does not
     /// get so many at once that all of them time out.
     pub(crate) logins: Permits,
@@ -79,11 +79,7 @@ pub(crate) struct Endpoint {
     refuses_logins: AtomicBool,
     /// Whether a task watches for connections that only the driver sees fail; see `pool::direct`.
     pub(crate) watched: AtomicBool,
-    /// When the peer last answered anything, in milliseconds since `start`.
-    heard: AtomicU64,
-    /// When a statement on the pool itself last ended, in milliseconds since `start`.
-    direct_ended: AtomicU64,
-    start: Instant,
+    pub(crate) traffic: Traffic,
 }
 
 impl Endpoint {
@@ -101,16 +97,13 @@ impl Endpoint {
             min_connections: constraints.min(),
             connect_timeout: options.get_connect_timeout(),
             check: Check::new(options),
-            silence: SilenceDetector::default(),
+            silence: SilenceDetector::new(options.get_health_check().get_lost_after()),
             end_on_lost_peer: options.get_end_on_lost_peer(),
-            checking: AtomicBool::new(false),
-            checked: Mutex::new(None),
+            checks: Checks::default(),
             logins: Permits::new(MAX_LOGINS),
             refuses_logins: AtomicBool::new(false),
             watched: AtomicBool::new(false),
-            heard: AtomicU64::new(0),
-            direct_ended: AtomicU64::new(0),
-            start: Instant::now(),
+            traffic: Traffic::new(),
         }
     }
 
@@ -175,12 +168,15 @@ impl Endpoint {
     /// An idle or new connection, within the connect timeout and by the deadline.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, AttemptError> {
         let limit = self.connect_timeout;
-        let end = |began| deadline.min(began + limit);
+        let end = |began| {
+            self.traffic.note_begun(began);
+            deadline.min(began + limit)
+        };
         match timeout_lazy(end, pin!(self.checkout())).await {
             Ok(Ok(connected)) => {
                 // An idle one is handed out without a word to the peer.
                 if connected.is_new {
-                    self.note_heard();
+                    self.traffic.note_heard();
                     self.note_login(PeerVerdict::Healthy);
                 }
                 Ok(connected)
@@ -192,7 +188,7 @@ impl Endpoint {
             }
             // The caller's deadline came first, which says nothing about the peer.
             Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
-            Err(cut) if self.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
+            Err(cut) if self.traffic.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
             Err(_) => Err(AttemptError::TimedOut(limit)),
         }
     }
@@ -236,10 +232,10 @@ impl Endpoint {
                     });
                 }
                 Some(Poll::Pending) => {
-                    return Ok(Connected {
-                        conn: checkout.await?,
-                        is_new: true,
-                    });
+                    let began = Instant::now();
+                    let conn = checkout.await?;
+                    self.traffic.note_login(began.elapsed());
+                    return Ok(Connected { conn, is_new: true });
                 }
                 None if looks < YIELDS => tokio::task::yield_now().await,
                 // Boxed, as it is rarely needed and would make every checkout larger.
@@ -248,82 +244,6 @@ impl Endpoint {
             looks += 1;
         }
     }
-
-    /// Records that the peer has answered something.
-    pub(crate) fn note_heard(&self) {
-        self.heard.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// Records that the connection of a statement on the pool itself is on its way back.
-    pub(crate) fn note_direct_ended(&self) {
-        self.direct_ended.store(self.now(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn had_direct_within(&self, time: Duration) -> bool {
-        let last = Duration::from_millis(self.direct_ended.load(Ordering::Relaxed));
-        self.start.elapsed() < last.saturating_add(time)
-    }
-
-    /// Milliseconds since `start`.
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64
-    }
-
-    /// Whether the peer has answered something since.
-    pub(crate) fn was_heard_since(&self, moment: Instant) -> bool {
-        let since = moment.saturating_duration_since(self.start).as_millis() as u64;
-        self.heard.load(Ordering::Relaxed) > since
-    }
-
-    pub(crate) fn was_heard_within(&self, time: Duration) -> bool {
-        Instant::now()
-            .checked_sub(time)
-            .is_some_and(|since| self.was_heard_since(since))
-    }
-
-    /// Checks the peer now, in the background, and reports the verdict to the ticket. Called after an
-    /// outcome that may be a slow statement as well as a dead peer.
-    ///
-    /// One check runs at a time, and one that has just succeeded is not repeated.
-    pub(crate) fn check_now(self: &Arc<Self>, ticket: &Ticket<Arc<Self>>) {
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        if ticket.is_stale() || self.was_just_checked() {
-            return;
-        }
-        let Some(turn) = CheckTurn::take(self.clone()) else {
-            return;
-        };
-        let ticket = ticket.clone();
-        runtime.spawn(async move {
-            let verdict = turn.0.run_check().await;
-            if verdict.peer == PeerVerdict::Healthy {
-                turn.0.note_checked();
-            }
-            ticket.report(verdict);
-        });
-    }
-
-    /// Checks the peer, and records whether it is silent.
-    pub(crate) async fn run_check(&self) -> Verdict {
-        let began = Instant::now();
-        let found = self.check.run(&self.opts).await;
-        if let Some(silent) = found.silent {
-            let heard_since = |moment| self.was_heard_since(moment);
-            self.silence.record(began, silent, heard_since);
-        }
-        found.verdict
-    }
-
-    fn was_just_checked(&self) -> bool {
-        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.is_some_and(|checked| checked.elapsed() < CHECK_SPACING)
-    }
-
-    fn note_checked(&self) {
-        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
 }
 
 /// A connection to a peer.
@@ -331,22 +251,6 @@ pub(crate) struct Connected {
     pub(crate) conn: Conn,
     /// The peer has just accepted a login for it.
     pub(crate) is_new: bool,
-}
-
-/// The right to check, returned on drop, so that a check that is cancelled blocks no other.
-struct CheckTurn(Arc<Endpoint>);
-
-impl CheckTurn {
-    fn take(endpoint: Arc<Endpoint>) -> Option<Self> {
-        let taken = endpoint.checking.swap(true, Ordering::AcqRel);
-        (!taken).then_some(Self(endpoint))
-    }
-}
-
-impl Drop for CheckTurn {
-    fn drop(&mut self) {
-        self.0.checking.store(false, Ordering::Release);
-    }
 }
 
 /// Two are equal if their address, login and options are; their connections are not compared.

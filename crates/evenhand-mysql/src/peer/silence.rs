@@ -6,18 +6,30 @@
 //! that it no longer knows. A proxy that is being drained, say, refuses new connections and serves the
 //! existing ones. So no statement ends because its peer is full, draining or ejected manually.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The number of consecutive silent checks after which a peer is lost.
-const LOST_AFTER: u32 = 2;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SilenceDetector {
+    /// The number of consecutive silent checks after which the peer is lost.
+    lost_after: u32,
     checks: Mutex<Checks>,
-    lost: Notify,
+    /// How often the peer was lost.
+    losses: AtomicU32,
+    /// Wakes those that wait for the peer: it is to be checked, or it is lost.
+    changed: Notify,
+}
+
+/// What a check says of a peer's silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// The peer has answered something, or an overlapping check has said it.
+    None,
+    Suspected,
+    Lost,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +41,15 @@ struct Checks {
 }
 
 impl SilenceDetector {
+    pub(crate) fn new(lost_after: u32) -> Self {
+        Self {
+            lost_after,
+            checks: Mutex::default(),
+            losses: AtomicU32::new(0),
+            changed: Notify::new(),
+        }
+    }
+
     /// Records a check that has just ended. `heard_since` tells whether the peer has answered anything
     /// since a moment.
     pub(crate) fn record(
@@ -36,27 +57,48 @@ impl SilenceDetector {
         began: Instant,
         silent: bool,
         heard_since: impl Fn(Instant) -> bool,
-    ) {
+    ) -> Silence {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         if !silent || heard_since(began) {
             *checks = Checks::default();
-            return;
+            return Silence::None;
         }
         match checks.ended {
             // It overlapped another one: both met the same silence.
-            Some(ended) if began < ended => return,
+            Some(ended) if began < ended => return Silence::None,
             Some(ended) if heard_since(ended) => checks.silent = 1,
             _ => checks.silent += 1,
         }
         checks.ended = Some(Instant::now());
-        if checks.silent >= LOST_AFTER {
-            self.lost.notify_waiters();
+        if checks.silent < self.lost_after {
+            return Silence::Suspected;
         }
+        drop(checks);
+        self.losses.fetch_add(1, Ordering::Release);
+        self.changed.notify_waiters();
+        Silence::Lost
     }
 
-    /// Resolves when a check, from now on, finds the peer lost. Cancel-safe.
-    pub(crate) async fn lost(&self) {
-        self.lost.notified().await;
+    /// Lets those that wait for the peer check it.
+    pub(crate) fn suspect(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when a check, from now on, finds the peer lost. Until then, calls `check` whenever the
+    /// peer is to be checked. Cancel-safe.
+    pub(crate) async fn lost(&self, check: impl Fn()) {
+        let before = self.losses.load(Ordering::Acquire);
+        loop {
+            // Made before the count is read, so that it misses no loss.
+            let changed = self.changed.notified();
+            if self.losses.load(Ordering::Acquire) != before {
+                return;
+            }
+            changed.await;
+            if self.losses.load(Ordering::Acquire) == before {
+                check();
+            }
+        }
     }
 }
 
@@ -72,12 +114,13 @@ mod tests {
 
     /// Whether a check that takes a second finds the peer lost.
     async fn check(detector: &SilenceDetector, silent: bool, heard: Option<Instant>) -> bool {
-        let mut lost = pin!(detector.lost.notified());
-        lost.as_mut().enable();
+        let mut lost = pin!(detector.lost(|| {}));
+        assert!(!resolved(lost.as_mut()));
         let began = Instant::now();
         tokio::time::advance(SECOND).await;
-        detector.record(began, silent, |since| heard.is_some_and(|at| at > since));
-        resolved(lost)
+        let found = detector.record(began, silent, |since| heard.is_some_and(|at| at > since));
+        assert_eq!(found == Silence::Lost, resolved(lost.as_mut()));
+        found == Silence::Lost
     }
 
     fn resolved<F: Future>(future: Pin<&mut F>) -> bool {
@@ -87,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn two_consecutive_silent_checks_find_the_peer_lost() {
-        let detector = SilenceDetector::default();
+        let detector = SilenceDetector::new(2);
         assert!(!check(&detector, true, None).await);
         assert!(check(&detector, true, None).await);
         assert!(check(&detector, true, None).await);
@@ -97,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_between_two_checks_starts_the_count_again() {
-        let detector = SilenceDetector::default();
+        let detector = SilenceDetector::new(2);
         assert!(!check(&detector, true, None).await);
         tokio::time::advance(SECOND).await;
         let heard = Instant::now();
@@ -111,13 +154,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn overlapping_checks_count_once() {
-        let detector = SilenceDetector::default();
+        let detector = SilenceDetector::new(2);
         let began = Instant::now();
         tokio::time::advance(SECOND).await;
         detector.record(began, true, |_| false);
-        let mut lost = pin!(detector.lost.notified());
-        lost.as_mut().enable();
-        detector.record(began, true, |_| false);
-        assert!(!resolved(lost));
+        let found = detector.record(began, true, |_| false);
+        assert_eq!(found, Silence::None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_wait_check_a_suspect_once_each() {
+        let detector = SilenceDetector::new(1);
+        let checks = std::cell::Cell::new(0);
+        let check = || checks.set(checks.get() + 1);
+        let mut first = pin!(detector.lost(check));
+        let mut second = pin!(detector.lost(check));
+        assert!(!resolved(first.as_mut()));
+        detector.suspect();
+        assert!(!resolved(first.as_mut()) && !resolved(second.as_mut()));
+        assert_eq!(checks.get(), 1);
+        detector.record(Instant::now(), true, |_| false);
+        assert!(resolved(first) && resolved(second));
+        assert_eq!(checks.get(), 1);
     }
 }

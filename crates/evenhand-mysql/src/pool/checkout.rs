@@ -163,12 +163,12 @@ async fn prove(
 ) -> Result<(), AttemptError> {
     let peer: &Peer = ticket.peer();
     let _login = acquire(peer, &peer.logins, deadline, None).await?;
-    if peer.was_heard_since(since) {
+    if peer.traffic.was_heard_since(since) {
         return Ok(());
     }
     let verdict = peer.run_check().await;
     if verdict.peer == PeerVerdict::Healthy {
-        peer.note_heard();
+        peer.traffic.note_heard();
         return Ok(());
     }
     ticket.report(verdict);
@@ -203,11 +203,21 @@ async fn connect(
         biased;
         opened = opening.as_mut() => opened,
         () = ticket.ejected(), if !is_out => Err(AttemptError::Ejected),
+        // A login that waits for a silent peer goes on until the peer is ejected.
+        never = watched(ticket) => never,
     };
     if let Err(AttemptError::Slow(_)) = opened {
         peer.check_now(ticket);
     }
     opened
+}
+
+/// Checks the peer whenever it is silent for long.
+async fn watched<T>(ticket: &Ticket<Arc<Endpoint>>) -> T {
+    let peer: &Peer = ticket.peer();
+    loop {
+        peer.silence.lost(|| peer.check_silence(ticket)).await;
+    }
 }
 
 /// A connection, and the peer's permit that it holds.

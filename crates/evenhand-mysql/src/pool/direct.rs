@@ -100,14 +100,15 @@ fn watch(ticket: Ticket<Arc<Endpoint>>) {
         return;
     };
     let endpoint: Arc<Endpoint> = Arc::clone(ticket.peer());
-    endpoint.note_direct_ended();
+    endpoint.traffic.note_direct_ended();
     let Some(mut turn) = WatchTurn::take(endpoint.clone()) else {
         return;
     };
     let mut failures = endpoint.driver.failures();
     runtime.spawn(async move {
         loop {
-            while !ticket.is_stale() && endpoint.had_direct_within(endpoint.connect_timeout) {
+            while !ticket.is_stale() && endpoint.traffic.had_direct_within(endpoint.connect_timeout)
+            {
                 sleep(POLL).await;
                 let now = endpoint.driver.failures();
                 if now != failures {
@@ -117,7 +118,7 @@ fn watch(ticket: Ticket<Arc<Endpoint>>) {
             }
             drop(turn);
             // A statement that ended at this moment found the turn taken.
-            if ticket.is_stale() || !endpoint.had_direct_within(endpoint.connect_timeout) {
+            if ticket.is_stale() || !endpoint.traffic.had_direct_within(endpoint.connect_timeout) {
                 return;
             }
             match WatchTurn::take(endpoint.clone()) {

@@ -15,9 +15,7 @@ mod checkout;
 mod constructors;
 mod direct;
 mod idempotent;
-mod min_connections;
 mod prober;
-mod purge_idle;
 mod transaction_retry;
 
 use std::fmt;
@@ -42,11 +40,12 @@ use crate::report::inspect::inspect;
 use crate::time::deadline::timeout_lazy;
 use crate::usage::Usage;
 use background::Background;
+use background::min_connections::keep_min_connections;
+use background::purge_idle::purge_idle;
+use background::watch::watch;
 use balancer::Balancer;
 use checkout::CheckoutRequest;
-use min_connections::keep_min_connections;
 use peers::PeersHandle;
-use purge_idle::purge_idle;
 
 /// The time limit of [`Pool::disconnect`].
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -115,9 +114,10 @@ impl Pool {
         self.background.ensure_runs(|| {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
             let purge = purge_idle(events, peers.clone());
+            let watch = watch(peers.clone(), self.options.get_health_check());
             let keep = keep_min_connections(peers, self.permits.clone());
             async {
-                tokio::join!(purge, keep);
+                tokio::join!(purge, watch, keep);
             }
         });
         let (began, deadline) = (request.began, request.deadline);

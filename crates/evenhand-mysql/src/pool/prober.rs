@@ -32,7 +32,7 @@ impl Service<Peer> for Prober {
     fn call(&mut self, peer: Peer) -> Self::Future {
         let heard_within = self.heard_within;
         Box::pin(async move {
-            let heard = || heard_within.is_some_and(|time| peer.was_heard_within(time));
+            let heard = || heard_within.is_some_and(|time| peer.traffic.was_heard_within(time));
             if peer.state() == State::Up && !peer.check.is_asked_for() && heard() {
                 return Ok(Verdict::healthy());
             }

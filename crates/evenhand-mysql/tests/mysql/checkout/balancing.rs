@@ -2,20 +2,14 @@
 
 use std::time::Duration;
 
+use crate::common::setup::still;
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::State;
-use evenhand_mysql::{
-    AllDownKind, Error, EventKind, HealthCheck, MinUp, PickKind, Pool, PoolOptions,
-};
+use evenhand_mysql::{AllDownKind, Error, EventKind, MinUp, PickKind, Pool};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::{Instant, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Nothing but what a test does itself happens.
-fn still() -> PoolOptions {
-    quick().health_check(HealthCheck::new().passive())
-}
 
 /// How many of these checkouts went to the first peer. All are held to the end.
 async fn held_by_first(pool: &Pool, checkouts: usize) -> usize {

@@ -14,7 +14,11 @@ use crate::common::{LIMIT, err, fakes, pool, states, until, up};
 /// What an error in one peer's logins brings about, in words.
 async fn effect(fault: &Fault) -> String {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, still());
+    // Nothing runs out of time on a busy machine.
+    let patient = still()
+        .connect_timeout(100 * LIMIT)
+        .checkout_timeout(100 * LIMIT);
+    let pool = pool(&fakes, patient);
     let mut events = pool.subscribe();
     fakes[0].set_fault(fault.clone());
     let (mut held, mut refused) = (Vec::new(), 0);

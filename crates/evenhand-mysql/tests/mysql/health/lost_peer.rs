@@ -7,7 +7,7 @@ use crate::common::{GUARD, LIMIT, err, fakes, pool, quick, soon, states, until, 
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_mysql::mysql_async::{self, DriverError, TxOpts};
-use evenhand_mysql::{Error, EventKind, Events, HealthCheck, Pool, PoolOptions};
+use evenhand_mysql::{Error, EventKind, Events, HealthCheck, PeerConn, Pool, PoolOptions};
 use evenhand_testkit::{Fault, FaultProxy, MariaDb};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -261,4 +261,59 @@ async fn connection_lost_among_rows_is_classified() {
 
 async fn next<S: futures_core::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     std::future::poll_fn(|cx| std::pin::Pin::new(&mut *stream).poll_next(cx)).await
+}
+
+/// No other check would find it.
+fn only_silence() -> PoolOptions {
+    PoolOptions::new().health_check(HealthCheck::new().passive())
+}
+
+#[tokio::test]
+async fn silence_ends_a_statement_that_waits() {
+    let server = server().await;
+    let pool = pool_over(&server.url(), only_silence());
+    let waiting = sleep_for(&pool, 3600.0).await;
+    server.freeze().unwrap();
+    assert_lost(&soon(waiting).await.unwrap().unwrap_err());
+    server.thaw().unwrap();
+    until("it is back", || up(&pool) == 1).await;
+}
+
+/// The first silent check ejects, and that is enough for work that may run elsewhere.
+#[tokio::test]
+async fn silence_moves_idempotent_work_to_another_peer() {
+    let servers = [server().await, server().await];
+    let urls = servers
+        .each_ref()
+        .map(|server| format!("{}?pool_min=0", server.url()));
+    let hour = Duration::from_secs(3600);
+    let check = HealthCheck::new().passive().lost_after(u32::MAX);
+    let options = only_silence()
+        .health_check(check)
+        .try_timeout(hour)
+        .work_timeout(hour);
+    let pool = options
+        .open([("db0", &*urls[0]), ("db1", &*urls[1])])
+        .unwrap();
+    let port_of = |server: &MariaDb| Some(server.addr().port());
+    let work = async |mut conn: PeerConn| {
+        let port: Option<u16> = conn.query_first("SELECT @@port").await?;
+        Ok::<_, mysql_async::Error>(port)
+    };
+    // It meets the frozen peer first at a login, and then in a statement.
+    for _ in 0..2 {
+        servers[0].freeze().unwrap();
+        soon(async {
+            while up(&pool) == 2 {
+                let port = pool.run_idempotent(work).await.unwrap();
+                assert_eq!(port, port_of(&servers[1]));
+            }
+        })
+        .await;
+        servers[0].thaw().unwrap();
+        until("it is back", || up(&pool) == 2).await;
+        let used =
+            async { while pool.run_idempotent(work).await.unwrap() != port_of(&servers[0]) {} };
+        soon(used).await;
+    }
 }

@@ -10,11 +10,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::common::{quick, up};
+use crate::common::setup::still;
+use crate::common::{LIMIT, up};
 use evenhand_mysql::evenhand::EventKind;
 use evenhand_mysql::evenhand_config::Sources;
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
-use evenhand_mysql::{HealthCheck, PoolOptions};
+use evenhand_mysql::{AllDownKind, PoolOptions};
 use evenhand_testkit::MariaDb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -43,8 +44,11 @@ async fn refusal<'u>(urls: impl IntoIterator<Item = &'u str>, tls: SslOpts) -> S
         let opts = OptsBuilder::from_opts(Opts::from_url(url).unwrap());
         (name, opts.ssl_opts(tls.clone()))
     });
-    let pool = quick()
-        .health_check(HealthCheck::new().passive())
+    // A handshake takes its time on a busy machine.
+    let pool = still()
+        .connect_timeout(100 * LIMIT)
+        .checkout_timeout(100 * LIMIT)
+        .all_down(AllDownKind::Fail)
         .open(peers)
         .unwrap();
     let mut events = pool.subscribe();

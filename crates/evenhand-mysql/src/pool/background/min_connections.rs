@@ -104,7 +104,7 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
         };
         match timeout(peer.connect_timeout, open_one(peer)).await {
             Ok(Ok(conn)) => {
-                peer.note_heard();
+                peer.traffic.note_heard();
                 // It goes to the driver's pool, or is closed if the peer was ejected meanwhile.
                 drop(conn);
             }
