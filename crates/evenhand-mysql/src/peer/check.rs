@@ -4,6 +4,7 @@
 //! pings, `SELECT 1` and `SELECT @@x`; a proxy without a backend accepts logins. `DO 1` fails on
 //! both, costs nothing and needs no privilege.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, IoError, Opts, Row, Value};
 use tokio::time::timeout;
 
+use crate::caught::Caught;
 use crate::classify::Rules;
 use crate::error::AttemptError;
 use crate::options::{PoolOptions, ProbeKind};
@@ -74,7 +76,7 @@ impl Check {
 
     /// Logs in, asks what the probe asks, and disconnects.
     pub(crate) async fn run(&self, opts: &Opts) -> Finding {
-        let (verdict, silent) = match timeout(self.timeout, self.visit(opts)).await {
+        let (verdict, silent) = match timeout(self.timeout, Caught(pin!(self.visit(opts)))).await {
             Ok(Ok(conn)) => {
                 // A courtesy to the server: its outcome means nothing.
                 let _ = timeout(self.timeout, conn.disconnect()).await;

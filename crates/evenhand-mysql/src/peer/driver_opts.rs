@@ -58,6 +58,17 @@ pub(crate) fn count_opened(opts: &Opts, opened: Arc<AtomicU64>) -> Opts {
         .into()
 }
 
+/// Where a peer is: the path of its socket, or `host:port`.
+pub(super) fn address(opts: &Opts) -> Arc<str> {
+    let (host, port) = (opts.ip_or_hostname(), opts.tcp_port());
+    match opts.socket() {
+        Some(path) => path.into(),
+        // An IPv6 address without brackets.
+        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}").into(),
+        None => format!("{host}:{port}").into(),
+    }
+}
+
 /// Sets how long connections live and may be idle.
 fn lifetimes(own: PoolOpts, options: &PoolOptions) -> PoolOpts {
     let mut opts = own.clone();

@@ -11,7 +11,7 @@ mod driver_opts;
 mod silence;
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -22,12 +22,13 @@ use mysql_async::{Conn, Opts};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use crate::caught::Caught;
 use crate::error::{AttemptError, Error};
 use crate::options::PoolOptions;
 use crate::time::deadline::timeout_lazy;
 use crate::usage::PeerUsage;
 use check::Check;
-use driver_opts::{count_opened, driver_opts};
+use driver_opts::{address, count_opened, driver_opts};
 use driver_pool::DriverPool;
 use into_peer::IntoPeer;
 use permits::Permits;
@@ -218,6 +219,7 @@ impl Endpoint {
         let mut looks: u32 = 0;
         loop {
             let mut checkout = pin!(self.driver.get_conn());
+            let mut checkout = Caught(checkout.as_mut());
             let may_start = || {
                 if self.has_idle() {
                     return true;
@@ -227,7 +229,11 @@ impl Endpoint {
                 let one_may_come = open >= self.permits.held() && looks < PATIENCE;
                 open < self.permits.limit() && !one_may_come
             };
-            match self.driver.poll_first(checkout.as_mut(), may_start).await {
+            match self
+                .driver
+                .poll_first(Pin::new(&mut checkout), may_start)
+                .await
+            {
                 // A login takes more than one poll, an idle connection no more.
                 Some(Poll::Ready(conn)) => {
                     return Ok(Connected {
@@ -329,17 +335,6 @@ pub(crate) struct Connected {
     pub(crate) conn: Conn,
     /// The peer has just accepted a login for it.
     pub(crate) is_new: bool,
-}
-
-/// Where a peer is: the path of its socket, or `host:port`.
-fn address(opts: &Opts) -> Arc<str> {
-    let (host, port) = (opts.ip_or_hostname(), opts.tcp_port());
-    match opts.socket() {
-        Some(path) => path.into(),
-        // An IPv6 address without brackets.
-        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}").into(),
-        None => format!("{host}:{port}").into(),
-    }
 }
 
 /// The right to check, returned on drop, so that a check that is cancelled blocks no other.
