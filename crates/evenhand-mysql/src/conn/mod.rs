@@ -11,6 +11,8 @@ pub(crate) mod outcome;
 pub(crate) mod recycle;
 pub(crate) mod transaction;
 
+mod direct;
+mod driver_api;
 mod queryable;
 
 use std::fmt;
@@ -51,6 +53,10 @@ pub struct PeerConn {
     is_new: bool,
     /// The connection works, but must not be used again after this guard.
     discard: bool,
+    /// Whether the session is reset on return.
+    resets: bool,
+    /// The connection's own; another one in its place must not be used again either.
+    id: u32,
     /// The latest operation failed, and its error was judged.
     judged: bool,
     /// Where the guard goes on drop instead of its pool, if the slot still exists.
@@ -76,9 +82,11 @@ impl PeerConn {
         ticket: Ticket<Arc<Endpoint>>,
     ) -> Self {
         Self {
+            id: conn.id(),
             conn: Some(conn),
             is_new,
             held: Some(held),
+            resets: ticket.peer().resets,
             ticket,
             transaction: InTransaction::No,
             flags: LazyConnFlags::default(),
@@ -227,16 +235,16 @@ impl PeerConn {
     /// | connection | action |
     /// | --- | --- |
     /// | broken | `Drop` |
-    /// | marked for discard, or its peer has changed state since the checkout | `Close` |
-    /// | the peer's connections are reset after use | `Reset` |
+    /// | marked for discard, not the one of the checkout, or its peer has changed state since that | `Close` |
+    /// | to be reset after use, as the peer's options or the caller say | `Reset` |
     /// | in a transaction | `RollBack` |
     /// | any other | `Keep` |
     fn recycle_action(&self, conn: &Conn) -> RecycleAction {
         if conn.is_disconnected() {
             RecycleAction::Drop
-        } else if self.discard || self.ticket.is_stale() {
+        } else if self.discard || conn.id() != self.id || self.ticket.is_stale() {
             RecycleAction::Close
-        } else if self.ticket.peer().resets {
+        } else if self.resets {
             RecycleAction::Reset
         } else if self.transaction != InTransaction::No {
             RecycleAction::RollBack
@@ -249,10 +257,7 @@ impl PeerConn {
 /// Lets `"SELECT ..".first(&mut conn)` and its siblings run on this connection.
 impl<'a> ToConnection<'a, 'static> for &'a mut PeerConn {
     fn to_connection(self) -> ToConnectionResult<'a, 'static> {
-        ToConnectionResult::Mediate(Box::pin(async move {
-            let (conn, _) = self.ready().await?;
-            Ok(conn.into())
-        }))
+        ToConnectionResult::Mediate(Box::pin(async move { Ok(self.conn_mut().await?.into()) }))
     }
 }
 
@@ -281,6 +286,8 @@ impl Drop for PeerConn {
                 flags: self.flags.clone(),
                 is_new: self.is_new,
                 discard: self.discard,
+                resets: self.resets,
+                id: self.id,
                 judged: self.judged,
                 return_slot: Weak::new(),
             };
@@ -289,12 +296,19 @@ impl Drop for PeerConn {
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let action = self.recycle_action(&conn);
+        // It is reset here, within a time limit.
+        conn.reset_connection(false);
         match (action, Handle::try_current()) {
             (RecycleAction::Keep, _) => {}
             (RecycleAction::Drop, _) => {
                 // An operation was dropped before it ended, or rows stopped coming. Either the
                 // statement was slow or the peer is dead.
-                if !self.judged && !self.flags.get().set_lost() {
+                if !self.judged
+                    && !self
+                        .flags
+                        .get()
+                        .set_lost(DriverError::ConnectionClosed.into())
+                {
                     endpoint.check_now(&self.ticket);
                 }
             }

@@ -52,8 +52,9 @@ impl Recycling {
         let done = match action {
             RecycleAction::Keep | RecycleAction::Drop => return,
             RecycleAction::Close => return self.close(limit).await,
-            RecycleAction::Reset => timeout(limit, reset(&mut self.conn)).await,
-            RecycleAction::RollBack => timeout(limit, self.conn.query_drop("ROLLBACK")).await,
+            RecycleAction::Reset | RecycleAction::RollBack => {
+                timeout(limit, clean_up(&mut self.conn, action)).await
+            }
         };
         match done {
             Ok(Ok(())) => {}
@@ -71,6 +72,19 @@ impl Recycling {
 
     async fn close(self, limit: Duration) {
         let _ = timeout(limit, self.conn.disconnect()).await;
+    }
+}
+
+/// Resets or rolls back. If the server refuses, once more: the first error may be that of a result which
+/// was not read to its end.
+async fn clean_up(conn: &mut Conn, action: RecycleAction) -> Result<(), Error> {
+    let once = async |conn: &mut Conn| match action {
+        RecycleAction::Reset => reset(conn).await,
+        _ => conn.query_drop("ROLLBACK").await,
+    };
+    match once(conn).await {
+        Err(Error::Server(_)) => once(conn).await,
+        done => done,
     }
 }
 

@@ -19,7 +19,7 @@ impl PoolOptions {
     /// As [`open`](Self::open); [`Error::Options`] also for TLS if no TLS feature is on.
     pub fn open_config(self, database: &BalancedDatabase) -> Result<Pool, Error> {
         let options = self.configured(&database.settings);
-        let pool = options.open(named_opts(database)?)?;
+        let pool = options.build(named_opts(database)?)?;
         pool.set_weights(database)?;
         Ok(pool)
     }

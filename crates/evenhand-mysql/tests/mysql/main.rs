@@ -20,6 +20,12 @@ mod checkout {
     mod limits;
 }
 
+mod drop_in {
+    mod conn;
+    mod errors;
+    mod features;
+}
+
 mod errors {
     mod custom_rows;
     mod login;
