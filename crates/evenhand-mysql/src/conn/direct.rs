@@ -6,6 +6,9 @@
 //! ticket, so limits and drains count the connection to the end. It serves no file; the driver without a
 //! handler fails in the same way.
 //!
+//! Nobody sees a `USE` either. So from the first such use on, the driver puts each connection of the peer back
+//! into its schema when it resets it.
+//!
 //! The outcome is seen indirectly: the driver counts connections that are returned broken or cut short,
 //! and those that fail to be reset. When the count grows, the peer is checked.
 
@@ -30,9 +33,10 @@ use crate::peer::Endpoint;
 const POLL: Duration = Duration::from_millis(10);
 
 impl PeerConn {
-    /// The driver's own connection, with what it holds tied to it.
+    /// The driver's own connection, with what it holds tied to it. The first time, it is closed on return.
     pub(crate) fn into_direct(self) -> Result<Conn> {
         let resets = self.resets;
+        self.ticket.peer().driver.bring_home();
         let (mut conn, held, ticket) = self.into_parts()?;
         conn.reset_connection(resets);
         conn.set_infile_handler(UntilDropped {

@@ -38,6 +38,7 @@ impl PeerConn {
     /// If the future is dropped during the rollback, the connection is closed.
     pub async fn conn_mut(&mut self) -> Result<&mut Conn> {
         let resets = self.resets;
+        self.schema_left = true;
         let (conn, observer) = self.ready().await?;
         *observer.judged = false;
         // If it is taken out of here, the driver takes it back.

@@ -14,6 +14,7 @@ pub(crate) mod transaction;
 mod direct;
 mod driver_api;
 mod queryable;
+mod statement;
 
 use std::fmt;
 use std::future::Future;
@@ -55,6 +56,8 @@ pub struct PeerConn {
     discard: bool,
     /// Whether the session is reset on return.
     resets: bool,
+    /// A statement may have left the connection's schema.
+    schema_left: bool,
     /// The connection's own; another one in its place must not be used again either.
     id: u32,
     /// The latest operation failed, and its error was judged.
@@ -87,6 +90,7 @@ impl PeerConn {
             is_new,
             held: Some(held),
             resets: ticket.peer().resets,
+            schema_left: false,
             ticket,
             transaction: InTransaction::No,
             flags: LazyConnFlags::default(),
@@ -287,6 +291,7 @@ impl Drop for PeerConn {
                 is_new: self.is_new,
                 discard: self.discard,
                 resets: self.resets,
+                schema_left: self.schema_left,
                 id: self.id,
                 judged: self.judged,
                 return_slot: Weak::new(),
@@ -317,6 +322,7 @@ impl Drop for PeerConn {
                     conn,
                     _held: self.held.take(),
                     ticket: self.ticket.clone(),
+                    schema_left: self.schema_left,
                 };
                 runtime.spawn(recycling.run(action, endpoint.connect_timeout));
             }

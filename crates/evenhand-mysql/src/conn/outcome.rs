@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use evenhand::{Retry, Ticket};
 use mysql_async::Error;
-use mysql_async::prelude::AsQuery;
 use tokio::time::Instant;
 
 use crate::classify::Phase;
@@ -78,17 +77,6 @@ impl LazyConnFlags {
         if let Some(flags) = self.0.get() {
             flags.restart.store(false, Ordering::Release);
         }
-    }
-}
-
-/// The phase of a statement that is sent as text. Only a plain `COMMIT` is recognised.
-pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
-    let query = query.as_query();
-    let plain = query.trim_ascii();
-    let plain = plain.strip_suffix(b";").unwrap_or(plain).trim_ascii_end();
-    match plain.eq_ignore_ascii_case(b"COMMIT") {
-        true => Phase::Commit,
-        false => Phase::Query,
     }
 }
 
@@ -178,20 +166,5 @@ impl OutcomeObserver<'_> {
 
     fn outcome_unknown(&self, source: Error) -> Error {
         error::Error::outcome_unknown(self.ticket.peer().shared_name(), source).into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plain_commit_is_recognised() {
-        for commit in ["COMMIT", "commit", " Commit ; ", "\nCOMMIT;"] {
-            assert_eq!(phase_of(&commit), Phase::Commit, "{commit:?}");
-        }
-        for other in ["", ";", "COMMITS", "ROLLBACK", "DO 1; COMMIT", "COMMIT;;x"] {
-            assert_eq!(phase_of(&other), Phase::Query, "{other:?}");
-        }
     }
 }

@@ -43,21 +43,32 @@ pub(crate) struct Recycling {
     pub(crate) conn: Conn,
     pub(crate) _held: Option<HeldPermits>,
     pub(crate) ticket: Ticket<Arc<Endpoint>>,
+    /// A statement may have left its schema.
+    pub(crate) schema_left: bool,
 }
 
 impl Recycling {
     /// Cleans the connection up and returns it. If the peer does not answer in time, the operation is
     /// dropped, which makes the driver close the connection.
     pub(crate) async fn run(mut self, action: RecycleAction, limit: Duration) {
+        let driver = &self.ticket.peer().driver;
+        let home = driver
+            .home()
+            .filter(|_| self.schema_left && action == RecycleAction::Reset);
         let done = match action {
             RecycleAction::Keep | RecycleAction::Drop => return,
             RecycleAction::Close => return self.close(limit).await,
             RecycleAction::Reset | RecycleAction::RollBack => {
-                timeout(limit, clean_up(&mut self.conn, action)).await
+                let clean_up = async {
+                    clean_up(&mut self.conn, action).await?;
+                    bring_home(&mut self.conn, home).await
+                };
+                timeout(limit, clean_up).await
             }
         };
         match done {
-            Ok(Ok(())) => {}
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => self.close(limit).await,
             Ok(Err(_)) => {
                 // A Galera node without quorum refuses a reset, and statements that were not judged
                 // may have failed before it.
@@ -85,6 +96,18 @@ async fn clean_up(conn: &mut Conn, action: RecycleAction) -> Result<(), Error> {
     match once(conn).await {
         Err(Error::Server(_)) => once(conn).await,
         done => done,
+    }
+}
+
+/// Puts the session back into its schema; `false` if the server refuses.
+async fn bring_home(conn: &mut Conn, home: Option<&str>) -> Result<bool, Error> {
+    let Some(home) = home else {
+        return Ok(true);
+    };
+    match conn.query_drop(home).await {
+        Ok(()) => Ok(true),
+        Err(Error::Server(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod into_peer;
 pub(crate) mod permits;
 
 mod driver_opts;
+mod home;
 mod silence;
 
 use std::fmt;
@@ -93,8 +94,9 @@ impl Endpoint {
         let (constraints, resets) = (pool_opts.constraints(), pool_opts.reset_connection());
         let opts = driver_opts(opts, options);
         let opened = Arc::<AtomicU64>::default();
+        let home = home::home(&opts);
         Self {
-            driver: DriverPool::new(count_opened(&opts, opened.clone())),
+            driver: DriverPool::new(count_opened(&opts, opened.clone()), home),
             opts,
             opened,
             resets,

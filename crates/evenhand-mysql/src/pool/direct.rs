@@ -16,6 +16,8 @@ use super::Pool;
 ///   unnoticed. [`Pool::get_conn`], [`Pool::run_idempotent`] and [`Pool::start_transaction`] judge every
 ///   statement.
 /// - A connection whose statement was cancelled is not used again.
+/// - The first use of a peer in this way replaces its idle connections, and from then on each reset takes one more
+///   round trip, in which the schema of a `USE` is put back.
 /// - The driver resets the connection after use, without a time limit, but no permit is held meanwhile.
 /// - `LOAD DATA LOCAL` does not work; check out a connection for it.
 impl<'a> ToConnection<'a, 'static> for &'a Pool {

@@ -24,6 +24,7 @@ mod drop_in {
     mod conn;
     mod errors;
     mod features;
+    mod schema;
 }
 
 mod errors {

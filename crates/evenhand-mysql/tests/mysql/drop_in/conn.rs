@@ -183,6 +183,8 @@ async fn local_file_is_served_by_the_callers_handler() {
 async fn rows_are_streamed_from_a_connection_by_value() {
     let (_server, pool) = stage().await;
     let numbers = "SELECT seq FROM seq_1_to_3";
+    // From now on the driver takes connections back itself.
+    "DO 1".ignore(&pool).await.unwrap();
     let conn = pool.get_conn().await.unwrap();
     let id = conn.id();
     let mut rows = numbers.stream::<u32, _>(conn).await.unwrap();
