@@ -90,7 +90,8 @@
 //! The driver's rustls and native-tls stacks exclude each other.
 //!
 //! `bigdecimal`, `binlog`, `chrono`, `derive`, `rust_decimal`, `time` and `tracing` are the driver's
-//! features of the same names. Default: none. Logins with ed25519 and parsec always work.
+//! features of the same names. Default: none. The macros of `derive` name the crate `mysql_async`, which
+//! must then be among your own dependencies. Logins with ed25519 and parsec always work.
 //!
 //! [`Queryable`]: mysql_async::prelude::Queryable
 

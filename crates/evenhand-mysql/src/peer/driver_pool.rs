@@ -35,13 +35,19 @@ pub(crate) struct DriverPool {
 struct Counted {
     pool: mysql_async::Pool,
     metrics: Arc<Metrics>,
+    /// Those of a pool that this one replaced while its peer was up, and whose connections still count.
+    before: Option<Arc<Metrics>>,
 }
 
 impl Counted {
     fn new(opts: Opts) -> Self {
         let pool = mysql_async::Pool::new(opts);
         let metrics = pool.metrics();
-        Self { pool, metrics }
+        Self {
+            pool,
+            metrics,
+            before: None,
+        }
     }
 }
 
@@ -62,10 +68,10 @@ impl DriverPool {
     }
 
     /// From now on the driver itself brings connections home in a reset, which takes one more round trip. The
-    /// first call purges the pool; connections in use are closed when they are returned.
+    /// first call replaces the pool; connections in use are closed when they are returned.
     pub(crate) fn bring_home(&self) {
         if self.home.is_some() && !self.brings_home.swap(true, Ordering::AcqRel) {
-            self.purge();
+            self.replace(|old| Some(old.metrics.clone()));
         }
     }
 
@@ -76,7 +82,9 @@ impl DriverPool {
 
     /// The number of connections that are open or being opened, without those of purged pools.
     pub(crate) fn open(&self) -> usize {
-        self.count(|metrics| &metrics.connection_count)
+        let pool = self.lock();
+        let open = |metrics: &Arc<Metrics>| metrics.connection_count.load(Ordering::Relaxed);
+        open(&pool.metrics) + pool.before.as_ref().map_or(0, open)
     }
 
     /// The number of failures so far that only the driver saw: connections lost or cut short in use,
@@ -122,11 +130,18 @@ impl DriverPool {
     /// A fresh pool, which connects to nothing until it is asked, replaces the old one. The old one is
     /// disconnected with a time limit, as it would wait forever for a silent peer.
     pub(crate) fn purge(&self) {
-        let fresh = Counted::new(match &self.home {
+        self.replace(|_| None);
+    }
+
+    fn replace(&self, before: impl FnOnce(&Counted) -> Option<Arc<Metrics>>) {
+        let mut fresh = Counted::new(match &self.home {
             Some(home) if self.brings_home.load(Ordering::Acquire) => with_home(&self.opts, home),
             _ => self.opts.clone(),
         });
-        let old = std::mem::replace(&mut *self.lock(), fresh);
+        let mut pool = self.lock();
+        fresh.before = before(&pool);
+        let old = std::mem::replace(&mut *pool, fresh);
+        drop(pool);
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(timeout(GOODBYE, close(old.pool)));
         }

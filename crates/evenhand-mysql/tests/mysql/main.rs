@@ -20,6 +20,8 @@ mod checkout {
     mod limits;
 }
 
+mod driver;
+
 mod drop_in {
     mod conn;
     mod errors;
