@@ -51,7 +51,8 @@
 //! or [`Pool::new`] with one item for each peer. In signatures [`Transaction`] replaces
 //! `mysql_async::Transaction`, and [`PeerConn`] replaces `mysql_async::Conn`. [`Pool::get_conn`],
 //! [`Pool::start_transaction`], [`Pool::disconnect`], [`Queryable`] and `"..".first(&pool)` work as
-//! before. The differences:
+//! before, and fail with a [`mysql_async::Error`], in which [`Error::find`] finds what this crate knows;
+//! see [`Error`] for which is which. The differences:
 //!
 //! - `pool_max` is a limit for each peer, and counts connections in use, not idle ones.
 //!   [`PoolOptions::max_connections`] limits all peers together.
@@ -86,13 +87,18 @@
 //! # Features
 //!
 //! TLS is passed through to the driver by one of `rustls-ring`, `rustls-aws-lc` or `native-tls`.
-//! Default: none. The driver's rustls and native-tls stacks exclude each other.
+//! The driver's rustls and native-tls stacks exclude each other.
+//!
+//! `bigdecimal`, `binlog`, `chrono`, `derive`, `rust_decimal`, `time` and `tracing` are the driver's
+//! features of the same names. Default: none. The macros of `derive` name the crate `mysql_async`, which
+//! must then be among your own dependencies. Logins with ed25519 and parsec always work.
 //!
 //! [`Queryable`]: mysql_async::prelude::Queryable
 
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
+mod caught;
 mod classify;
 mod conn;
 mod databases;

@@ -40,6 +40,9 @@ pub enum UrlError {
         /// The host, as given.
         String,
     ),
+    /// It lists several hosts, and gives one `socket` for all of them.
+    #[error("invalid pool URL: `socket` is one server, and the URL lists several hosts")]
+    Socket,
     /// Two hosts are the same, with the same port.
     #[error("invalid pool URL: the host `{0}` is listed twice")]
     DuplicateHost(

@@ -21,7 +21,7 @@ async fn ask(other: &str, good: &str) -> Vec<String> {
         asking.spawn(async move {
             let mut conn = pool.get_conn().await?;
             conn.query_drop(WORK).await.unwrap();
-            Ok::<_, evenhand_mysql::Error>(())
+            Ok::<_, evenhand_mysql::mysql_async::Error>(())
         });
     }
     let mut failed = Vec::new();

@@ -168,7 +168,7 @@ async fn disconnected_pool_refuses_checkouts() {
     pool.clone().disconnect().await.unwrap();
     let error = pool.get_conn().await.unwrap_err();
     assert!(
-        matches!(error, evenhand_mysql::Error::Disconnected),
+        matches!(error, Error::Driver(DriverError::PoolDisconnected)),
         "{error}"
     );
 }

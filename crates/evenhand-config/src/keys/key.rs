@@ -46,6 +46,8 @@ pub enum ValueKind {
     Url,
     /// A host name or an IP address.
     Host,
+    /// SQL statements; a text is one.
+    Statements,
     /// The aliases of peers: at least one, no duplicates.
     Aliases,
     /// The name of an environment variable.
@@ -118,6 +120,7 @@ impl ValueKind {
             ValueKind::Text | ValueKind::Secret => "a string".to_owned(),
             ValueKind::Url => "a string, mysql://user:password@host:port/name".to_owned(),
             ValueKind::Host => "a string, a host name or an IP address".to_owned(),
+            ValueKind::Statements => "a string, an SQL statement, or an array of such".to_owned(),
             ValueKind::Aliases => "an array of aliases, such as [\"db0\", \"db1\"]".to_owned(),
             ValueKind::Variable => "a string, the name of an environment variable".to_owned(),
             ValueKind::File => "a string, the path of a file".to_owned(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::key::ValueKind::{Choice, File, Host, Integer, Probe, Secret, Switch, Text, Variable};
+use super::key::ValueKind::{
+    Choice, File, Host, Integer, Probe, Secret, Statements, Switch, Text, Variable,
+};
 use super::key::{Key, Scope, ValueKind};
 use crate::plan::{AllDownKind, MAX_CHECK_INTERVAL, PickKind, ProbeKind, for_each_setting};
 
@@ -94,6 +96,11 @@ macro_rules! define_keys {
                 "The maximum number of connections to the peer in use at a time."),
             key("reset_connection", Scope::Inherited, Switch, "true", "mysql_async::PoolOpts::with_reset_connection",
                 "Whether a connection is reset when it is returned."),
+            key("init", Scope::Inherited, Statements, "none", "mysql_async::OptsBuilder::init",
+                "The statements that each new connection begins with, in this order."),
+            key("setup", Scope::Inherited, Statements, "none", "mysql_async::OptsBuilder::setup",
+                "The statements that follow `init`, and each reset of a connection, in this order. What they set holds for \
+                 every caller; what `init` sets is gone after the first."),
             key("tls", Scope::Inherited, Switch, "false; true where a `tls_` key is given", "mysql_async::OptsBuilder::ssl_opts",
                 "Whether connections are encrypted and the server's certificate is verified."),
             key("tls_ca", Scope::Inherited, File, "the platform's roots", "mysql_async::SslOpts::with_root_certs",

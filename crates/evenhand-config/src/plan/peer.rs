@@ -72,6 +72,10 @@ pub struct Connections {
     pub pool_max: Option<usize>,
     /// Whether a connection is reset when it is returned.
     pub reset_connection: Option<bool>,
+    /// The statements that each new connection begins with, in this order. None are empty.
+    pub init: Option<Vec<String>>,
+    /// The statements that follow `init`, and each reset, in this order. None are empty.
+    pub setup: Option<Vec<String>>,
 }
 
 /// How connections to a peer are encrypted. The files existed when the configuration was read.

@@ -19,9 +19,6 @@ const IGNORED: &[(&str, &str)] = &[
     ("charset", "connections use utf8mb4"),
     ("use_unicode", "texts are UTF-8"),
     ("collation", "set it on the server"),
-    ("init_command", "send the statement where it is needed"),
-    ("sql_mode", "set it on the server, or send a statement"),
-    ("isolation_level", "set it when a transaction begins"),
     (
         "autocommit",
         "connections use autocommit outside of transactions",
@@ -51,10 +48,21 @@ const IGNORED: &[(&str, &str)] = &[
 
 /// Adds the options that have an effect to `keys`.
 pub(super) fn translate(options: Item, balanced: bool, keys: &mut Table, report: &mut Report<'_>) {
-    let Data::Table(table) = options.data else {
+    let Data::Table(mut table) = options.data else {
         wrong_type(&options, "an object", report);
         return;
     };
+    // Django's driver sets the mode and the level after it has sent the command.
+    let mut setup = Vec::new();
+    for option in ["init_command", "sql_mode", "isolation_level"] {
+        let item = table.remove(option);
+        setup.extend(item.and_then(|item| statement(option, item, report)));
+    }
+    if let Some(first) = setup.first() {
+        let location = first.location.clone();
+        let data = Data::Array(setup);
+        keys.insert("setup".to_owned(), Item { location, data });
+    }
     for (option, item) in table {
         if let Some((_, key)) = KEYS.iter().find(|(name, _)| *name == option) {
             keys.insert((*key).to_owned(), item);
@@ -73,6 +81,49 @@ pub(super) fn translate(options: Item, balanced: bool, keys: &mut Table, report:
             ignore(&item, why, report);
         }
     }
+}
+
+/// The isolation levels that Django knows.
+const LEVELS: [&str; 4] = [
+    "read uncommitted",
+    "read committed",
+    "repeatable read",
+    "serializable",
+];
+
+/// The statement that does what the option says, if it asks for one.
+fn statement(option: &str, mut item: Item, report: &mut Report<'_>) -> Option<Item> {
+    let text = match &item.data {
+        Data::Text(text) => text.trim(),
+        Data::Null => return None,
+        _ => {
+            wrong_type(&item, "a string", report);
+            return None;
+        }
+    };
+    let is_mode = |byte: u8| byte.is_ascii_alphanumeric() || b"_, ".contains(&byte);
+    let statement = match option {
+        "sql_mode" if !text.bytes().all(is_mode) => {
+            let finding = Finding::new("not a mode").expected("words with commas between them");
+            report.value_error(&item.location, finding);
+            return None;
+        }
+        "sql_mode" => format!("SET SESSION sql_mode = '{text}'"),
+        "isolation_level" if !LEVELS.contains(&&*text.to_lowercase()) => {
+            let words = format!("one of {}", LEVELS.join(", "));
+            let finding = Finding::new("unknown word").expected(words);
+            report.value_error(&item.location, finding);
+            return None;
+        }
+        "isolation_level" => {
+            let level = text.to_uppercase();
+            format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+        }
+        _ if text.is_empty() => return None,
+        _ => text.to_owned(),
+    };
+    item.data = Data::Text(statement);
+    Some(item)
 }
 
 /// Warns of a key or an option without effect.

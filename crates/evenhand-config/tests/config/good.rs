@@ -133,6 +133,10 @@ fn every_key_is_in_the_config() {
     assert_eq!(db0.connections.pool_min, Some(1));
     assert_eq!(db0.connections.pool_max, Some(10));
     assert_eq!(db0.connections.reset_connection, Some(false));
+    let statements = |list: &Option<Vec<String>>| list.clone().unwrap();
+    assert_eq!(statements(&db0.connections.init), ["SET @a = 1"]);
+    let setup = statements(&db0.connections.setup);
+    assert_eq!(setup, ["SET @b = 2", "SET @c = 3"]);
     let tls = db0.tls.as_ref().unwrap();
     let good = |name: &str| PathBuf::from("tests/good").join(name);
     assert_eq!(tls.ca, Some(good("ca.pem")));
@@ -199,4 +203,13 @@ fn django_dictionary_is_translated() {
     assert_eq!(parts(peer1), ("10.0.0.2", 3306, "app", "s3cret", "other"));
     assert!(peer0.tls.as_ref().unwrap().ca.is_some());
     assert_eq!(peer1.tls, Some(evenhand_config::Tls::default()));
+    assert_eq!(peer0.connections.setup, None);
+    assert_eq!(
+        peer1.connections.setup.as_deref().unwrap(),
+        [
+            "SET NAMES utf8mb4",
+            "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ANSI_QUOTES'",
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+        ]
+    );
 }

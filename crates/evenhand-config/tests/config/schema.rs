@@ -83,6 +83,12 @@ fn kind(kind: ValueKind) -> Value {
         ValueKind::Host | ValueKind::Variable | ValueKind::File => {
             json!({ "type": "string", "minLength": 1 })
         }
+        ValueKind::Statements => json!({
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 } },
+            ],
+        }),
         ValueKind::Aliases => json!({
             "type": "array",
             "items": { "type": "string" },

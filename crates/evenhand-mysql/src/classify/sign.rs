@@ -6,6 +6,7 @@ use std::io;
 
 use mysql_async::{DriverError, Error};
 
+use crate::caught::Panicked;
 use crate::error::AttemptError;
 
 /// An error as a row sees it.
@@ -117,6 +118,9 @@ fn io_sign(error: &io::Error) -> Sign {
     let Some(inner) = error.get_ref() else {
         return Sign::Io;
     };
+    if inner.is::<Panicked>() {
+        return Sign::Protocol;
+    }
     let text = inner.to_string();
     let says = |what| text.contains(what);
     if says("larger than max_allowed_packet") {

@@ -11,7 +11,10 @@ pub(crate) mod outcome;
 pub(crate) mod recycle;
 pub(crate) mod transaction;
 
+mod direct;
+mod driver_api;
 mod queryable;
+mod statement;
 
 use std::fmt;
 use std::future::Future;
@@ -51,6 +54,12 @@ pub struct PeerConn {
     is_new: bool,
     /// The connection works, but must not be used again after this guard.
     discard: bool,
+    /// Whether the session is reset on return.
+    resets: bool,
+    /// A statement may have left the connection's schema.
+    schema_left: bool,
+    /// The connection's own; another one in its place must not be used again either.
+    id: u32,
     /// The latest operation failed, and its error was judged.
     judged: bool,
     /// Where the guard goes on drop instead of its pool, if the slot still exists.
@@ -76,9 +85,12 @@ impl PeerConn {
         ticket: Ticket<Arc<Endpoint>>,
     ) -> Self {
         Self {
+            id: conn.id(),
             conn: Some(conn),
             is_new,
             held: Some(held),
+            resets: ticket.peer().resets,
+            schema_left: false,
             ticket,
             transaction: InTransaction::No,
             flags: LazyConnFlags::default(),
@@ -228,16 +240,16 @@ impl PeerConn {
     /// | connection | action |
     /// | --- | --- |
     /// | broken | `Drop` |
-    /// | marked for discard, or its peer has changed state since the checkout | `Close` |
-    /// | the peer's connections are reset after use | `Reset` |
+    /// | marked for discard, not the one of the checkout, or its peer has changed state since that | `Close` |
+    /// | to be reset after use, as the peer's options or the caller say | `Reset` |
     /// | in a transaction | `RollBack` |
     /// | any other | `Keep` |
     fn recycle_action(&self, conn: &Conn) -> RecycleAction {
         if conn.is_disconnected() {
             RecycleAction::Drop
-        } else if self.discard || self.ticket.is_stale() {
+        } else if self.discard || conn.id() != self.id || self.ticket.is_stale() {
             RecycleAction::Close
-        } else if self.ticket.peer().resets {
+        } else if self.resets {
             RecycleAction::Reset
         } else if self.transaction != InTransaction::No {
             RecycleAction::RollBack
@@ -250,10 +262,7 @@ impl PeerConn {
 /// Lets `"SELECT ..".first(&mut conn)` and its siblings run on this connection.
 impl<'a> ToConnection<'a, 'static> for &'a mut PeerConn {
     fn to_connection(self) -> ToConnectionResult<'a, 'static> {
-        ToConnectionResult::Mediate(Box::pin(async move {
-            let (conn, _) = self.ready().await?;
-            Ok(conn.into())
-        }))
+        ToConnectionResult::Mediate(Box::pin(async move { Ok(self.conn_mut().await?.into()) }))
     }
 }
 
@@ -282,6 +291,9 @@ impl Drop for PeerConn {
                 flags: self.flags.clone(),
                 is_new: self.is_new,
                 discard: self.discard,
+                resets: self.resets,
+                schema_left: self.schema_left,
+                id: self.id,
                 judged: self.judged,
                 return_slot: Weak::new(),
             };
@@ -290,12 +302,19 @@ impl Drop for PeerConn {
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let action = self.recycle_action(&conn);
+        // It is reset here, within a time limit.
+        conn.reset_connection(false);
         match (action, Handle::try_current()) {
             (RecycleAction::Keep, _) => {}
             (RecycleAction::Drop, _) => {
                 // An operation was dropped before it ended, or rows stopped coming. Either the
                 // statement was slow or the peer is dead.
-                if !self.judged && !self.flags.get().set_lost() {
+                if !self.judged
+                    && !self
+                        .flags
+                        .get()
+                        .set_lost(DriverError::ConnectionClosed.into())
+                {
                     endpoint.check_now(&self.ticket);
                 }
             }
@@ -304,6 +323,7 @@ impl Drop for PeerConn {
                     conn,
                     _held: self.held.take(),
                     ticket: self.ticket.clone(),
+                    schema_left: self.schema_left,
                 };
                 runtime.spawn(recycling.run(action, endpoint.connect_timeout));
             }

@@ -7,11 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use evenhand::{Retry, Ticket};
 use mysql_async::Error;
-use mysql_async::prelude::AsQuery;
 use tokio::time::Instant;
 
 use crate::classify::Phase;
-use crate::error;
+use crate::error::{self, as_driver::copy};
 use crate::peer::Endpoint;
 
 /// The server rolled back a statement or the transaction and asks for a restart: lock wait timeout,
@@ -26,7 +25,7 @@ pub(crate) fn asks_for_restart(error: &Error) -> bool {
 /// What was observed on a connection.
 #[derive(Debug, Default)]
 pub(crate) struct ConnFlags {
-    lost: AtomicBool,
+    lost: OnceLock<Error>,
     /// The error with which it was lost says that the statement was not executed.
     not_executed: AtomicBool,
     commit_sent: AtomicBool,
@@ -36,12 +35,17 @@ pub(crate) struct ConnFlags {
 impl ConnFlags {
     /// The connection failed, not just a statement on it.
     pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.lost.get().is_some()
+    }
+
+    /// With what it failed, if it did.
+    pub(crate) fn lost_by(&self) -> Option<Error> {
+        self.lost.get().map(copy)
     }
 
     /// Marks the connection as lost; returns whether it was already.
-    pub(crate) fn set_lost(&self) -> bool {
-        self.lost.swap(true, Ordering::AcqRel)
+    pub(crate) fn set_lost(&self, cause: Error) -> bool {
+        self.lost.set(cause).is_err()
     }
 
     /// Whether the latest statement may have been executed.
@@ -73,17 +77,6 @@ impl LazyConnFlags {
         if let Some(flags) = self.0.get() {
             flags.restart.store(false, Ordering::Release);
         }
-    }
-}
-
-/// The phase of a statement that is sent as text. Only a plain `COMMIT` is recognised.
-pub(crate) fn phase_of(query: &impl AsQuery) -> Phase {
-    let query = query.as_query();
-    let plain = query.trim_ascii();
-    let plain = plain.strip_suffix(b";").unwrap_or(plain).trim_ascii_end();
-    match plain.eq_ignore_ascii_case(b"COMMIT") {
-        true => Phase::Commit,
-        false => Phase::Query,
     }
 }
 
@@ -139,7 +132,7 @@ impl OutcomeObserver<'_> {
             let not_executed = judgement.verdict.retry != Retry::IfIdempotent;
             let flags = self.flags.get();
             flags.not_executed.store(not_executed, Ordering::Release);
-            flags.set_lost();
+            flags.set_lost(copy(&error));
         }
         if asks_for_restart(&error) {
             self.flags.get().restart.store(true, Ordering::Release);
@@ -161,33 +154,19 @@ impl OutcomeObserver<'_> {
     fn peer_lost(self, phase: Phase, began: Instant) -> Error {
         *self.judged = true;
         *self.discard = true;
-        let error = Error::from(error::Error::PeerLost {
-            peer: self.ticket.peer().shared_name(),
-            waited: began.elapsed(),
-        });
+        let waited = began.elapsed();
+        let error = || {
+            let peer = self.ticket.peer().shared_name();
+            Error::from(error::Error::PeerLost { peer, waited })
+        };
         if phase == Phase::Commit {
-            return self.outcome_unknown(error);
+            return self.outcome_unknown(error());
         }
-        self.flags.get().set_lost();
-        error
+        self.flags.get().set_lost(error());
+        error()
     }
 
     fn outcome_unknown(&self, source: Error) -> Error {
         error::Error::outcome_unknown(self.ticket.peer().shared_name(), source).into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plain_commit_is_recognised() {
-        for commit in ["COMMIT", "commit", " Commit ; ", "\nCOMMIT;"] {
-            assert_eq!(phase_of(&commit), Phase::Commit, "{commit:?}");
-        }
-        for other in ["", ";", "COMMITS", "ROLLBACK", "DO 1; COMMIT", "COMMIT;;x"] {
-            assert_eq!(phase_of(&other), Phase::Query, "{other:?}");
-        }
     }
 }

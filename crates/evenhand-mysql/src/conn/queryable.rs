@@ -10,7 +10,6 @@ use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Params, QueryResult, Result, Statement, TextProtocol};
 
 use super::PeerConn;
-use super::outcome::phase_of;
 use super::transaction::Transaction;
 use crate::classify::Phase;
 
@@ -18,8 +17,9 @@ use crate::classify::Phase;
 macro_rules! observed {
     ($self:ident, $phase:expr, $conn:ident => $operation:expr) => {
         Box::pin(async move {
+            let phase = $phase;
             let ($conn, observer) = $self.guard().ready().await?;
-            observer.observe($phase, $operation).await
+            observer.observe(phase, $operation).await
         })
     };
 }
@@ -39,7 +39,7 @@ macro_rules! queryable {
             where
                 Q: AsQuery + 'a,
             {
-                observed!(self, phase_of(&query), conn => conn.query_iter(query))
+                observed!(self, self.guard().read_text(&query), conn => conn.query_iter(query))
             }
 
             fn prep<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Statement>>
@@ -63,7 +63,7 @@ macro_rules! queryable {
                 P: Into<Params>,
             {
                 let params = params.into();
-                observed!(self, Phase::Query, conn => conn.exec_iter(statement, params))
+                observed!(self, self.guard().read_params(&params), conn => conn.exec_iter(statement, params))
             }
 
             fn exec_batch<'a: 'b, 'b, S, P, I>(
@@ -77,7 +77,7 @@ macro_rules! queryable {
                 I::IntoIter: Send,
                 P: Into<Params> + Send,
             {
-                observed!(self, Phase::Query, conn => conn.exec_batch(statement, params))
+                observed!(self, self.guard().read_params(&Params::Empty), conn => conn.exec_batch(statement, params))
             }
 
             fn query<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Vec<T>>>
@@ -85,7 +85,7 @@ macro_rules! queryable {
                 Q: AsQuery + 'a,
                 T: FromRow + Send + 'static,
             {
-                observed!(self, phase_of(&query), conn => conn.query(query))
+                observed!(self, self.guard().read_text(&query), conn => conn.query(query))
             }
 
             fn query_first<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Option<T>>>
@@ -93,7 +93,7 @@ macro_rules! queryable {
                 Q: AsQuery + 'a,
                 T: FromRow + Send + 'static,
             {
-                observed!(self, phase_of(&query), conn => conn.query_first(query))
+                observed!(self, self.guard().read_text(&query), conn => conn.query_first(query))
             }
 
             fn query_fold<'a, T, F, Q, U>(
@@ -108,14 +108,14 @@ macro_rules! queryable {
                 F: FnMut(U, T) -> U + Send + 'a,
                 U: Send + 'a,
             {
-                observed!(self, phase_of(&query), conn => conn.query_fold(query, init, fold))
+                observed!(self, self.guard().read_text(&query), conn => conn.query_fold(query, init, fold))
             }
 
             fn query_drop<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<()>>
             where
                 Q: AsQuery + 'a,
             {
-                observed!(self, phase_of(&query), conn => conn.query_drop(query))
+                observed!(self, self.guard().read_text(&query), conn => conn.query_drop(query))
             }
 
             fn exec<'a: 'b, 'b, T, S, P>(
@@ -128,7 +128,8 @@ macro_rules! queryable {
                 P: Into<Params> + Send + 'b,
                 T: FromRow + Send + 'static,
             {
-                observed!(self, Phase::Query, conn => conn.exec(statement, params))
+                let params = params.into();
+                observed!(self, self.guard().read_params(&params), conn => conn.exec(statement, params))
             }
 
             fn exec_first<'a: 'b, 'b, T, S, P>(
@@ -141,7 +142,8 @@ macro_rules! queryable {
                 P: Into<Params> + Send + 'b,
                 T: FromRow + Send + 'static,
             {
-                observed!(self, Phase::Query, conn => conn.exec_first(statement, params))
+                let params = params.into();
+                observed!(self, self.guard().read_params(&params), conn => conn.exec_first(statement, params))
             }
 
             fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
@@ -158,7 +160,8 @@ macro_rules! queryable {
                 F: FnMut(U, T) -> U + Send + 'a,
                 U: Send + 'a,
             {
-                observed!(self, Phase::Query, conn => conn.exec_fold(statement, params, init, fold))
+                let params = params.into();
+                observed!(self, self.guard().read_params(&params), conn => conn.exec_fold(statement, params, init, fold))
             }
 
             fn exec_drop<'a: 'b, 'b, S, P>(
@@ -170,7 +173,8 @@ macro_rules! queryable {
                 S: StatementLike + 'b,
                 P: Into<Params> + Send + 'b,
             {
-                observed!(self, Phase::Query, conn => conn.exec_drop(statement, params))
+                let params = params.into();
+                observed!(self, self.guard().read_params(&params), conn => conn.exec_drop(statement, params))
             }
         }
     };

@@ -43,20 +43,32 @@ pub(crate) struct Recycling {
     pub(crate) conn: Conn,
     pub(crate) _held: Option<HeldPermits>,
     pub(crate) ticket: Ticket<Arc<Endpoint>>,
+    /// A statement may have left its schema.
+    pub(crate) schema_left: bool,
 }
 
 impl Recycling {
     /// Cleans the connection up and returns it. If the peer does not answer in time, the operation is
     /// dropped, which makes the driver close the connection.
     pub(crate) async fn run(mut self, action: RecycleAction, limit: Duration) {
+        let driver = &self.ticket.peer().driver;
+        let home = driver
+            .home()
+            .filter(|_| self.schema_left && action == RecycleAction::Reset);
         let done = match action {
             RecycleAction::Keep | RecycleAction::Drop => return,
             RecycleAction::Close => return self.close(limit).await,
-            RecycleAction::Reset => timeout(limit, reset(&mut self.conn)).await,
-            RecycleAction::RollBack => timeout(limit, self.conn.query_drop("ROLLBACK")).await,
+            RecycleAction::Reset | RecycleAction::RollBack => {
+                let clean_up = async {
+                    clean_up(&mut self.conn, action).await?;
+                    bring_home(&mut self.conn, home).await
+                };
+                timeout(limit, clean_up).await
+            }
         };
         match done {
-            Ok(Ok(())) => {}
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => self.close(limit).await,
             Ok(Err(_)) => {
                 // A Galera node without quorum refuses a reset, and statements that were not judged
                 // may have failed before it.
@@ -71,6 +83,31 @@ impl Recycling {
 
     async fn close(self, limit: Duration) {
         let _ = timeout(limit, self.conn.disconnect()).await;
+    }
+}
+
+/// Resets or rolls back. If the server refuses, once more: the first error may be that of a result which
+/// was not read to its end.
+async fn clean_up(conn: &mut Conn, action: RecycleAction) -> Result<(), Error> {
+    let once = async |conn: &mut Conn| match action {
+        RecycleAction::Reset => reset(conn).await,
+        _ => conn.query_drop("ROLLBACK").await,
+    };
+    match once(conn).await {
+        Err(Error::Server(_)) => once(conn).await,
+        done => done,
+    }
+}
+
+/// Puts the session back into its schema; `false` if the server refuses.
+async fn bring_home(conn: &mut Conn, home: Option<&str>) -> Result<bool, Error> {
+    let Some(home) = home else {
+        return Ok(true);
+    };
+    match conn.query_drop(home).await {
+        Ok(()) => Ok(true),
+        Err(Error::Server(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -19,7 +19,7 @@ impl PoolOptions {
     /// As [`open`](Self::open); [`Error::Options`] also for TLS if no TLS feature is on.
     pub fn open_config(self, database: &BalancedDatabase) -> Result<Pool, Error> {
         let options = self.configured(&database.settings);
-        let pool = options.open(named_opts(database)?)?;
+        let pool = options.build(named_opts(database)?)?;
         pool.set_weights(database)?;
         Ok(pool)
     }
@@ -114,6 +114,14 @@ fn peer_opts(peer: &Peer) -> Result<Opts, Error> {
         pool_opts = pool_opts.with_reset_connection(reset);
     }
     opts = opts.pool_opts(pool_opts);
+    // The driver begins with the last.
+    let reversed = |list: &[String]| list.iter().rev().cloned().collect::<Vec<_>>();
+    if let Some(init) = &connections.init {
+        opts = opts.init(reversed(init));
+    }
+    if let Some(setup) = &connections.setup {
+        opts = opts.setup(reversed(setup));
+    }
     if let Some(tls) = &peer.tls {
         opts = opts.ssl_opts(ssl_opts(tls).map_err(invalid)?);
     }
@@ -330,7 +338,8 @@ mod tests {
     #[test]
     fn a_peers_keys_become_driver_options() {
         let text = "[databases.c]\nhost = 'c'\nport = 3307\nuser = 'u'\npassword = 'p'\n\
-                    name = 'n'\npool_min = 3\npool_max = 7\nreset_connection = false\n";
+                    name = 'n'\npool_min = 3\npool_max = 7\nreset_connection = false\n\
+                    init = ['DO 1', 'DO 2']\nsetup = 'DO 3'\n";
         let config = Config::parse(text, "f").unwrap();
         let opts = peer_opts(config.peer("c").unwrap()).unwrap();
         assert_eq!((opts.ip_or_hostname(), opts.tcp_port()), ("c", 3307));
@@ -340,6 +349,9 @@ mod tests {
         let constraints = pool_opts.constraints();
         assert_eq!((constraints.min(), constraints.max()), (3, 7));
         assert!(!pool_opts.reset_connection());
+        // The driver begins with the last.
+        assert_eq!(opts.init(), ["DO 2", "DO 1"]);
+        assert_eq!(opts.setup(), ["DO 3"]);
     }
 
     #[test]

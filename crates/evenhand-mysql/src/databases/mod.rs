@@ -216,7 +216,7 @@ impl Databases {
         let open = std::mem::take(&mut *self.write());
         let mut closing = JoinSet::new();
         for (alias, database) in open {
-            closing.spawn(async move { (alias, database.pool.disconnect().await) });
+            closing.spawn(async move { (alias, database.pool.close().await) });
         }
         let mut closed = closing.join_all().await;
         closed.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -53,7 +53,8 @@ impl Databases {
 ///
 /// # Errors
 ///
-/// Those of [`Pool::get_conn`](crate::Pool::get_conn), and [`Error::UnknownDatabase`].
+/// Those of [`Pool::get_conn`](crate::Pool::get_conn), and [`Error::UnknownDatabase`] in
+/// [`mysql_async::Error::Other`].
 ///
 /// # Cancel safety
 ///
@@ -64,10 +65,10 @@ where
     A: AsRef<str>,
 {
     type Response = PeerConn;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<PeerConn, Error>>;
+    type Error = mysql_async::Error;
+    type Future = BoxFuture<'static, mysql_async::Result<PeerConn>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<mysql_async::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
@@ -80,7 +81,7 @@ where
                     alias: alias.as_ref().to_owned(),
                     known: self.databases.iter().map(|(alias, _)| alias).collect(),
                 };
-                Box::pin(std::future::ready(Err(error)))
+                Box::pin(std::future::ready(Err(error.into())))
             }
         }
     }

@@ -53,7 +53,10 @@ fn in_code() -> BTreeMap<String, String> {
         writable: declared,
         health_check,
         end_on_lost_peer,
+        init,
+        setup,
     } = options;
+    assert_eq!((init.len(), setup.len()), (0, 0));
     assert_eq!(health_check, HealthCheck::new());
     assert_eq!(
         (max_connections, max_attempts, hedge_after),
@@ -103,6 +106,8 @@ fn in_code() -> BTreeMap<String, String> {
         ),
         ("lost_after", health_check.get_lost_after().to_string()),
         ("end_on_lost_peer", yes(end_on_lost_peer)),
+        ("init", "none".to_owned()),
+        ("setup", "none".to_owned()),
     ]
     .into_iter()
     .map(|(name, default)| (name.to_owned(), default))

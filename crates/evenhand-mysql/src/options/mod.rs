@@ -87,6 +87,8 @@ pub struct PoolOptions {
     writable: bool,
     health_check: HealthCheck,
     end_on_lost_peer: bool,
+    init: Vec<String>,
+    setup: Vec<String>,
 }
 
 impl Default for PoolOptions {
@@ -113,6 +115,8 @@ impl Default for PoolOptions {
             writable: false,
             health_check: HealthCheck::default(),
             end_on_lost_peer: true,
+            init: Vec::new(),
+            setup: Vec::new(),
         }
     }
 }
@@ -168,6 +172,29 @@ impl PoolOptions {
         self
     }
 
+    /// The statements that each new connection begins with, in this order, before those of its peer's own
+    /// options. What they set is gone once the connection was returned and reset; see [`setup`](Self::setup).
+    /// Default: none.
+    ///
+    /// A peer that refuses one refuses the login.
+    pub fn init(mut self, statements: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.init = statements.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The statements that follow [`init`](Self::init), and each reset of a connection, in this order,
+    /// before those of its peer's own options. So what they set holds for every caller. Default: none.
+    ///
+    /// ```
+    /// # use evenhand_mysql::PoolOptions;
+    /// let options = PoolOptions::new().setup(["SET SESSION sql_mode = 'TRADITIONAL'"]);
+    /// # assert_eq!(options.get_setup().len(), 1);
+    /// ```
+    pub fn setup(mut self, statements: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.setup = statements.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// How many connections to all peers together may be in use at a time. `None`: only each peer's
     /// own limit applies (`pool_max`, 100 by default). With `Some(0)` every checkout fails. Default:
     /// `None`.
@@ -220,4 +247,6 @@ getters! {
     get_writable = writable -> bool;
     get_health_check = health_check -> HealthCheck;
     get_end_on_lost_peer = end_on_lost_peer -> bool;
+    get_init = init -> Vec<String>;
+    get_setup = setup -> Vec<String>;
 }

@@ -4,6 +4,7 @@
 //! pings, `SELECT 1` and `SELECT @@x`; a proxy without a backend accepts logins. `DO 1` fails on
 //! both, costs nothing and needs no privilege.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, IoError, Opts, Row, Value};
 use tokio::time::{Instant, timeout};
 
+use crate::caught::Caught;
 use crate::classify::Rules;
 use crate::error::AttemptError;
 use crate::options::{PoolOptions, ProbeKind};
@@ -108,9 +110,10 @@ impl Check {
     }
 
     async fn visit(&self, opts: &Opts) -> Result<Conn, Finding> {
-        let login = Conn::new(opts.clone()).await;
+        let login = Caught(Conn::new(opts.clone())).await;
         let mut conn = login.map_err(|error| self.failed(error, Verdict::suspect()))?;
-        match self.ask(&mut conn).await {
+        let asked = { Caught(pin!(self.ask(&mut conn))).await };
+        match asked {
             Ok(()) => Ok(conn),
             Err(Unready::Failed(error)) => Err(self.failed(error, self.refused_statement())),
             Err(Unready::Unexpected(reason)) => Err(Finding {

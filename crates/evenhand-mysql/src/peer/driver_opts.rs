@@ -35,13 +35,23 @@ pub(crate) fn driver_opts(opts: Opts, options: &PoolOptions) -> Opts {
         .with_constraints(constraints)
         // This crate resets connections itself, with a time limit; the driver has none.
         .with_reset_connection(false);
+    let init = before(options.get_init(), opts.init());
+    let setup = before(options.get_setup(), opts.setup());
     OptsBuilder::from_opts(opts)
+        .init(init)
+        .setup(setup)
         .ip_or_hostname(host)
         .pool_opts(pool_opts)
         .tcp_keepalive(keepalive)
         // A peer is the address that was given, never a local socket that the server announces.
         .prefer_socket(false)
         .into()
+}
+
+/// The statements in their order, before the peer's own. The driver begins with the last.
+fn before(statements: Vec<String>, own: &[String]) -> Vec<String> {
+    let own = own.iter().cloned();
+    own.chain(statements.into_iter().rev()).collect()
 }
 
 /// The same options, with a count of every connection that is opened.
@@ -104,6 +114,16 @@ mod tests {
         assert_eq!(adapted("mysql://h/d").tcp_keepalive(), Some(KEEPALIVE));
         let own = adapted("mysql://h/d?tcp_keepalive=5000").tcp_keepalive();
         assert_eq!(own, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn statements_of_the_pool_come_before_a_peers_own() {
+        let own = Opts::from_url("mysql://h/d").unwrap();
+        let own = OptsBuilder::from_opts(own).init(vec!["own 2", "own 1"]);
+        let options = PoolOptions::new().init(["a", "b"]).setup(["c"]);
+        let opts = driver_opts(own.into(), &options);
+        assert_eq!(opts.init(), ["own 2", "own 1", "b", "a"]);
+        assert_eq!(opts.setup(), ["c"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use std::time::Duration;
 use mysql_async::{Conn, Metrics, Opts};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+
+use super::home::with_home;
 
 /// How long the connections of a purged pool may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -20,6 +22,10 @@ const CLOSE_POLL: Duration = Duration::from_millis(50);
 
 pub(crate) struct DriverPool {
     opts: Opts,
+    /// See [`home`](super::home).
+    home: Option<String>,
+    /// Whether the driver itself brings connections home in a reset.
+    brings_home: AtomicBool,
     pool: Mutex<Counted>,
     /// Held during the first poll of a checkout, so that no two open the same last connection.
     first_poll: Mutex<()>,
@@ -29,22 +35,43 @@ pub(crate) struct DriverPool {
 struct Counted {
     pool: mysql_async::Pool,
     metrics: Arc<Metrics>,
+    /// Those of a pool that this one replaced while its peer was up, and whose connections still count.
+    before: Option<Arc<Metrics>>,
 }
 
 impl Counted {
     fn new(opts: Opts) -> Self {
         let pool = mysql_async::Pool::new(opts);
         let metrics = pool.metrics();
-        Self { pool, metrics }
+        Self {
+            pool,
+            metrics,
+            before: None,
+        }
     }
 }
 
 impl DriverPool {
-    pub(crate) fn new(opts: Opts) -> Self {
+    pub(crate) fn new(opts: Opts, home: Option<String>) -> Self {
         Self {
             pool: Mutex::new(Counted::new(opts.clone())),
             first_poll: Mutex::new(()),
             opts,
+            home,
+            brings_home: AtomicBool::new(false),
+        }
+    }
+
+    /// The statement that brings a session back to its schema.
+    pub(crate) fn home(&self) -> Option<&str> {
+        self.home.as_deref()
+    }
+
+    /// From now on the driver itself brings connections home in a reset, which takes one more round trip. The
+    /// first call replaces the pool; connections in use are closed when they are returned.
+    pub(crate) fn bring_home(&self) {
+        if self.home.is_some() && !self.brings_home.swap(true, Ordering::AcqRel) {
+            self.replace(|old| Some(old.metrics.clone()));
         }
     }
 
@@ -55,7 +82,9 @@ impl DriverPool {
 
     /// The number of connections that are open or being opened, without those of purged pools.
     pub(crate) fn open(&self) -> usize {
-        self.count(|metrics| &metrics.connection_count)
+        let pool = self.lock();
+        let open = |metrics: &Arc<Metrics>| metrics.connection_count.load(Ordering::Relaxed);
+        open(&pool.metrics) + pool.before.as_ref().map_or(0, open)
     }
 
     /// The number of failures so far that only the driver saw: connections lost or cut short in use,
@@ -101,8 +130,18 @@ impl DriverPool {
     /// A fresh pool, which connects to nothing until it is asked, replaces the old one. The old one is
     /// disconnected with a time limit, as it would wait forever for a silent peer.
     pub(crate) fn purge(&self) {
-        let fresh = Counted::new(self.opts.clone());
-        let old = std::mem::replace(&mut *self.lock(), fresh);
+        self.replace(|_| None);
+    }
+
+    fn replace(&self, before: impl FnOnce(&Counted) -> Option<Arc<Metrics>>) {
+        let mut fresh = Counted::new(match &self.home {
+            Some(home) if self.brings_home.load(Ordering::Acquire) => with_home(&self.opts, home),
+            _ => self.opts.clone(),
+        });
+        let mut pool = self.lock();
+        fresh.before = before(&pool);
+        let old = std::mem::replace(&mut *pool, fresh);
+        drop(pool);
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(timeout(GOODBYE, close(old.pool)));
         }

@@ -11,10 +11,11 @@ pub(crate) mod traffic;
 
 mod checks;
 mod driver_opts;
+mod home;
 mod silence;
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
@@ -24,6 +25,7 @@ use evenhand::PeerVerdict;
 use mysql_async::{Conn, Opts};
 use tokio::time::{Instant, sleep};
 
+use crate::caught::Caught;
 use crate::error::{AttemptError, Error};
 use crate::options::PoolOptions;
 use crate::time::deadline::timeout_lazy;
@@ -88,8 +90,9 @@ impl Endpoint {
         let (constraints, resets) = (pool_opts.constraints(), pool_opts.reset_connection());
         let opts = driver_opts(opts, options);
         let opened = Arc::<AtomicU64>::default();
+        let home = home::home(&opts);
         Self {
-            driver: DriverPool::new(count_opened(&opts, opened.clone())),
+            driver: DriverPool::new(count_opened(&opts, opened.clone()), home),
             opts,
             opened,
             resets,
@@ -214,6 +217,7 @@ impl Endpoint {
         let mut looks: u32 = 0;
         loop {
             let mut checkout = pin!(self.driver.get_conn());
+            let mut checkout = Caught(checkout.as_mut());
             let may_start = || {
                 if self.has_idle() {
                     return true;
@@ -223,7 +227,11 @@ impl Endpoint {
                 let one_may_come = open >= self.permits.held() && looks < PATIENCE;
                 open < self.permits.limit() && !one_may_come
             };
-            match self.driver.poll_first(checkout.as_mut(), may_start).await {
+            match self
+                .driver
+                .poll_first(Pin::new(&mut checkout), may_start)
+                .await
+            {
                 // A login takes more than one poll, an idle connection no more.
                 Some(Poll::Ready(conn)) => {
                     return Ok(Connected {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use evenhand::Peers;
+use mysql_async::Opts;
 
 use super::Pool;
 use super::background::Background;
@@ -13,7 +14,7 @@ use crate::options::PoolOptions;
 use crate::peer::Endpoint;
 use crate::peer::into_peer::IntoPeer;
 use crate::peer::permits::Permits;
-use crate::url;
+use crate::url::{self, UrlError};
 
 impl PoolOptions {
     /// Opens a pool over these peers. Connects to nothing yet.
@@ -28,9 +29,17 @@ impl PoolOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::NoPeers`] for an empty list, [`Error::Peers`] if two peers have the same name,
-    /// [`Error::Options`] for invalid connection options.
-    pub fn open(self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<Pool, Error> {
+    /// In [`mysql_async::Error::Other`], where [`Error::find`] finds them: [`Error::NoPeers`] for an empty
+    /// list, [`Error::Peers`] if two peers have the same name, [`Error::Options`] for invalid connection
+    /// options.
+    pub fn open(self, peers: impl IntoIterator<Item = impl IntoPeer>) -> mysql_async::Result<Pool> {
+        Ok(self.build(peers)?)
+    }
+
+    pub(crate) fn build(
+        self,
+        peers: impl IntoIterator<Item = impl IntoPeer>,
+    ) -> Result<Pool, Error> {
         let endpoints = Endpoint::all(peers, &self)?;
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
@@ -52,15 +61,25 @@ impl PoolOptions {
     /// The hosts are a list: `mysql://app:secret@h1,h2:3307,[2001:db8::1]:3308/shop?pool_max=20`.
     /// Login, database and parameters apply to each of them, and a peer's name is `host:port`. A URL
     /// with one host, as [`mysql_async::Pool::from_url`] takes it, makes a pool with one peer. Write
-    /// `/`, `?`, `#` and `@` in a user name or password as `%2F`, `%3F`, `%23` and `%40`.
+    /// `/`, `?`, `#` and `@` in a user name or password as `%2F`, `%3F`, `%23` and `%40`. A `socket` is one
+    /// server, so a URL with several hosts may not have it.
     ///
     /// # Errors
     ///
-    /// [`Error::Url`] for an invalid list of hosts, [`Error::Options`] for anything else in the URL that
-    /// the driver does not accept. Neither shows the password.
-    pub fn open_url(self, url: impl AsRef<str>) -> Result<Pool, Error> {
-        let peers = url::split(url.as_ref())?;
-        self.open(peers.iter().map(|(name, url)| (&**name, &**url)))
+    /// [`Error::Url`] in [`mysql_async::Error::Other`] for an invalid list of hosts;
+    /// [`mysql_async::Error::Url`] for anything else in the URL that the driver does not accept. Neither
+    /// shows the password.
+    pub fn open_url(self, url: impl AsRef<str>) -> mysql_async::Result<Pool> {
+        let hosts = url::split(url.as_ref()).map_err(Error::from)?;
+        let mut peers = Vec::new();
+        for (name, url) in &hosts {
+            let opts = Opts::from_url(url)?;
+            if opts.socket().is_some() && hosts.len() > 1 {
+                return Err(Error::from(UrlError::Socket).into());
+            }
+            peers.push((&**name, opts));
+        }
+        Ok(self.build(peers)?)
     }
 }
 
@@ -71,7 +90,7 @@ impl Pool {
     /// # Errors
     ///
     /// As [`PoolOptions::open`].
-    pub fn new(peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<Self, Error> {
+    pub fn new(peers: impl IntoIterator<Item = impl IntoPeer>) -> mysql_async::Result<Self> {
         PoolOptions::new().open(peers)
     }
 
@@ -88,27 +107,27 @@ impl Pool {
     /// let pool = Pool::from_url("mysql://app:secret@10.0.0.1,10.0.0.2:3307/shop")?;
     /// let names: Vec<_> = pool.statuses().into_iter().map(|status| status.peer).collect();
     /// assert_eq!(names, ["10.0.0.1:3306".into(), "10.0.0.2:3307".into()]);
-    /// # Ok::<(), evenhand_mysql::Error>(())
+    /// # Ok::<(), evenhand_mysql::mysql_async::Error>(())
     /// ```
-    pub fn from_url(url: impl AsRef<str>) -> Result<Self, Error> {
+    pub fn from_url(url: impl AsRef<str>) -> mysql_async::Result<Self> {
         PoolOptions::new().open_url(url)
     }
 }
 
 /// As [`Pool::from_url`].
 impl FromStr for Pool {
-    type Err = Error;
+    type Err = mysql_async::Error;
 
-    fn from_str(url: &str) -> Result<Self, Error> {
+    fn from_str(url: &str) -> mysql_async::Result<Self> {
         Self::from_url(url)
     }
 }
 
 /// As [`Pool::from_url`].
 impl TryFrom<&str> for Pool {
-    type Error = Error;
+    type Error = mysql_async::Error;
 
-    fn try_from(url: &str) -> Result<Self, Error> {
+    fn try_from(url: &str) -> mysql_async::Result<Self> {
         Self::from_url(url)
     }
 }

@@ -46,12 +46,12 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The work's own error. Otherwise, converted into the work's error type:
+    /// The work's own error. Otherwise a [`mysql_async::Error`], converted into the work's error type:
     ///
-    /// - Those of [`get_conn`](Pool::get_conn) if there was no connection for a first try.
-    /// - [`Error::Work`] if there was no connection for another try, or the
-    ///   [work timeout](crate::PoolOptions::work_timeout) passed.
-    /// - [`Error::Disconnected`] after [`disconnect`](Pool::disconnect).
+    /// - Those of [`get_conn`](Pool::get_conn) if there was no connection for a first try, or the pool
+    ///   was disconnected.
+    /// - [`mysql_async::Error::Io`] with [`Error::Work`] if there was no connection for another try, or
+    ///   the [work timeout](crate::PoolOptions::work_timeout) passed.
     ///
     /// # Cancel safety
     ///
@@ -60,7 +60,7 @@ impl Pool {
     where
         F: Fn(PeerConn) -> W,
         W: Future<Output = Result<T, E>>,
-        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+        E: From<mysql_async::Error>,
     {
         let deadline = Instant::now() + self.options.get_work_timeout();
         self.run_until(deadline, self.options.get_max_unknown(), work)
@@ -77,7 +77,7 @@ impl Pool {
     where
         F: Fn(PeerConn) -> W,
         W: Future<Output = Result<T, E>>,
-        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+        E: From<mysql_async::Error>,
     {
         let start = Instant::now();
         let mut tries: Vec<FailedTry> = Vec::new();
@@ -93,11 +93,11 @@ impl Pool {
                 Ok(conn) => conn,
                 // Nothing was tried, or nothing more can be: the plain error is enough.
                 Err(error) if tries.is_empty() || matches!(error, Error::Disconnected) => {
-                    return Err(error.into());
+                    return Err(mysql_async::Error::from(error).into());
                 }
                 Err(error) => {
                     let error = WorkError::new(start.elapsed(), tries, Some(error));
-                    return Err(Error::from(error).into());
+                    return Err(error.into_driver().into());
                 }
             };
             let (peer, flags) = (conn.ticket().peer().shared_name(), conn.flags());
@@ -109,7 +109,8 @@ impl Pool {
             tries.push(FailedTry::new(peer, cause));
             let attempts = self.options.get_max_attempts();
             if next >= deadline || attempts.is_some_and(|most| tries.len() >= most as usize) {
-                return Err(Error::from(WorkError::new(start.elapsed(), tries, None)).into());
+                let error = WorkError::new(start.elapsed(), tries, None);
+                return Err(error.into_driver().into());
             }
             sleep_until(next).await;
         }
@@ -119,7 +120,6 @@ impl Pool {
     where
         F: Fn(PeerConn) -> W,
         W: Future<Output = Result<T, E>>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (ticket, flags) = (conn.ticket().clone(), conn.flags());
         let limit = self.options.get_try_timeout();
@@ -131,9 +131,10 @@ impl Pool {
             () = ticket.ejected() => return Try::Failed(AttemptError::Ejected),
         };
         match outcome {
-            Ok(Err(error)) if flags.is_lost() => {
-                Try::Failed(AttemptError::ConnectionLost(error.into()))
-            }
+            Ok(Err(error)) => match flags.lost_by() {
+                Some(cause) => Try::Failed(AttemptError::ConnectionLost(cause.into())),
+                None => Try::Outcome(Err(error)),
+            },
             Ok(outcome) => Try::Outcome(outcome),
             Err(_) if own_deadline <= deadline => Try::Failed(AttemptError::TryTimedOut(limit)),
             Err(_) => Try::Failed(AttemptError::OutOfTime),

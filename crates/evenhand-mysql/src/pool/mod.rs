@@ -71,7 +71,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok(()) }
 /// ```
 ///
-/// A pool belongs to the tokio runtime in which it is first used, as a [`mysql_async::Pool`] does.
+/// A pool belongs to the tokio runtime in which it is first used, as a [`mysql_async::Pool`] does. If a
+/// checkout fails in another one, its error says so.
 #[derive(Clone)]
 pub struct Pool {
     peers: Peers<Arc<Endpoint>>,
@@ -90,23 +91,29 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// - [`Error::Checkout`] if no peer gave a connection within the
+    /// - [`mysql_async::Error::Server`] if a server's refusal decided the checkout. Its message names the
+    ///   peer.
+    /// - [`mysql_async::Error::Io`] with [`Error::Checkout`] if no peer gave a connection within the
     ///   [checkout timeout](PoolOptions::checkout_timeout).
-    /// - [`Error::Full`] if all connections that the limits allow were in use until then.
-    /// - [`Error::Disconnected`] after [`disconnect`](Self::disconnect).
+    /// - [`mysql_async::Error::Other`] with [`Error::Full`] if all connections that the limits allow were
+    ///   in use until then.
+    /// - [`DriverError::PoolDisconnected`](mysql_async::DriverError::PoolDisconnected) after
+    ///   [`disconnect`](Self::disconnect).
+    ///
+    /// [`Error::find`] finds this crate's error in the driver's.
     ///
     /// # Cancel safety
     ///
     /// A checkout that is dropped leaves nothing behind.
-    pub async fn get_conn(&self) -> Result<PeerConn, Error> {
+    pub async fn get_conn(&self) -> mysql_async::Result<PeerConn> {
         let began = Instant::now();
-        self.checkout(CheckoutRequest {
+        let request = CheckoutRequest {
             began,
             deadline: began + self.options.get_checkout_timeout(),
             is_retry: false,
             failures: None,
-        })
-        .await
+        };
+        Ok(self.checkout(request).await?)
     }
 
     /// A connection, by the request's deadline.
@@ -140,7 +147,13 @@ impl Pool {
                 cause if self.is_full(cause) => self.full(began, Some(tried)),
                 _ => {
                     let waited = began.elapsed();
-                    CheckoutError { waited, tried }.into()
+                    let other_runtime = self.background.is_elsewhere();
+                    CheckoutError {
+                        waited,
+                        tried,
+                        other_runtime,
+                    }
+                    .into()
                 }
             }),
         }
@@ -174,8 +187,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The driver's, and those of [`get_conn`](Self::get_conn) in [`mysql_async::Error::Other`];
-    /// [`Error::Work`] there if no peer could start it within the checkout timeout.
+    /// The driver's, and those of [`get_conn`](Self::get_conn); [`mysql_async::Error::Io`] with
+    /// [`Error::Work`] if no peer could start it within the checkout timeout.
     ///
     /// # Cancel safety
     ///
@@ -259,13 +272,17 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Error::StillOpen`], with the names of the peers, if that takes longer than 5 s. Their
-    /// connections are still closed when they are returned.
+    /// [`Error::StillOpen`] in [`mysql_async::Error::Other`], with the names of the peers, if that takes
+    /// longer than 5 s. Their connections are still closed when they are returned.
     ///
     /// # Cancel safety
     ///
     /// Once polled, dropping the future only ends the wait.
-    pub async fn disconnect(self) -> Result<(), Error> {
+    pub async fn disconnect(self) -> mysql_async::Result<()> {
+        Ok(self.close().await?)
+    }
+
+    pub(crate) async fn close(self) -> Result<(), Error> {
         self.background.stop();
         if let Some(permits) = &self.permits {
             permits.close();

@@ -77,13 +77,14 @@ impl Pool {
     ///
     /// The work's own; after the last try that the server rolled back, that error. Otherwise a
     /// [`mysql_async::Error`]: the driver's, if the transaction cannot be started or the server refuses
-    /// the `COMMIT`; or one of these in its `Other`, where [`Error::find`] finds it:
+    /// the `COMMIT`; or one of these, in which [`Error::find`] finds this crate's:
     ///
-    /// - [`Error::OutcomeUnknown`] if the `COMMIT` was sent and its answer did not arrive.
-    /// - [`Error::Work`], naming every peer that was tried, if every connection was lost, there was none
-    ///   for another try, or the time was up.
-    /// - Those of [`get_conn`](Self::get_conn) if there was no connection for a first try;
-    ///   [`Error::Disconnected`] after [`disconnect`](Self::disconnect).
+    /// - [`mysql_async::Error::Other`] with [`Error::OutcomeUnknown`] if the `COMMIT` was sent and its
+    ///   answer did not arrive.
+    /// - [`mysql_async::Error::Io`] with [`Error::Work`], naming every peer that was tried, if every
+    ///   connection was lost, there was none for another try, or the time was up.
+    /// - Those of [`get_conn`](Self::get_conn) if there was no connection for a first try, or the pool was
+    ///   disconnected.
     ///
     /// # Cancel safety
     ///
@@ -104,8 +105,8 @@ impl Pool {
         let mut pause = PAUSE.0;
         let mut attempts_left = self.options.get_transaction_attempts();
         let give_up = |tries, checkout| -> Result<T, E> {
-            let error = Error::from(WorkError::new(start.elapsed(), tries, checkout));
-            Err(mysql_async::Error::from(error).into())
+            let error = WorkError::new(start.elapsed(), tries, checkout);
+            Err(error.into_driver().into())
         };
         loop {
             let began = Instant::now();

@@ -8,6 +8,7 @@ use mysql_async::{Conn, Error, Result};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{GaleraFacts, PeerFacts, PeerFault, PeerReport};
+use crate::caught::Caught;
 use crate::peer::Peer;
 use crate::peer::check::{Unready, is_read_only};
 
@@ -27,7 +28,7 @@ pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
     let opts = peer.opts();
     let mut facts = None;
     let asked = timeout_at(deadline, async {
-        let mut conn = Conn::new(opts.clone()).await.map_err(at_login)?;
+        let mut conn = Caught(Conn::new(opts.clone())).await.map_err(at_login)?;
         let facts = facts.insert(PeerFacts::default());
         ask(&mut conn, facts).await.map_err(PeerFault::Failed)?;
         match peer.check.ask(&mut conn).await {

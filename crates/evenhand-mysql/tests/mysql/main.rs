@@ -20,6 +20,15 @@ mod checkout {
     mod limits;
 }
 
+mod driver;
+
+mod drop_in {
+    mod conn;
+    mod errors;
+    mod features;
+    mod schema;
+}
+
 mod errors {
     mod custom_rows;
     mod login;

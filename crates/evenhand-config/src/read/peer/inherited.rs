@@ -15,6 +15,8 @@ keys! {
         pool_min: u32,
         pool_max: u32,
         reset_connection: bool,
+        init: Vec<String>,
+        setup: Vec<String>,
     }
 }
 

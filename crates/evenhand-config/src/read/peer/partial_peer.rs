@@ -91,6 +91,8 @@ impl<'t> PartialPeer<'t> {
                 pool_min: all.keys.pool_min.map(count),
                 pool_max: all.keys.pool_max.map(count),
                 reset_connection: all.keys.reset_connection,
+                init: all.keys.init,
+                setup: all.keys.setup,
             },
             tls,
         })

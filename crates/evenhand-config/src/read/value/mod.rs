@@ -82,6 +82,26 @@ impl Value for String {
     }
 }
 
+/// A text is one statement.
+impl Value for Vec<String> {
+    fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
+        let items = match &item.data {
+            Data::Array(items) => items.iter().collect(),
+            _ => vec![item],
+        };
+        let mut statements = Vec::new();
+        for item in items {
+            let statement = string(item, kind, cx)?;
+            if statement.trim().is_empty() {
+                refuse(item, kind, "empty: give a statement", cx);
+                return None;
+            }
+            statements.push(statement.to_owned());
+        }
+        Some(statements)
+    }
+}
+
 impl Value for bool {
     fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
         let found = match &item.data {

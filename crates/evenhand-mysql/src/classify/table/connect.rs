@@ -90,8 +90,8 @@ pub(super) static ROWS: &[Row] = &[
         DOWN.safe(),
     )
     .note(
-        "The peer does not speak MySQL, or bytes are out of order. The driver reports HTTP as a packet \
-         that is too large. What it cannot parse at all counts as `connect-lost`.",
+        "The peer does not speak MySQL, or bytes are out of order, or the driver panics. The driver reports \
+         HTTP as a packet that is too large. What it cannot parse at all counts as `connect-lost`.",
     ),
     Row::connect("1043", Codes(&[1043]), "bad handshake", DOWN.safe()),
     Row::connect(

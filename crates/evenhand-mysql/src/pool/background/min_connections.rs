@@ -2,7 +2,7 @@
 //! needs them.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use mysql_async::Conn;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::caught::Caught;
 use crate::peer::permits::Permits;
 use crate::peer::{Endpoint, Peer};
 use crate::time::jitter::jittered;
@@ -119,13 +120,17 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
 /// Opens a connection even if there are idle ones; `None` if none is missing any more. The driver's pool
 /// opens one only if none is idle: so the idle ones are taken out, and returned as soon as it has begun.
 async fn open_one(endpoint: &Endpoint) -> mysql_async::Result<Option<Conn>> {
-    let pool = endpoint.driver.pool();
     let mut idle = Vec::new();
     loop {
-        let mut next = pin!(pool.get_conn());
+        let mut next = pin!(endpoint.driver.get_conn());
+        let mut next = Caught(next.as_mut());
         // An idle one is ready at the first poll.
         let missing = || endpoint.missing() > 0;
-        match endpoint.driver.poll_first(next.as_mut(), missing).await {
+        match endpoint
+            .driver
+            .poll_first(Pin::new(&mut next), missing)
+            .await
+        {
             None => return Ok(None),
             Some(Poll::Ready(conn)) => idle.push(conn?),
             Some(Poll::Pending) => {

@@ -9,9 +9,9 @@ pub(super) mod watch;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::task::AbortHandle;
 
 /// The task. Clones share it, and it is aborted when the last clone is dropped.
@@ -23,6 +23,8 @@ struct Task {
     running: Arc<AtomicBool>,
     stopped: AtomicBool,
     handle: Mutex<Option<AbortHandle>>,
+    /// The runtime of the first checkout.
+    runtime: OnceLock<Id>,
 }
 
 impl Background {
@@ -41,6 +43,7 @@ impl Background {
         if running.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.0.runtime.get_or_init(|| runtime.id());
         let (ended, work) = (Ended(running.clone()), work());
         let task = runtime.spawn(async move {
             let _ended = ended;
@@ -51,6 +54,12 @@ impl Background {
         if self.0.stopped.load(Ordering::Acquire) {
             task.abort();
         }
+    }
+
+    /// Whether this is another runtime than that of the first checkout.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        let here = Handle::try_current().map(|runtime| runtime.id());
+        matches!((self.0.runtime.get(), here), (Some(first), Ok(here)) if *first != here)
     }
 
     /// Ends the work, and lets none start again.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use evenhand_mysql::evenhand::{self, EventKind, Events, State};
-use evenhand_mysql::mysql_async::{self, Conn, Opts, prelude::Queryable};
-use evenhand_mysql::{Error, HealthCheck, PeerConn, Pool, PoolOptions};
+use evenhand_mysql::mysql_async::{Conn, Error, Opts, prelude::Queryable};
+use evenhand_mysql::{HealthCheck, PeerConn, Pool, PoolOptions};
 use evenhand_testkit::{FakeMySql, MariaDb, MariaDbBuilder};
 
 use crate::common::{self, soon, until};
@@ -87,30 +87,21 @@ pub(crate) async fn conn_to(pool: &Pool, peer: &str) -> PeerConn {
     }
 }
 
-pub(crate) fn code(error: &mysql_async::Error) -> Option<u16> {
+pub(crate) fn code(error: &Error) -> Option<u16> {
     match error {
-        mysql_async::Error::Server(error) => Some(error.code),
+        Error::Server(error) => Some(error.code),
         _ => None,
     }
 }
 
 /// The server's code that ended a checkout, whatever else was tried.
 pub(crate) fn checkout_code(error: &Error) -> Option<u16> {
-    let Error::Checkout(checkout) = error else {
-        return None;
-    };
-    match checkout.tried.cause()? {
-        evenhand_mysql::AttemptError::Connect(error) => code(error),
-        _ => None,
-    }
+    code(error)
 }
 
 /// The peers refused, and none was ejected.
 pub(crate) fn agreed(error: &Error) -> bool {
-    let Error::Checkout(checkout) = error else {
-        return false;
-    };
-    matches!(checkout.tried, evenhand::Error::Inconclusive { .. })
+    error.to_string().contains("the peers refused the request")
 }
 
 /// The first ejection so far: its peer, why, and when the probe is due.

@@ -7,6 +7,7 @@ use evenhand_mysql::{Error, Pool, PoolOptions, UrlError};
 use evenhand_testkit::FakeMySql;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 
 fn names(pool: &Pool) -> Vec<String> {
     let statuses = pool.statuses();
@@ -56,7 +57,10 @@ async fn unnamed_peers_are_named_by_address() {
     let pool = Pool::new([built("h"), built("::1")]).unwrap();
     assert_eq!(names(&pool), ["h:3306", "[::1]:3306"]);
     let twice = Pool::new([built("h"), built("h")]).unwrap_err();
-    assert!(matches!(twice, Error::Peers(_)), "{twice}");
+    assert!(
+        matches!(Error::find(&twice), Some(Error::Peers(_))),
+        "{twice}"
+    );
     let bad = Pool::new(["mysql://h", "nonsense"]).unwrap_err();
     assert!(bad.to_string().contains("number 2"), "{bad}");
 }
@@ -88,7 +92,10 @@ async fn ipv6_address_in_a_url_is_reached() {
 fn url_error_hides_the_password() {
     let error = Pool::from_url("mysql://u:hunter2@h,,i/d").unwrap_err();
     assert!(
-        matches!(error, Error::Url(UrlError::EmptyHost(2))),
+        matches!(
+            Error::find(&error),
+            Some(Error::Url(UrlError::EmptyHost(2)))
+        ),
         "{error:?}"
     );
     let mut shown = format!("{error} {error:?}");
@@ -103,6 +110,17 @@ fn url_error_hides_the_password() {
     }
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("nonsense"), "{shown}");
+}
+
+#[test]
+fn socket_with_several_hosts_is_refused() {
+    let error = Pool::from_url("mysql://h,i/d?socket=/run/mysqld.sock").unwrap_err();
+    let found = Error::find(&error);
+    assert!(
+        matches!(found, Some(Error::Url(UrlError::Socket))),
+        "{error}"
+    );
+    Pool::from_url("mysql://h/d?socket=/run/mysqld.sock").unwrap();
 }
 
 #[test]
@@ -124,4 +142,48 @@ async fn after_connect_hook_runs_on_each_connection() {
     let mut conn = pool.get_conn().await.unwrap();
     assert_eq!(conn.query_first("SELECT @mine").await.unwrap(), Some(7));
     assert_eq!(pool.usage().peers[0].opened, 1);
+}
+
+/// A pool belongs to the runtime of its first checkout.
+#[test]
+fn second_runtime_is_named_in_the_error() {
+    let runtime = || Runtime::new().unwrap();
+    let (doubles, first, second) = (runtime(), runtime(), runtime());
+    let [fake] = doubles.block_on(fakes::<1>());
+    let pool = quick().open([("a", &*fake.url())]).unwrap();
+    first.block_on(async { drop(pool.get_conn().await.unwrap()) });
+    fake.kill();
+    // Idle ones are handed out without a word to the peer.
+    let mut held = Vec::new();
+    let error = loop {
+        match second.block_on(pool.get_conn()) {
+            Ok(conn) => held.push(conn),
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        error.to_string().contains("another tokio runtime"),
+        "{error}"
+    );
+    let Some(Error::Checkout(checkout)) = Error::find(&error) else {
+        unreachable!("{error:?}")
+    };
+    assert!(checkout.other_runtime);
+}
+
+#[tokio::test]
+async fn statements_of_the_options_run_in_their_order() {
+    let [fake] = fakes::<1>().await;
+    let url = format!("{}?pool_min=0&pool_max=1", fake.url());
+    let statements = || ["SET @mine = 1", "SET @mine = 2"];
+    let init = quick().init(statements()).open_url(&url).unwrap();
+    let setup = quick().setup(statements()).open_url(&url).unwrap();
+    for (pool, after_a_reset) in [(init, None), (setup, Some(2))] {
+        for expected in [Some(2), after_a_reset, after_a_reset] {
+            let mut conn = pool.get_conn().await.unwrap();
+            let mine: Option<Option<u8>> = conn.query_first("SELECT @mine").await.unwrap();
+            assert_eq!(mine.unwrap(), expected);
+            conn.query_drop("SET @mine = 3").await.unwrap();
+        }
+    }
 }

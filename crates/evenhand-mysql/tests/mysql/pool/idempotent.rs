@@ -197,10 +197,8 @@ async fn work_comes_back_to_no_peer_that_answers_nothing() {
         .iter()
         .for_each(|fake| fake.set_fault(Fault::CutMidPacket));
     let error = read(&pool).await.unwrap_err();
-    let Error::Other(error) = &error else {
-        unreachable!("{error:?}")
-    };
-    let PoolError::Work(error) = error.downcast_ref().unwrap() else {
+    assert!(matches!(error, Error::Io(_)), "{error:?}");
+    let Some(PoolError::Work(error)) = PoolError::find(&error) else {
         unreachable!("{error:?}")
     };
     let mut tried: Vec<&str> = error.tries.iter().map(|failed| &*failed.peer).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, until};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
-use evenhand_mysql::mysql_async::{self, TxOpts};
+use evenhand_mysql::mysql_async::{self, DriverError, TxOpts};
 use evenhand_mysql::{AttemptError, Error};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::{Instant, timeout};
@@ -136,7 +136,10 @@ async fn closed_pool_is_reported() {
         .await;
     let error = outcome.unwrap_err();
     assert!(
-        matches!(Error::find(&error), Some(Error::Disconnected)),
+        matches!(
+            error,
+            mysql_async::Error::Driver(DriverError::PoolDisconnected)
+        ),
         "{error}"
     );
     assert_eq!(tries.into_inner(), 1);

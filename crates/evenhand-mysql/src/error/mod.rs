@@ -1,6 +1,9 @@
 //! The crate's errors: what failed, and on which peer.
 
+pub(crate) mod as_driver;
+
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +16,15 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of a [`Pool`](crate::Pool).
 ///
-/// Converts into [`mysql_async::Error::Other`], so that `?` works in functions that were written for
-/// `mysql_async::Pool`. [`Error::find`] finds it there.
+/// A pool returns it as a [`mysql_async::Error`], so that `?` and a `match` that were written for
+/// `mysql_async::Pool` go on to work. [`Error::find`] finds it there.
+///
+/// | error | as a [`mysql_async::Error`] |
+/// | --- | --- |
+/// | [`Checkout`](Self::Checkout) that a server's refusal decided | [`Server`](mysql_async::Error::Server), with the server's code and state; the peer's name and the rest follow the server's message. Nothing is left to find |
+/// | any other [`Checkout`](Self::Checkout), [`Work`](Self::Work), [`PeerLost`](Self::PeerLost) | [`Io`](mysql_async::Error::Io), around an [`io::Error`](std::io::Error) of a fitting kind that carries this one |
+/// | [`Disconnected`](Self::Disconnected) | [`DriverError::PoolDisconnected`](mysql_async::DriverError::PoolDisconnected). Nothing is left to find |
+/// | all others | [`Other`](mysql_async::Error::Other), which carries this one |
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -103,13 +113,13 @@ pub enum Error {
 
 impl Error {
     /// The first error of this type in `error` and its sources. Looks into
-    /// [`mysql_async::Error::Other`], too.
+    /// [`mysql_async::Error::Other`] and into [`io::Error`]s, too.
     ///
     /// ```
     /// use evenhand_mysql::{Error, mysql_async};
     ///
-    /// let from_the_driver = mysql_async::Error::from(Error::Disconnected);
-    /// assert!(matches!(Error::find(&from_the_driver), Some(Error::Disconnected)));
+    /// let from_the_driver = mysql_async::Error::from(Error::NoPeers);
+    /// assert!(matches!(Error::find(&from_the_driver), Some(Error::NoPeers)));
     /// ```
     pub fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
         let mut next = Some(error);
@@ -117,9 +127,15 @@ impl Error {
             if let Some(found) = error.downcast_ref() {
                 return Some(found);
             }
-            next = match error.downcast_ref() {
-                Some(mysql_async::Error::Other(inner)) => Some(&**inner),
-                _ => error.source(),
+            // The sources of these two begin below what they carry.
+            let carried = match (error.downcast_ref(), error.downcast_ref::<io::Error>()) {
+                (Some(mysql_async::Error::Other(inner)), _) => Some(&**inner),
+                (_, Some(error)) => error.get_ref(),
+                _ => None,
+            };
+            next = match carried {
+                Some(carried) => Some(carried),
+                None => error.source(),
             };
         }
         None
@@ -128,12 +144,6 @@ impl Error {
     pub(crate) fn outcome_unknown(peer: Arc<str>, source: impl Into<AnyError>) -> Self {
         let source = source.into();
         Self::OutcomeUnknown { peer, source }
-    }
-}
-
-impl From<Error> for mysql_async::Error {
-    fn from(error: Error) -> Self {
-        Self::Other(Box::new(error))
     }
 }
 
@@ -175,8 +185,8 @@ pub enum AttemptError {
     /// [try timeout](crate::PoolOptions::try_timeout).
     #[error("the work took longer than {0:?}")]
     TryTimedOut(Duration),
-    /// A try of idempotent work or of a transaction lost its connection. The source is the work's
-    /// own error.
+    /// A try of idempotent work or of a transaction lost its connection. The source is the driver's
+    /// error, or a copy of it; of a transaction the work's own error.
     #[error("the connection was lost")]
     ConnectionLost(#[source] AnyError),
     /// The server rolled back a try of a transaction and asked for a restart: a deadlock, or a lock
@@ -194,11 +204,18 @@ pub struct CheckoutError {
     pub waited: Duration,
     /// Every peer that was tried, each with its own cause, and when the next probe is due.
     pub tried: evenhand::Error<AttemptError>,
+    /// The pool was first used in another tokio runtime. If that has ended, the pool's connections do not
+    /// work any more.
+    pub other_runtime: bool,
 }
 
 impl fmt::Display for CheckoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection after {:.1?}: {}", self.waited, self.tried)
+        write!(f, "no connection after {:.1?}", self.waited)?;
+        if self.other_runtime {
+            f.write_str(", in another tokio runtime than the one to which the pool belongs")?;
+        }
+        write!(f, ": {}", self.tried)
     }
 }
 
@@ -245,6 +262,10 @@ impl WorkError {
             tries,
             checkout: checkout.map(Box::new),
         }
+    }
+
+    pub(crate) fn into_driver(self) -> mysql_async::Error {
+        Error::from(self).into()
     }
 }
 
