@@ -3,7 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`fake`] | [`FakeMySql`]: an in-process MySQL server that fails on command |
-//! | [`mariadb`] | [`MariaDb`]: real `mariadbd` processes |
+//! | [`mariadb`] | [`MariaDb`]: real processes of MariaDB's server, or of MySQL's |
 //! | [`galera`] | [`Galera`]: real Galera clusters |
 //! | [`haproxy`] | [`HaProxy`]: a real HAProxy |
 //! | [`fault_proxy`] | [`FaultProxy`]: a network that fails on command, before any peer |
@@ -35,4 +35,4 @@ pub use fake::{ErrPacket, FakeMySql, FakeMySqlBuilder, Fault, Value};
 pub use fault_proxy::{Direction, FaultProxy};
 pub use galera::{Galera, GaleraBuilder, GaleraError, GaleraNode};
 pub use haproxy::{HaProxy, HaProxyError};
-pub use mariadb::{MariaDb, MariaDbBuilder, MariaDbError};
+pub use mariadb::{Maker, MariaDb, MariaDbBuilder, MariaDbError};

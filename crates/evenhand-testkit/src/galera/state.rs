@@ -72,7 +72,6 @@ pub(super) fn saved(node: &str, db: &MariaDb) -> Result<Position, GaleraError> {
 fn ask_the_tables(node: &str, db: &MariaDb) -> Result<Position, GaleraError> {
     let output = db
         .command()
-        .map_err(GaleraError::of(node))?
         .args(["--wsrep-cluster-address=gcomm://", "--wsrep-recover"])
         .output()
         .map_err(GaleraError::io("run mariadbd --wsrep-recover"))?;

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::error::MariaDbError;
 use super::owner::Owner;
-use super::program::find;
+use super::program::{Maker, Program};
 use super::server::{MariaDb, lost_its_port};
 use super::template::Template;
 use crate::port::ReservedPort;
@@ -17,10 +17,11 @@ const PORTS: u32 = 5;
 #[must_use = "a builder does nothing until it is started"]
 pub struct MariaDbBuilder {
     args: Vec<String>,
+    maker: Option<Maker>,
 }
 
 impl MariaDbBuilder {
-    /// Another argument for `mariadbd`, such as `--wait-timeout=1`; it may override the testkit's
+    /// Another argument for the server, such as `--wait-timeout=1`; it may override the testkit's
     /// own. MariaDB takes a `--max-connections` below 10 for 10, and lets `root` in once more when
     /// they are used up.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
@@ -28,10 +29,16 @@ impl MariaDbBuilder {
         self
     }
 
+    /// A server of this maker's only, whatever the others run on.
+    pub fn maker(mut self, maker: Maker) -> Self {
+        self.maker = Some(maker);
+        self
+    }
+
     /// Starts a server and waits until it answers, for 120 seconds at most.
     ///
     /// # Errors
-    /// If MariaDB is not installed, a folder or port cannot be had, or the server ends or stays
+    /// If no server is installed, a folder or port cannot be had, or the server ends or stays
     /// silent; then with the end of its log.
     pub fn start(&self) -> Result<MariaDb, MariaDbError> {
         let mut db = self.prepare()?;
@@ -49,9 +56,8 @@ impl MariaDbBuilder {
     /// A server with its folder, its data and its port, that does not run yet.
     pub(crate) fn prepare(&self) -> Result<MariaDb, MariaDbError> {
         let owner = Owner::find()?;
-        // Before the template, for the better message.
-        find("mariadbd")?;
-        let template = Template::get(owner.as_ref())?;
+        let program = Program::find(self.maker)?;
+        let template = Template::get(&program, owner.as_ref())?;
         let folder = tempfile::Builder::new()
             .prefix("evenhand-mariadb-")
             .tempdir()
@@ -62,6 +68,7 @@ impl MariaDbBuilder {
         template.write(&folder.path().join("data"), owner.as_ref())?;
         Ok(MariaDb {
             process: None,
+            program,
             port: reserve()?,
             folder,
             owner,

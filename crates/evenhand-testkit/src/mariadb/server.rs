@@ -10,10 +10,10 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::error::MariaDbError;
+use super::install;
 use super::owner::Owner;
-use super::program::find;
+use super::program::{Maker, Program};
 use super::ready::{self, Start};
-use super::template;
 use crate::port::ReservedPort;
 use crate::process::{self, Process};
 
@@ -21,7 +21,8 @@ use crate::process::{self, Process};
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// A running `mariadbd`.
+
+/// A running server.
 ///
 /// `root` logs in without a password, and there is an empty database `test`. It listens on
 /// 127.0.0.1 only. The process is killed and its folder removed on drop, so also when the test
@@ -43,6 +44,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 pub struct MariaDb {
     // Before the folder, so that it is gone when its files go.
     pub(super) process: Option<Process>,
+    pub(super) program: Program,
     pub(super) port: ReservedPort,
     pub(super) folder: TempDir,
     pub(super) owner: Option<Owner>,
@@ -50,6 +52,11 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
+    /// Who made it.
+    pub fn maker(&self) -> Maker {
+        self.program.maker
+    }
+
     /// The port, the same through every stop and restart.
     pub fn port(&self) -> u16 {
         self.addr().port()
@@ -82,7 +89,9 @@ impl MariaDb {
     /// If the operating system refuses.
     pub fn kill(&mut self) -> Result<(), MariaDbError> {
         if let Some(process) = &mut self.process {
-            process.kill().map_err(MariaDbError::io("kill mariadbd"))?;
+            process
+                .kill()
+                .map_err(MariaDbError::io("kill the server"))?;
             self.process = None;
         }
         Ok(())
@@ -104,7 +113,7 @@ impl MariaDb {
         };
         process
             .wait_until_it_ends(STOP_LIMIT)
-            .map_err(MariaDbError::io("wait for mariadbd to end"))?;
+            .map_err(MariaDbError::io("wait for the server to end"))?;
         self.kill()
     }
 
@@ -187,7 +196,7 @@ impl MariaDb {
             return Ok(());
         };
         let ended = process.ended();
-        match ended.map_err(MariaDbError::io("look after mariadbd"))? {
+        match ended.map_err(MariaDbError::io("look after the server"))? {
             Some(status) => Err(self.ended(status)),
             None => Ok(()),
         }
@@ -202,11 +211,11 @@ impl MariaDb {
         }
     }
 
-    /// A command that runs `mariadbd` on its folder and port.
-    pub(crate) fn command(&self) -> Result<Command, MariaDbError> {
+    /// A command that runs it on its folder and port.
+    pub(crate) fn command(&self) -> Command {
         let folder = self.folder.path();
         let user = self.owner.as_ref().map(Owner::ids);
-        let mut command = process::command(&find("mariadbd")?, user);
+        let mut command = process::command(&self.program.path, user);
         command
             // Must come first.
             .arg("--no-defaults")
@@ -221,13 +230,13 @@ impl MariaDb {
                 "--skip-log-bin",
             ])
             .args(["--performance-schema=0", "--innodb-buffer-pool-size=16M"])
-            .args([template::LOG_FILE_SIZE, template::DATA_FILE_PATH])
+            .args(install::settings(self.maker()))
             .args(&self.args);
-        Ok(command)
+        command
     }
 
     fn pid_file(&self) -> PathBuf {
-        self.folder.path().join("mariadbd.pid")
+        self.folder.path().join("server.pid")
     }
 
     /// Starts the process, with these arguments, too, and waits until it answers; kills it if it
@@ -245,27 +254,28 @@ impl MariaDb {
         let log_too = log
             .try_clone()
             .map_err(MariaDbError::io("create the error log"))?;
-        let mut command = self.command()?;
+        let mut command = self.command();
         command
             .args(more_args)
             .stdin(Stdio::null())
             .stdout(log_too)
             .stderr(log);
-        let process = process::launch(command).map_err(MariaDbError::io("run mariadbd"))?;
+        let process = process::launch(command).map_err(MariaDbError::io("run the server"))?;
         // From here on it is killed on drop.
         let process = self.process.insert(process);
         let addr = self.port.addr();
         let start = ready::wait_until_it_answers(process, &pid_file, addr, START_LIMIT)
-            .map_err(MariaDbError::io("wait for mariadbd to answer"))?;
+            .map_err(MariaDbError::io("wait for the server to answer"))?;
         match start {
             Start::Answers => Ok(()),
             Start::Ended(status) => Err(self.ended(status)),
-            Start::Silent => {
+            Start::Silent(met) => {
                 self.kill()?;
                 let log = self.log_tail();
                 Err(MariaDbError::Silent {
                     port: self.port(),
                     limit: START_LIMIT,
+                    met,
                     log,
                 })
             }
