@@ -10,6 +10,8 @@ use evenhand_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
 use evenhand_mysql::mysql_async::{self, Conn, Error, Opts, TxOpts};
 use tokio::task::JoinSet;
 
+use crate::sql;
+
 /// How many tasks write at once.
 pub const TASKS: u64 = 24;
 
@@ -198,8 +200,7 @@ pub struct Kept {
 /// Reads what a server has, once it has all that the cluster has.
 pub async fn kept(url: &str) -> Kept {
     let mut conn = Conn::new(Opts::from_url(url).unwrap()).await.unwrap();
-    let wait = "SET SESSION wsrep_sync_wait = 1";
-    conn.query_drop(wait).await.unwrap();
+    sql::read_all(&mut conn).await;
     let entries: Vec<u64> = conn.query("SELECT number FROM test.entry").await.unwrap();
     let select = "SELECT number, source, target, amount FROM test.transfer";
     let transfers: Vec<(u64, u64, u64, i64)> = conn.query(select).await.unwrap();

@@ -69,9 +69,7 @@ pub async fn prepare(urls: &[String]) {
     }
     for url in urls {
         let mut conn = Conn::new(Opts::from_url(url).unwrap()).await.unwrap();
-        conn.query_drop("SET SESSION wsrep_sync_wait = 1")
-            .await
-            .unwrap();
+        sql::read_all(&mut conn).await;
         let answer = conn.query_first("SELECT n FROM test.answer").await.unwrap();
         assert_eq!(answer, Some(ANSWER));
         conn.disconnect().await.unwrap();

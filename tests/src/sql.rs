@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenhand_mysql::mysql_async::{Conn, Opts, prelude::Queryable};
+use evenhand_mysql::mysql_async::{Conn, Error, Opts, prelude::Queryable};
 use tokio::time::{Instant, sleep};
 
 /// Runs statements on a connection of their own.
@@ -17,6 +17,25 @@ pub async fn run(url: &str, statements: &[&str]) {
         done.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
     conn.disconnect().await.unwrap();
+}
+
+/// From now on this session reads what its whole cluster has, if it is in one.
+///
+/// # Panics
+///
+/// If the server refuses.
+pub async fn read_all(conn: &mut Conn) {
+    const UNKNOWN_VARIABLE: u16 = 1193;
+    for wait in [
+        "SET SESSION wsrep_sync_wait = 1",
+        "SET SESSION group_replication_consistency = 'BEFORE'",
+    ] {
+        match conn.query_drop(wait).await {
+            // A server of another kind.
+            Err(Error::Server(error)) if error.code == UNKNOWN_VARIABLE => {}
+            set => set.unwrap(),
+        }
+    }
 }
 
 /// The sessions on a server but for the asking one and the server's own.

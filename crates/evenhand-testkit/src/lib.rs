@@ -5,6 +5,7 @@
 //! | [`fake`] | [`FakeMySql`]: an in-process MySQL server that fails on command |
 //! | [`mariadb`] | [`MariaDb`]: real processes of MariaDB's server, or of MySQL's |
 //! | [`galera`] | [`Galera`]: real Galera clusters |
+//! | [`group`] | [`Group`]: real groups of MySQL servers, by Group Replication |
 //! | [`haproxy`] | [`HaProxy`]: a real HAProxy |
 //! | [`fault_proxy`] | [`FaultProxy`]: a network that fails on command, before any peer |
 //! | [`blackhole`] | [`Blackhole`]: an address on which connects hang |
@@ -23,6 +24,7 @@ pub mod blackhole;
 pub mod fake;
 pub mod fault_proxy;
 pub mod galera;
+pub mod group;
 pub mod haproxy;
 mod lock;
 pub mod mariadb;
@@ -34,5 +36,6 @@ pub use blackhole::Blackhole;
 pub use fake::{ErrPacket, FakeMySql, FakeMySqlBuilder, Fault, Value};
 pub use fault_proxy::{Direction, FaultProxy};
 pub use galera::{Galera, GaleraBuilder, GaleraError, GaleraNode};
+pub use group::{Group, GroupError, Member};
 pub use haproxy::{HaProxy, HaProxyError};
 pub use mariadb::{Maker, MariaDb, MariaDbBuilder, MariaDbError};

@@ -17,7 +17,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) enum Failure {
     /// The server refused it, or the connection broke.
     Driver(Box<mysql_async::Error>),
-    /// No answer within [`LIMIT`].
+    /// No answer in time.
     Mute,
     /// No thread or no runtime could be had.
     Io(io::Error),
@@ -26,6 +26,15 @@ pub(crate) enum Failure {
 /// Logs in as `root` on this Unix socket, which no port of the server's is needed for, and runs the
 /// statement. Blocks.
 pub(crate) fn query(socket: &Path, statement: &str) -> Result<Vec<Row>, Failure> {
+    query_within(socket, statement, LIMIT)
+}
+
+/// [`query`] with another limit.
+pub(crate) fn query_within(
+    socket: &Path,
+    statement: &str,
+    limit: Duration,
+) -> Result<Vec<Row>, Failure> {
     // A runtime cannot block on a thread of another runtime, so it has a separate thread.
     thread::scope(|scope| {
         thread::Builder::new()
@@ -35,7 +44,7 @@ pub(crate) fn query(socket: &Path, statement: &str) -> Result<Vec<Row>, Failure>
                     .enable_all()
                     .build()
                     .map_err(Failure::Io)?
-                    .block_on(limited(socket, statement))
+                    .block_on(limited(socket, statement, limit))
             })
             .map_err(Failure::Io)?
             .join()
@@ -43,8 +52,8 @@ pub(crate) fn query(socket: &Path, statement: &str) -> Result<Vec<Row>, Failure>
     })
 }
 
-async fn limited(socket: &Path, statement: &str) -> Result<Vec<Row>, Failure> {
-    tokio::time::timeout(LIMIT, ask(socket, statement))
+async fn limited(socket: &Path, statement: &str, limit: Duration) -> Result<Vec<Row>, Failure> {
+    tokio::time::timeout(limit, ask(socket, statement))
         .await
         .map_err(|_| Failure::Mute)?
         .map_err(|error| Failure::Driver(Box::new(error)))

@@ -112,7 +112,7 @@ async fn changed_password_is_read_by_a_reload() {
     let mut held = databases.get("default").unwrap().get_conn().await.unwrap();
 
     let mut operator = Conn::from_url(servers[0].url()).await.unwrap();
-    let change = "SET PASSWORD FOR user@'127.0.0.1' = PASSWORD('another')";
+    let change = "ALTER USER user@'127.0.0.1' IDENTIFIED BY 'another'";
     operator.query_drop(change).await.unwrap();
     assert!(!databases.check(LIMIT).await.all_online());
     std::fs::write(&password, "another\n").unwrap();

@@ -49,7 +49,10 @@ async fn pool_is_used_as_the_drivers() {
         .await
         .unwrap();
     assert_eq!(count, Some(3));
-    assert_eq!(conn.server_version().0, 10, "it dereferences for reading");
+    assert!(
+        conn.server_version() > (5, 0, 0),
+        "it dereferences for reading"
+    );
 
     let error = conn.query_drop("SELECT FROM nowhere").await.unwrap_err();
     assert!(

@@ -21,7 +21,7 @@ mod state;
 
 use std::ops::{Index, IndexMut};
 
-use crate::mariadb::MariaDb;
+use crate::mariadb::{Maker, MariaDb};
 use node::{Cluster, LIMIT};
 use provider::Ports;
 
@@ -90,7 +90,7 @@ impl GaleraBuilder {
         let mut nodes: Vec<GaleraNode> = Vec::with_capacity(n);
         for (number, ports) in ports.into_iter().enumerate() {
             let name = format!("node{number}");
-            let mut builder = MariaDb::builder();
+            let mut builder = MariaDb::builder().maker(Maker::MariaDb);
             for arg in provider::args(&provider, &name, &ports, &self.options) {
                 builder = builder.arg(arg);
             }

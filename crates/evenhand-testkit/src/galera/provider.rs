@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::error::GaleraError;
+use crate::mariadb::Maker;
+use crate::mariadb::program::Program;
 use crate::port::ReservedPort;
 
 /// Where packages put it; `scripts/test.sh` looks there, too.
@@ -63,9 +65,17 @@ impl Ports {
     }
 }
 
-/// Looks for the provider's library.
+/// Looks for the provider's library: with the server that the tests run on, if it is one that was
+/// named, or where packages put it.
 pub(super) fn find() -> Result<PathBuf, GaleraError> {
-    first_of(&LIBRARIES)
+    const OWN: [&str; 4] = [
+        "lib/galera/libgalera_smm.so",
+        "lib/galera-4/libgalera_smm.so",
+        "lib64/galera-4/libgalera_smm.so",
+        "lib/libgalera_smm.so",
+    ];
+    let server = Program::find(Some(Maker::MariaDb)).map_err(GaleraError::of("a node"))?;
+    server.beside(&OWN).map_or_else(|| first_of(&LIBRARIES), Ok)
 }
 
 fn first_of(places: &[&str]) -> Result<PathBuf, GaleraError> {
@@ -92,6 +102,9 @@ pub(super) fn args(library: &Path, name: &str, ports: &Ports, more: &[String]) -
     options.extend_from_slice(more);
     vec![
         "--wsrep-on=ON".to_owned(),
+        // Newer servers have a plugin that makes a variable of each option, which then cannot be
+        // set in any other way; and it makes none of `gmcast.isolate`.
+        "--loose-plugin-wsrep-provider=OFF".to_owned(),
         format!("--wsrep-provider={}", library.display()),
         "--wsrep-cluster-name=evenhand".to_owned(),
         format!("--wsrep-node-name={name}"),

@@ -12,6 +12,7 @@ mod common;
 mod blackhole;
 mod fault_proxy;
 mod galera;
+mod group;
 mod haproxy;
 mod mariadb;
 

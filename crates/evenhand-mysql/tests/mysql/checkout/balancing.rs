@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::setup::{code, still};
-use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, soon, states, until, up};
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::{AllDownKind, EventKind, MinUp, PickKind, Pool};
 use evenhand_testkit::{FakeMySql, Fault};

@@ -16,7 +16,7 @@ use evenhand_mysql::evenhand::EventKind;
 use evenhand_mysql::evenhand_config::Sources;
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
 use evenhand_mysql::{AllDownKind, PoolOptions};
-use evenhand_testkit::MariaDb;
+use evenhand_testkit::{Maker, MariaDb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -112,7 +112,11 @@ async fn refused_certificate_tries_one_other_peer() {
 /// Rows: tls-missing (MariaDB)
 #[tokio::test]
 async fn missing_tls_tries_one_other_peer() {
-    let servers = servers(vec!["--skip-ssl".to_owned()]).await;
+    let off = match Maker::in_use() {
+        Ok(Maker::MySql) => "--tls-version=",
+        _ => "--skip-ssl",
+    };
+    let servers = servers(vec![off.to_owned()]).await;
     let urls: Vec<String> = servers.iter().map(MariaDb::url).collect();
     let refusal = refusal(urls.iter().map(String::as_str), SslOpts::default()).await;
     assert!(

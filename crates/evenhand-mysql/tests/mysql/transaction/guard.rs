@@ -30,10 +30,12 @@ async fn commits_and_rolls_back_on_a_server() {
     ] {
         let url = format!("{}?{parameters}", server.url());
         let pool = quick().open([("db0", &*url)]).unwrap();
-        "CREATE OR REPLACE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB"
-            .ignore(&pool)
-            .await
-            .unwrap();
+        for statement in [
+            "DROP TABLE IF EXISTS t",
+            "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB",
+        ] {
+            statement.ignore(&pool).await.unwrap();
+        }
 
         let mut one = pool.start_transaction(TxOpts::default()).await.unwrap();
         insert(&mut one, 1).await;

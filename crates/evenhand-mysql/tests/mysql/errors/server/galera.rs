@@ -2,7 +2,7 @@
 
 use evenhand_mysql::PeerConn;
 use evenhand_mysql::mysql_async::{self, Opts, OptsBuilder, TxOpts, prelude::Queryable};
-use evenhand_testkit::Galera;
+use evenhand_testkit::{Galera, Maker};
 
 use crate::common::setup::{
     a_goes_out, code, conn_to, ejection, failed_probe, is_kept, is_up, once_is_enough, patient,
@@ -38,6 +38,9 @@ async fn cluster() -> Galera {
 /// Rows: galera, connect-galera (Galera)
 #[tokio::test]
 async fn refusing_node_is_ejected_until_ready() {
+    if !Maker::MariaDb.only("Galera") {
+        return;
+    }
     let cluster = cluster().await;
     let pool = pool_of(&cluster.urls(), patient());
     let mut events = pool.subscribe();
@@ -86,6 +89,9 @@ async fn refusing_node_is_ejected_until_ready() {
 /// Rows: restart-transaction, quorum-lost, lost (Galera)
 #[tokio::test]
 async fn conflicting_and_quorumless_commits_fail() {
+    if !Maker::MariaDb.only("Galera") {
+        return;
+    }
     let mut cluster = cluster().await;
     let pool = pool_of(&cluster.urls(), patient());
     let mut events = pool.subscribe();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenhand_mysql::mysql_async::{self, TxOpts, prelude::Queryable};
 use evenhand_mysql::{PeerConn, Pool};
-use evenhand_testkit::MariaDb;
+use evenhand_testkit::{Maker, MariaDb};
 use tokio::time::timeout;
 
 use crate::common::setup::{
@@ -12,6 +12,9 @@ use crate::common::setup::{
     until_asleep, until_gone, urls,
 };
 use crate::common::{until, up};
+
+/// MySQL only gives a plain `SLEEP(20)` a result where it is stopped.
+const SLEEP: &str = "SELECT 1 FROM (SELECT 1 AS n UNION SELECT 2) AS t WHERE SLEEP(20)";
 
 async fn one() -> (Vec<MariaDb>, Pool) {
     let servers = servers(1, MariaDb::builder()).await;
@@ -24,15 +27,25 @@ async fn one() -> (Vec<MariaDb>, Pool) {
 async fn stopped_or_wrong_statement_keeps_connection() {
     let (servers, pool) = one().await;
     let mut conn = pool.get_conn().await.unwrap();
-    let slow = "SET STATEMENT max_statement_time = 0.1 FOR SELECT SLEEP(20)";
+    let (slow, stopped) = match servers[0].maker() {
+        Maker::MariaDb => (
+            "SET STATEMENT max_statement_time = 0.1 FOR SELECT SLEEP(20)",
+            1969,
+        ),
+        Maker::MySql => (
+            "SELECT /*+ MAX_EXECUTION_TIME(100) */ COUNT(*) FROM information_schema.columns a, \
+             information_schema.columns b, information_schema.columns c",
+            3024,
+        ),
+    };
     let error = conn.query_drop(slow).await.unwrap_err();
-    assert_eq!(code(&error), Some(1969), "{error}");
+    assert_eq!(code(&error), Some(stopped), "{error}");
     let error = conn.query_drop("SELECT FROM").await.unwrap_err();
     assert_eq!(code(&error), Some(1064), "{error}");
 
     let mut operator = pool.get_conn().await.unwrap();
     let id = conn.id();
-    let query = conn.query_drop("SELECT SLEEP(20)");
+    let query = conn.query_drop(SLEEP);
     let kill = async {
         until_asleep(&mut operator).await;
         operator
@@ -184,14 +197,17 @@ async fn shut_down_server_is_found_by_a_check() {
     let mut servers = servers(2, MariaDb::builder()).await;
     let pool = pool_of(&urls(&servers), patient());
     let mut conn = conn_to(&pool, "a").await;
-    let query = tokio::spawn(async move { conn.query_drop("SELECT SLEEP(30)").await });
+    let query = tokio::spawn(async move { conn.query_drop(SLEEP).await });
     let mut operator = root(&servers[0].url()).await;
     until_asleep(&mut operator).await;
     let mut server = servers.remove(0);
     let stop = tokio::task::spawn_blocking(move || server.stop().map(|()| server));
     let error = query.await.unwrap().unwrap_err();
-    // SIGTERM: no 1053, the connection just ends.
-    assert!(matches!(error, mysql_async::Error::Io(_)), "{error}");
+    // SIGTERM: on MariaDB the connection just ends.
+    match servers[0].maker() {
+        Maker::MariaDb => assert!(matches!(error, mysql_async::Error::Io(_)), "{error}"),
+        Maker::MySql => assert_eq!(code(&error), Some(1053), "{error}"),
+    }
     until("the check found nothing there", || !is_up(&pool, 0)).await;
     let work = async |mut conn: PeerConn| conn.query_first::<u8, _>("SELECT 1").await;
     assert_eq!(pool.run_idempotent(work).await.unwrap(), Some(1));
