@@ -61,6 +61,8 @@ impl HealthCheck {
     /// [`ProbeKind::Writable`] in pools that are declared
     /// [`writable`](crate::PoolOptions::writable).
     ///
+    /// A probe passes only if its login and all that it asks succeed; no error is a pass, whatever its code.
+    ///
     /// - `Ping`: pings. Does not find a Galera node that refuses work, or a proxy without a backend.
     /// - `Ready`: runs `DO 1`, which needs no privilege and fails on those two.
     /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only` and `innodb_read_only` may
@@ -91,9 +93,10 @@ impl HealthCheck {
     /// and ejects it after `fall` consecutive failures; 0 is treated as 1. Default:
     /// [`DEFAULT_HEALTH_CHECK_INTERVAL`] and [`evenhand::DEFAULT_FALL`].
     ///
-    /// A peer that has answered anything within the interval is not checked, unless the probe asks for
-    /// more than that shows (`Writable`, `Query`, or [`synced`](Self::synced)). A check whose login is
-    /// refused, or that fails because this host lacks a resource, does not count against the peer.
+    /// A peer that has answered anything within the interval is not checked, unless the probe is another
+    /// than `Ready`, or asks for [`synced`](Self::synced). A check whose login is refused says nothing of
+    /// the peer, nor does one that fails because this host lacks a resource, or whose `DO 1` meets an
+    /// error that is in no row of the table: some proxies do not know it.
     pub fn active(mut self, interval: Duration, fall: u32) -> Self {
         self.active = Some((interval, fall.max(1)));
         self

@@ -49,8 +49,8 @@ impl From<Error> for Unready {
 /// What a check found.
 pub(crate) struct Finding {
     pub(crate) verdict: Verdict,
-    /// The peer gave no answer at all.
-    pub(crate) silent: bool,
+    /// Whether the peer gave no answer at all; `None` if it may not have been asked.
+    pub(crate) silent: Option<bool>,
 }
 
 impl Check {
@@ -74,29 +74,34 @@ impl Check {
 
     /// Logs in, asks what the probe asks, and disconnects.
     pub(crate) async fn run(&self, opts: &Opts) -> Finding {
-        let (verdict, silent) = match timeout(self.timeout, self.visit(opts)).await {
+        match timeout(self.timeout, self.visit(opts)).await {
             Ok(Ok(conn)) => {
                 // A courtesy to the server: its outcome means nothing.
                 let _ = timeout(self.timeout, conn.disconnect()).await;
-                (Verdict::healthy(), false)
+                Finding {
+                    verdict: Verdict::healthy(),
+                    silent: Some(false),
+                }
             }
-            Ok(Err(Unready::Failed(error))) => {
-                let silent = is_silence(&error);
-                (self.judge(error), silent)
-            }
-            Ok(Err(Unready::Unexpected(reason))) => (Verdict::down().safe().because(reason), false),
-            Err(_) => {
-                let error = AttemptError::TimedOut(self.timeout);
-                (self.rules.attempt(&error), true)
-            }
-        };
-        Finding { verdict, silent }
+            Ok(Err(finding)) => finding,
+            Err(_) => Finding {
+                verdict: self.rules.attempt(&AttemptError::TimedOut(self.timeout)),
+                silent: Some(true),
+            },
+        }
     }
 
-    async fn visit(&self, opts: &Opts) -> Result<Conn, Unready> {
-        let mut conn = Conn::new(opts.clone()).await?;
-        self.ask(&mut conn).await?;
-        Ok(conn)
+    async fn visit(&self, opts: &Opts) -> Result<Conn, Finding> {
+        let login = Conn::new(opts.clone()).await;
+        let mut conn = login.map_err(|error| self.failed(error, Verdict::suspect()))?;
+        match self.ask(&mut conn).await {
+            Ok(()) => Ok(conn),
+            Err(Unready::Failed(error)) => Err(self.failed(error, self.refused_statement())),
+            Err(Unready::Unexpected(reason)) => Err(Finding {
+                verdict: Verdict::down().safe().because(reason),
+                silent: Some(false),
+            }),
+        }
     }
 
     /// Asks what the probe asks, on a connection that has logged in.
@@ -127,22 +132,33 @@ impl Check {
         Ok(())
     }
 
-    /// Whether a peer may fail the check while it serves callers well, so that their traffic does not
-    /// replace it.
-    pub(crate) fn asks_more_than_traffic(&self) -> bool {
-        self.synced || !matches!(self.probe, ProbeKind::Ping | ProbeKind::Ready)
+    /// Whether the probe was asked for, or asks more than traffic shows, so that traffic does not replace
+    /// it.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.synced || !matches!(self.probe, ProbeKind::Ready)
     }
 
-    fn judge(&self, error: Error) -> Verdict {
-        let verdict = self.rules.attempt(&AttemptError::Connect(error));
-        match verdict.peer {
-            // The server answered with an error. That is enough for `DO 1`, which some proxies do not
-            // know, but not for a probe that asks more.
-            PeerVerdict::Healthy if self.asks_more_than_traffic() => Verdict::down()
-                .safe()
-                .because("the probe's statement was refused"),
-            _ => verdict,
+    /// An error is never a pass. One that does not tell whether the peer is at fault is judged as
+    /// `refused`.
+    fn failed(&self, error: Error, refused: Verdict) -> Finding {
+        let silent = is_silence(&error);
+        let mut verdict = self.rules.attempt(&AttemptError::Connect(error));
+        if matches!(verdict.peer, PeerVerdict::Healthy | PeerVerdict::Suspect) {
+            verdict.peer = refused.peer;
+            verdict.reason = refused.reason.or(verdict.reason);
         }
+        // It is neutral if this host was short of something.
+        let silent = (verdict.peer != PeerVerdict::Neutral).then_some(silent);
+        Finding { verdict, silent }
+    }
+
+    /// Some proxies do not know `DO 1`, so it decides nothing while a peer is up.
+    fn refused_statement(&self) -> Verdict {
+        let verdict = match self.is_asked_for() {
+            true => Verdict::down(),
+            false => Verdict::suspect(),
+        };
+        verdict.because("the probe's statement was refused")
     }
 }
 

@@ -45,3 +45,14 @@ impl IntoPeer for Opts {
         (None, Ok(self))
     }
 }
+
+/// Where a peer is: the path of its socket, or `host:port`.
+pub(crate) fn address(opts: &Opts) -> Arc<str> {
+    let (host, port) = (opts.ip_or_hostname(), opts.tcp_port());
+    match opts.socket() {
+        Some(path) => path.into(),
+        // An IPv6 address without brackets.
+        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}").into(),
+        None => format!("{host}:{port}").into(),
+    }
+}

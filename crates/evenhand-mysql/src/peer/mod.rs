@@ -29,7 +29,7 @@ use crate::usage::PeerUsage;
 use check::Check;
 use driver_opts::{count_opened, driver_opts};
 use driver_pool::DriverPool;
-use into_peer::IntoPeer;
+use into_peer::{IntoPeer, address};
 use permits::Permits;
 use silence::SilenceDetector;
 
@@ -309,8 +309,10 @@ impl Endpoint {
     pub(crate) async fn run_check(&self) -> Verdict {
         let began = Instant::now();
         let found = self.check.run(&self.opts).await;
-        let heard_since = |moment| self.was_heard_since(moment);
-        self.silence.record(began, found.silent, heard_since);
+        if let Some(silent) = found.silent {
+            let heard_since = |moment| self.was_heard_since(moment);
+            self.silence.record(began, silent, heard_since);
+        }
         found.verdict
     }
 
@@ -329,17 +331,6 @@ pub(crate) struct Connected {
     pub(crate) conn: Conn,
     /// The peer has just accepted a login for it.
     pub(crate) is_new: bool,
-}
-
-/// Where a peer is: the path of its socket, or `host:port`.
-fn address(opts: &Opts) -> Arc<str> {
-    let (host, port) = (opts.ip_or_hostname(), opts.tcp_port());
-    match opts.socket() {
-        Some(path) => path.into(),
-        // An IPv6 address without brackets.
-        None if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}").into(),
-        None => format!("{host}:{port}").into(),
-    }
 }
 
 /// The right to check, returned on drop, so that a check that is cancelled blocks no other.

@@ -88,7 +88,7 @@ fn probe(options: &PoolOptions, check: &Check) -> Probe<Arc<Endpoint>> {
         Some((interval, fall)) => probe.active_checks(
             ActiveChecks::every(interval)
                 .fall(fall)
-                .under_traffic(check.asks_more_than_traffic()),
+                .under_traffic(check.is_asked_for()),
         ),
         None => probe,
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use evenhand::{PeerVerdict, State, Verdict};
+use evenhand::{State, Verdict};
 use tower_service::Service;
 
 use crate::peer::Peer;
@@ -32,20 +32,11 @@ impl Service<Peer> for Prober {
     fn call(&mut self, peer: Peer) -> Self::Future {
         let heard_within = self.heard_within;
         Box::pin(async move {
-            if peer.state() != State::Up {
-                return Ok(peer.run_check().await);
-            }
-            let heard = heard_within.is_some_and(|time| peer.was_heard_within(time));
-            if heard && !peer.check.asks_more_than_traffic() {
+            let heard = || heard_within.is_some_and(|time| peer.was_heard_within(time));
+            if peer.state() == State::Up && !peer.check.is_asked_for() && heard() {
                 return Ok(Verdict::healthy());
             }
-            let verdict = peer.run_check().await;
-            Ok(match verdict.peer {
-                // It says nothing about the peer: a shortage on this host, or a password that no peer
-                // accepts. To the balancer a probe passes or fails, and the peer should stay up.
-                PeerVerdict::Neutral | PeerVerdict::Suspect => Verdict::healthy(),
-                _ => verdict,
-            })
+            Ok(peer.run_check().await)
         })
     }
 }

@@ -109,6 +109,9 @@ impl Failed {
             self.in_a_row.remove(&member.id);
             return;
         }
+        if matches!(verdict.peer, PeerVerdict::Neutral | PeerVerdict::Suspect) {
+            return;
+        }
         let (generation, failed) = self.in_a_row.entry(member.id).or_default();
         if *generation != check.generation {
             (*generation, *failed) = (check.generation, 0);

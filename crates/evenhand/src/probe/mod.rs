@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use crate::classify::{PeerVerdict, Verdict};
+use crate::classify::Verdict;
 use crate::set::Set;
 use crate::set::peer::Peer;
 use crate::set::policies::Policy;
@@ -59,7 +59,8 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
     ///
     /// A probe succeeds if the service answers with a [`Verdict`] that is `Healthy`, or with `()`. It
     /// fails on any other verdict, which may give a reason and the time to the next probe, on an
-    /// error, on a panic, and on a timeout.
+    /// error, on a panic, and on a timeout. While a peer is up, a check of it that is `Neutral` or
+    /// `Suspect` says nothing: it neither fails nor ends a row of failures.
     ///
     /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
     /// that runtime ends, the next call in another one takes over; meanwhile, callers' attempts
@@ -78,7 +79,7 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
                     service.call(peer).await
                 };
                 match answer.await {
-                    Ok(answer) => decide(answer.into()),
+                    Ok(answer) => answer.into(),
                     Err::<_, V::Error>(_) => Verdict::down().because("probe failed"),
                 }
             })
@@ -135,17 +136,6 @@ impl<Target> Drop for Context<Target> {
     fn drop(&mut self) {
         // The tasks look, and end.
         self.set.registry.due_changed.notify_waiters();
-    }
-}
-
-/// A peer is back, or it is not: there is no third answer.
-fn decide(verdict: Verdict) -> Verdict {
-    match verdict.peer {
-        PeerVerdict::Healthy => verdict,
-        _ => Verdict {
-            peer: PeerVerdict::Down,
-            ..verdict
-        },
     }
 }
 

@@ -76,7 +76,12 @@ async fn probe<Target: Send + Sync + 'static>(
             return;
         }
     };
-    permit.settle(&verdict, &policy);
+    // A peer is back, or it is not: there is no third answer.
+    let peer = match verdict.peer {
+        PeerVerdict::Healthy => PeerVerdict::Healthy,
+        _ => PeerVerdict::Down,
+    };
+    permit.settle(&Verdict { peer, ..verdict }, &policy);
 }
 
 /// One probe. One that panics has failed: if it only released its permit, its peer would be due at

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::common::{Balanced, INTERVAL, ScriptedConnector, layer, peers, send};
-use evenhand::{ActiveChecks, EventKind, Peer, Peers, Probe, State};
+use evenhand::{ActiveChecks, EventKind, Peer, Peers, Probe, State, Verdict};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service};
 
@@ -196,6 +196,40 @@ async fn separate_failed_checks_do_not_eject() {
             sleep(EVERY * 11 / 10).await;
         }
         assert_eq!(peers.up_count(), 1);
+    }
+}
+
+/// A password that no peer accepts, say, does not hide that the peer is down.
+#[tokio::test(start_paused = true)]
+async fn check_that_says_nothing_neither_ejects_nor_clears() {
+    for nothing in [Verdict::neutral(), Verdict::suspect().safe()] {
+        let (peers, answer) = (peers(&["a"]), Arc::new(Mutex::new(nothing)));
+        let (own, seen) = (answer.clone(), Arc::<AtomicUsize>::default());
+        let count = seen.clone();
+        let probe = tower::service_fn(move |_: Peer<()>| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer = *own.lock().unwrap();
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let probe = Probe::new(probe, LIMIT).active_checks(ActiveChecks::every(EVERY).fall(2));
+        let balance = layer(&peers).probe(probe).layer(ScriptedConnector::new());
+        send(&balance).await.unwrap();
+        let checks = async |verdict, n| {
+            *answer.lock().unwrap() = verdict;
+            let until = seen.load(Ordering::SeqCst) + n;
+            while seen.load(Ordering::SeqCst) < until {
+                sleep(EVERY / 50).await;
+            }
+            sleep(EVERY / 50).await;
+        };
+        checks(nothing, 5).await;
+        checks(Verdict::down(), 1).await;
+        checks(nothing, 5).await;
+        assert_eq!(peers.up_count(), 1, "{nothing:?}");
+        checks(Verdict::down(), 1).await;
+        assert_eq!(peers.up_count(), 0, "{nothing:?}");
+        checks(nothing, 3).await;
+        assert_eq!(peers.up_count(), 0, "a probe does not pass: {nothing:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
 use crate::classify::row::{
-    DEGRADED, DOWN, HEALTHY, LONG, NEUTRAL, Row, SHORT, SHUTDOWN, SUSPECT, WIRE, WSREP,
+    DEGRADED, DOWN, LONG, NEUTRAL, Row, SHORT, SHUTDOWN, SUSPECT, WIRE, WSREP,
 };
 use crate::classify::sign::Sign;
 
@@ -160,16 +160,6 @@ pub(super) static ROWS: &[Row] = &[
         DOWN.safe().recover_in(LONG),
     ),
     Row::connect(
-        "login-refused",
-        Codes(&[1044, 1045, 1049, 1698, 3118, 4151]),
-        "login refused",
-        SUSPECT.safe(),
-    )
-    .note(
-        "If as many peers as `max_refusals` refuse, the first error is returned, and no peer is \
-         ejected. A login that another accepts ejects those that refused; an idle connection does not.",
-    ),
-    Row::connect(
         "connect-galera",
         Containing(&[1047], WSREP),
         "Galera node not ready",
@@ -189,10 +179,16 @@ pub(super) static ROWS: &[Row] = &[
         DEGRADED.safe(),
     ),
     Row::connect(
-        "connect-other",
+        "login-refused",
         AnyCode,
-        "the server answered with an error",
-        HEALTHY,
+        "login refused",
+        SUSPECT.safe(),
+    )
+    .note(
+        "A wrong password, a locked or expired account, a server in offline mode, a refused `setup` \
+         statement. If as many peers as `max_refusals` refuse, the first error is returned, and no \
+         peer is ejected. A login that another accepts ejects those that refused; an idle \
+         connection does not.",
     ),
     Row::connect(
         "idle-dead",

@@ -68,7 +68,7 @@ const TOO_LARGE: &str = "Packet is larger than max_allowed_packet";
 
 /// Rows: refused, connect-lost, local-shortage, bad-handshake, 1043, tls-certificate, tls-missing,
 /// tls-broken, own-settings, caller-connect, full, user-limit, unresolved, blocked, not-allowed,
-/// login-refused, connect-galera, connect-shutdown, connect-wire, connect-proxy, connect-other (unit)
+/// login-refused, connect-galera, connect-shutdown, connect-wire, connect-proxy (unit)
 #[test]
 fn errors_while_connecting() {
     use io::ErrorKind as Kind;
@@ -145,13 +145,13 @@ fn errors_while_connecting() {
         (server(1047, WSREP), "connect-galera: Down Safe"),
         (
             server(1047, "Unknown command"),
-            "connect-other: Healthy Never",
+            "login-refused: Suspect Safe",
         ),
         (server(1053, ""), "connect-shutdown: Down Safe"),
         (server(1080, ""), "connect-shutdown: Down Safe"),
         (server(1158, ""), "connect-wire: Degraded Safe"),
         (server(9001, ""), "connect-proxy: Degraded Safe"),
-        (server(1064, ""), "connect-other: Healthy Never"),
+        (server(1064, ""), "login-refused: Suspect Safe"),
     ];
     for (error, said) in cases {
         assert_eq!(says(Phase::Connect, &error), said, "{error}");

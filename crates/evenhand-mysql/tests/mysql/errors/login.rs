@@ -53,7 +53,7 @@ async fn effect(fault: &Fault) -> String {
 }
 
 /// Rows: 1043, full, user-limit, unresolved, blocked, not-allowed, login-refused, connect-galera,
-/// connect-shutdown, connect-wire, connect-proxy, connect-other (the double)
+/// connect-shutdown, connect-wire, connect-proxy (the double)
 #[tokio::test]
 async fn each_login_error_has_its_effect() {
     let wsrep = "WSREP has not yet prepared node for application use";
@@ -62,7 +62,6 @@ async fn each_login_error_has_its_effect() {
     let blocked = "out at once, no caller notices, probed in 300s";
     let suspect = "out at once, unless both do, no caller notices";
     let degraded = "out after 5, no caller notices";
-    let answered = "ejects no peer, callers get it";
     let cases = [
         (1040, "Too many connections", full),
         (1203, "User has too many connections", full),
@@ -78,7 +77,7 @@ async fn each_login_error_has_its_effect() {
         (3118, "Account is locked", suspect),
         (4151, "Account is locked", suspect),
         (1047, wsrep, down),
-        (1047, "Unknown command", answered),
+        (1047, "Unknown command", suspect),
         (1053, "Server shutdown in progress", down),
         (1077, "Normal shutdown", down),
         (1078, "Got signal", down),
@@ -94,7 +93,16 @@ async fn each_login_error_has_its_effect() {
         (1184, "Aborted connection", degraded),
         (9001, "Max connect timeout reached", degraded),
         (9002, "Max connect failure", degraded),
-        (1820, "You must reset your password", answered),
+        // In no row.
+        (1820, "You must reset your password", suspect),
+        (1862, "Your password has expired", suspect),
+        (3032, "The server is currently in offline mode", suspect),
+        (
+            3159,
+            "Connections using insecure transport are prohibited",
+            suspect,
+        ),
+        (3955, "Account is blocked", suspect),
     ];
     let mut running = JoinSet::new();
     for (code, message, expected) in cases {

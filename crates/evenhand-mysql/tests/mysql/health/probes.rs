@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
-use evenhand_mysql::evenhand::{EventKind, Events, State};
+use evenhand_mysql::evenhand::{EventKind, Events, State, Verdict};
 use evenhand_mysql::mysql_async::prelude::Queryable;
-use evenhand_mysql::{HealthCheck, Pool, PoolOptions, ProbeKind};
+use evenhand_mysql::{Classifier, HealthCheck, Pool, PoolOptions, ProbeKind};
 use evenhand_testkit::{FakeMySql, Fault};
 use tokio::time::Instant;
 
@@ -243,17 +243,77 @@ async fn unchecked_idle_peer_is_left_alone() {
 }
 
 /// A wrong password is the same everywhere, and so is a host that is short of descriptors: checks
-/// that find such things would put everyone out.
+/// that find such things would put everyone out. So would `DO 1` behind a proxy that does not know it.
 #[tokio::test]
 async fn inconclusive_checks_eject_no_peer() {
-    let fakes: [_; 2] = fakes().await;
+    for (code, options) in [
+        (1045, often()),
+        (1862, often()),
+        (3032, often().writable(true)),
+        (
+            1193,
+            quick().health_check(checks_often().probe(ProbeKind::Ping)),
+        ),
+    ] {
+        let fakes: [_; 2] = fakes().await;
+        fakes
+            .iter()
+            .for_each(|fake| set_read_only(fake, "OFF", "OFF"));
+        let pool = pool(&fakes, options);
+        start(&pool).await;
+        let denied = Fault::ErrAtLogin(err(code, ""));
+        fakes.iter().for_each(|fake| fake.set_fault(denied.clone()));
+        checks(&fakes[0], 5).await;
+        checks(&fakes[1], 5).await;
+        assert_eq!(up(&pool), 2, "{code}");
+    }
+    let fakes: [_; 1] = fakes().await;
+    fakes[0].answer_err("DO 1", err(1064, "You have an error in your SQL syntax"));
     let pool = pool(&fakes, often());
     start(&pool).await;
-    let denied = || Fault::ErrAtLogin(err(1045, "Access denied"));
-    fakes.iter().for_each(|fake| fake.set_fault(denied()));
     checks(&fakes[0], 5).await;
-    checks(&fakes[1], 5).await;
-    assert_eq!(up(&pool), 2);
+    assert_eq!(up(&pool), 1);
+}
+
+#[tokio::test]
+async fn no_probe_of_an_ejected_peer_passes_on_an_error() {
+    let ping = || quick().health_check(HealthCheck::new().passive().probe(ProbeKind::Ping));
+    let ready = || quick().health_check(HealthCheck::new().passive());
+    let hands_out = Classifier::default().on(1064, Verdict::healthy());
+    let cases = [
+        (Fault::ErrAtLogin(err(3032, "offline mode")), ready()),
+        (Fault::ErrAtLogin(err(1064, "unheard of")), ping()),
+        (
+            Fault::ErrAtLogin(err(1064, "")),
+            ready().classifier(hands_out.clone()),
+        ),
+        (Fault::ErrInQuery(err(1064, "syntax error")), ready()),
+        (
+            Fault::ErrInQuery(err(1820, "must reset your password")),
+            ready().writable(true),
+        ),
+        (
+            Fault::ErrInQuery(err(1064, "")),
+            ready().classifier(hands_out),
+        ),
+    ];
+    for (fault, options) in cases {
+        let fakes: [_; 1] = fakes().await;
+        set_read_only(&fakes[0], "OFF", "OFF");
+        let pool = pool(&fakes, options);
+        start(&pool).await;
+        fakes[0].set_fault(fault.clone());
+        let mut events = pool.subscribe();
+        pool.peers().eject("a", Duration::from_millis(1)).unwrap();
+        let mut failed = 0;
+        while failed < 2 {
+            let event = soon(events.next()).await.unwrap().unwrap();
+            assert_ne!(event.kind, EventKind::Recovered, "{fault:?}");
+            failed += usize::from(matches!(event.kind, EventKind::ProbeFailed { .. }));
+        }
+        fakes[0].clear_fault();
+        until("it is back", || up(&pool) == 1).await;
+    }
 }
 
 /// A connection that is held and works proves its peer, though the balancer hears nothing of it.

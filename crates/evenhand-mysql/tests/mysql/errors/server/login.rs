@@ -1,11 +1,14 @@
 //! Errors that a login gets, from MariaDB.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable};
 use evenhand_testkit::{FaultProxy, MariaDb};
+use tokio::task::JoinSet;
 
 use crate::common::setup::{
     add_app, agreed, as_user, at_rest, checkout_code, ejection, is_up, patient, pool_of, root,
@@ -178,6 +181,109 @@ async fn login_refused_by_one_or_both_servers() {
     }
 }
 
+/// What befalls one of two servers under load shows in its logins only.
+///
+/// Rows: login-refused (MariaDB)
+#[tokio::test]
+async fn login_refused_by_one_server_costs_no_checkout() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let urls = add_app(&servers).await;
+    let peer = |url: &String| -> OptsBuilder {
+        OptsBuilder::from_opts(Opts::from_url(url).unwrap())
+            .setup(vec!["DO (SELECT MAX(n) FROM test.here)"])
+    };
+    let mut operators = Vec::new();
+    for server in &servers {
+        let mut operator = root(&server.url()).await;
+        let table = "CREATE TABLE test.here (n INT)";
+        operator.query_drop(table).await.unwrap();
+        operators.push(operator);
+    }
+    let operator = &mut operators[0];
+    let expire = "ALTER USER app@'127.0.0.1' PASSWORD EXPIRE";
+    let cases = [
+        (
+            "SET GLOBAL disconnect_on_expired_password = ON",
+            expire,
+            1862,
+        ),
+        (
+            "SET GLOBAL disconnect_on_expired_password = OFF",
+            expire,
+            1820,
+        ),
+        ("DO 1", "DROP TABLE test.here", 1146),
+    ];
+    for (first, spoil, code) in cases {
+        let pool = patient()
+            .open([("a", peer(&urls[0])), ("b", peer(&urls[1]))])
+            .unwrap();
+        let mut events = pool.subscribe();
+        let load = Load::start(&pool);
+        load.goes_on(50).await;
+        operator.query_drop(first).await.unwrap();
+        operator.query_drop(spoil).await.unwrap();
+        until("it is out", || !is_up(&pool, 0)).await;
+        load.goes_on(200).await;
+        load.stop().await;
+        let (out, reason, _) = ejection(&mut events).unwrap();
+        let expected = ("a", "another peer did what this one refused");
+        assert_eq!((&*out, reason), expected, "{code}");
+        let refused = Conn::new(peer(&urls[0])).await.unwrap_err();
+        assert_eq!(
+            crate::common::setup::code(&refused),
+            Some(code),
+            "{refused}"
+        );
+        let mend = "SET PASSWORD FOR app@'127.0.0.1' = PASSWORD('secret')";
+        operator.query_drop(mend).await.unwrap();
+    }
+}
+
+/// Tasks that check out. None may fail.
+struct Load {
+    tasks: JoinSet<()>,
+    done: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn start(pool: &Pool) -> Self {
+        let (done, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let mut tasks = JoinSet::new();
+        for _ in 0..8 {
+            let (pool, done, stop) = (pool.clone(), done.clone(), stop.clone());
+            tasks.spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    // Those that it holds make the next one a login.
+                    let mut held = Vec::new();
+                    for _ in 0..5 {
+                        held.push(pool.get_conn().await.unwrap());
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                    for mut conn in held {
+                        // Its server may have shut it out meanwhile.
+                        let _ = conn.query_drop("DO 1").await;
+                    }
+                }
+            });
+        }
+        Self { tasks, done, stop }
+    }
+
+    /// Waits until there were so many checkouts more.
+    async fn goes_on(&self, checkouts: usize) {
+        let done = || self.done.load(Ordering::SeqCst);
+        let before = done();
+        until("checkouts go on", || done() >= before + checkouts).await;
+    }
+
+    async fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.tasks.join_all().await;
+    }
+}
+
 /// A connection of before the refusals does not tell who is at fault.
 ///
 /// Rows: login-refused (MariaDB)
@@ -232,9 +338,9 @@ async fn idle_session_closed_by_the_server_is_replaced() {
     assert_eq!(events.try_next().unwrap(), None, "nothing happened to it");
 }
 
-/// Rows: connect-other (MariaDB)
+/// Rows: login-refused (MariaDB)
 #[tokio::test]
-async fn failed_session_setup_is_callers_error() {
+async fn setup_that_all_servers_refuse_is_callers_error() {
     let servers = servers(2, MariaDb::builder()).await;
     let peer = |server: &MariaDb| -> OptsBuilder {
         let opts = Opts::from_url(&server.url()).unwrap();
