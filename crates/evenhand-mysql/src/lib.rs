@@ -127,8 +127,8 @@ pub use options::health::{
 };
 pub use options::{
     AllDownKind, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
-    DEFAULT_MAX_LIFETIME, DEFAULT_TRANSACTION_ATTEMPTS, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT,
-    MinUp, PickKind, PoolOptions, ProbeKind,
+    DEFAULT_MAX_LIFETIME, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, MinUp, PickKind, PoolOptions,
+    ProbeKind,
 };
 pub use peer::into_peer::IntoPeer;
 pub use pool::Pool;

@@ -47,7 +47,7 @@ macro_rules! for_each_setting {
             /// The time limit for idempotent work, or for a transaction with retries, over all attempts.
             work_timeout: Duration = (TIME, "30s");
             /// The maximum number of times that a transaction is run.
-            transaction_attempts: u32 = (COUNT, "5");
+            transaction_attempts: Option<u32> = (COUNT_OR_NONE, "none");
             /// The maximum number of connections in use at a time, over all peers.
             max_connections: Option<usize> = (Integer { min: 1, max: MAX_CONNECTIONS, none: true }, "none");
             /// The maximum age of a connection.

@@ -100,7 +100,7 @@ fn every_key_is_in_the_config() {
         s.hedge_after = Some(Some(Duration::from_millis(100)));
         s.try_timeout = Some(seconds(2));
         s.work_timeout = Some(seconds(9));
-        s.transaction_attempts = Some(3);
+        s.transaction_attempts = Some(Some(3));
         s.max_connections = Some(Some(20));
         s.max_lifetime = Some(None);
         s.idle_timeout = Some(Some(seconds(300)));

@@ -14,6 +14,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(300);
 
 /// The message of a Galera node that refuses work; its code is that of an unknown command.
 pub(crate) const WSREP: &str = "WSREP has not yet prepared";
+/// The message of a server that replicates in a group and refuses to commit. Other hooks fail with the same
+/// code, one of them after the commit.
+pub(crate) const BEFORE_COMMIT: &str = "before_commit";
 /// Errors while packets are read or written.
 pub(crate) const WIRE: &[u16] = &[1152, 1154, 1155, 1158, 1159, 1160, 1161, 1184];
 pub(crate) const SHUTDOWN: &[u16] = &[1053, 1077, 1078, 1079, 1080];
@@ -51,6 +54,8 @@ pub(crate) struct Row {
     pub(crate) judgement: Judgement,
     /// The judgement in pools that are declared writable.
     pub(crate) writable: Option<Judgement>,
+    /// Nothing of the transaction was committed, and it may be run again.
+    pub(crate) restart: bool,
     /// A note for the document.
     pub(crate) note: &'static str,
 }
@@ -74,6 +79,7 @@ impl Row {
                 check_now: false,
             },
             writable: None,
+            restart: false,
             note: "",
         }
     }
@@ -125,15 +131,21 @@ impl Row {
         self
     }
 
-    /// Sets the verdict in pools that are declared writable.
+    /// Sets the verdict in pools that are declared writable. There the peer is checked at once.
     pub(crate) const fn in_writable_pools(mut self, verdict: Verdict) -> Self {
         let Some(reason) = self.judgement.verdict.reason else {
             return self;
         };
         self.writable = Some(Judgement {
             verdict: verdict.because(reason),
+            check_now: true,
             ..self.judgement
         });
+        self
+    }
+
+    pub(crate) const fn restart(mut self) -> Self {
+        self.restart = true;
         self
     }
 

@@ -47,6 +47,11 @@ pub(crate) fn is_merely_full(reason: Option<&'static str>) -> bool {
     verdicts.any(|verdict| verdict.recover_in == Some(SHORT) && verdict.reason == reason)
 }
 
+/// Whether the server rolled the transaction back, or refused to commit it, and it may be run again.
+pub(crate) fn asks_for_restart(error: &mysql_async::Error) -> bool {
+    row(Phase::Query, &Seen::error(error)).is_some_and(|row| row.restart)
+}
+
 /// The first row that fits.
 pub(super) fn row(phase: Phase, seen: &Seen<'_>) -> Option<&'static Row> {
     rows().find(|row| row.fits(phase, seen))

@@ -5,21 +5,28 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use evenhand::{Retry, Ticket};
+use evenhand::{PeerVerdict, Retry, Ticket};
 use mysql_async::Error;
 use tokio::time::Instant;
 
-use crate::classify::Phase;
+use crate::classify::{Phase, asks_for_restart};
 use crate::error::{self, as_driver::copy};
 use crate::peer::Endpoint;
 
-/// The server rolled back a statement or the transaction and asks for a restart: lock wait timeout,
-/// deadlock, and the same of XA and of group replication.
-const RESTART: [u16; 4] = [1205, 1213, 1614, 3101];
+/// Whether a statement was interrupted: by `KILL QUERY`, or as the server shuts down.
+fn is_interruption(error: &Error) -> bool {
+    matches!(error, Error::Server(error) if error.code == 1317)
+}
 
-/// Whether the server asks for the transaction to be restarted.
-pub(crate) fn asks_for_restart(error: &Error) -> bool {
-    matches!(error, Error::Server(error) if RESTART.contains(&error.code))
+/// Checks the peer now. One that shuts down accepts no login any more.
+async fn fails_check(ticket: &Ticket<Arc<Endpoint>>) -> bool {
+    let peer = ticket.peer();
+    let Ok(_login) = peer.logins.acquire().await else {
+        return false;
+    };
+    let verdict = peer.run_check().await;
+    ticket.report(verdict);
+    matches!(verdict.peer, PeerVerdict::Down | PeerVerdict::Degraded)
 }
 
 /// What was observed on a connection.
@@ -57,7 +64,7 @@ impl ConnFlags {
         self.commit_sent.load(Ordering::Acquire)
     }
 
-    /// The server answered the latest statement with one of [`RESTART`].
+    /// The server's answer to the latest statement asks for a restart of the transaction.
     pub(crate) fn asks_for_restart(&self) -> bool {
         self.restart.load(Ordering::Acquire)
     }
@@ -119,7 +126,17 @@ impl OutcomeObserver<'_> {
                 endpoint.traffic.note_heard();
                 Ok(value)
             }
-            Err(error) => Err(self.failed(phase, error)),
+            Err(error) => {
+                // Boxed, as it is rarely needed and would make every operation larger.
+                if phase == Phase::Query
+                    && is_interruption(&error)
+                    && Box::pin(fails_check(self.ticket)).await
+                {
+                    *self.discard = true;
+                    self.flags.get().set_lost(copy(&error));
+                }
+                Err(self.failed(phase, error))
+            }
         }
     }
 

@@ -59,8 +59,13 @@ fn in_code() -> BTreeMap<String, String> {
     assert_eq!((init.len(), setup.len()), (0, 0));
     assert_eq!(health_check, HealthCheck::new());
     assert_eq!(
-        (max_connections, max_attempts, hedge_after),
-        (None, None, None)
+        (
+            max_connections,
+            max_attempts,
+            transaction_attempts,
+            hedge_after
+        ),
+        (None, None, None, None)
     );
     assert_eq!(classifier, Classifier::default());
     let (interval, fall) = health_check.get_active().unwrap();
@@ -73,7 +78,7 @@ fn in_code() -> BTreeMap<String, String> {
         ("checkout_timeout", seconds(checkout_timeout)),
         ("try_timeout", seconds(try_timeout)),
         ("work_timeout", seconds(work_timeout)),
-        ("transaction_attempts", transaction_attempts.to_string()),
+        ("transaction_attempts", "none".to_owned()),
         ("max_connections", "none".to_owned()),
         ("max_lifetime", seconds(max_lifetime.unwrap())),
         ("idle_timeout", seconds(idle_timeout.unwrap())),

@@ -76,8 +76,10 @@ impl HealthCheck {
     ///
     /// - `Ping`: pings. Does not find a Galera node that refuses work, or a proxy without a backend.
     /// - `Ready`: runs `DO 1`, which needs no privilege and fails on those two.
-    /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only` and `innodb_read_only` may
-    ///   be on.
+    /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only`, `innodb_read_only` and
+    ///   `tx_read_only` (`transaction_read_only`) may be on. A member of a replication group must be
+    ///   online, and the group have its majority. Where the user may not read
+    ///   `performance_schema.replication_group_members`, a warning says so once, and the settings decide.
     /// - `Query`: runs a query. The first value of its first row, as text, must be the expected one;
     ///   any other value, NULL, no row, or an error fails the probe.
     pub fn probe(mut self, probe: ProbeKind) -> Self {

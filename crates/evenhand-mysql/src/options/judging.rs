@@ -13,7 +13,8 @@ impl PoolOptions {
     }
 
     /// Declares whether every peer must accept writes. If so, a peer that refuses a statement because it is
-    /// read-only is ejected, and the default probe is
+    /// read-only, or left its replication group, is ejected; one that says that a transaction is read-only
+    /// is checked at once; and the default probe is
     /// [`ProbeKind::Writable`](crate::ProbeKind::Writable). Default: `false`, so that a read-only peer
     /// is healthy.
     pub fn writable(mut self, writable: bool) -> Self {

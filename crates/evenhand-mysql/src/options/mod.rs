@@ -35,8 +35,6 @@ pub const DEFAULT_CHECKOUT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DEFAULT_TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Default of [`PoolOptions::work_timeout`]: 30 s.
 pub const DEFAULT_WORK_TIMEOUT: Duration = Duration::from_secs(30);
-/// Default of [`PoolOptions::transaction_attempts`]: 5.
-pub const DEFAULT_TRANSACTION_ATTEMPTS: u32 = 5;
 /// Default of [`PoolOptions::max_lifetime`]: 30 min.
 ///
 /// Logins stay rare, and a change behind a name or a proxy takes effect within the hour.
@@ -70,7 +68,7 @@ pub struct PoolOptions {
     checkout_timeout: Duration,
     try_timeout: Duration,
     work_timeout: Duration,
-    transaction_attempts: u32,
+    transaction_attempts: Option<u32>,
     max_connections: Option<usize>,
     max_lifetime: Option<Duration>,
     idle_timeout: Option<Duration>,
@@ -98,7 +96,7 @@ impl Default for PoolOptions {
             checkout_timeout: DEFAULT_CHECKOUT_TIMEOUT,
             try_timeout: DEFAULT_TRY_TIMEOUT,
             work_timeout: DEFAULT_WORK_TIMEOUT,
-            transaction_attempts: DEFAULT_TRANSACTION_ATTEMPTS,
+            transaction_attempts: None,
             max_connections: None,
             max_lifetime: Some(DEFAULT_MAX_LIFETIME),
             idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
@@ -165,10 +163,10 @@ impl PoolOptions {
     }
 
     /// How many times the work of a [transaction](crate::Pool::transaction) is run at most, the first
-    /// time included; 0 is treated as 1.
-    /// Default: [`DEFAULT_TRANSACTION_ATTEMPTS`].
-    pub fn transaction_attempts(mut self, attempts: u32) -> Self {
-        self.transaction_attempts = attempts.max(1);
+    /// time included; 0 is treated as 1. `None`: as often as the
+    /// [work timeout](Self::work_timeout) allows. Default: `None`.
+    pub fn transaction_attempts(mut self, attempts: impl Into<Option<u32>>) -> Self {
+        self.transaction_attempts = attempts.into().map(|attempts| attempts.max(1));
         self
     }
 
@@ -230,7 +228,7 @@ getters! {
     get_checkout_timeout = checkout_timeout -> Duration;
     get_try_timeout = try_timeout -> Duration;
     get_work_timeout = work_timeout -> Duration;
-    get_transaction_attempts = transaction_attempts -> u32;
+    get_transaction_attempts = transaction_attempts -> Option<u32>;
     get_max_connections = max_connections -> Option<usize>;
     get_max_lifetime = max_lifetime -> Option<Duration>;
     get_idle_timeout = idle_timeout -> Option<Duration>;

@@ -5,21 +5,20 @@
 //! both, costs nothing and needs no privilege.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use evenhand::{PeerVerdict, Verdict};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, IoError, Opts, Row, Value};
+use mysql_async::{Conn, Error, IoError, Opts, Row};
 use tokio::time::{Instant, timeout};
 
+use super::writable::{bytes, why_not_writable};
 use crate::caught::Caught;
 use crate::classify::Rules;
 use crate::error::AttemptError;
 use crate::options::{PoolOptions, ProbeKind};
 
-const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
-                         ('read_only', 'super_read_only', 'innodb_read_only')";
 const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
 /// [`STATE`] of a full member; 2 is a donor, or a node desynced manually.
 const SYNCED: &[u8] = b"4";
@@ -28,7 +27,7 @@ const SYNCED: &[u8] = b"4";
 const SILENT: Duration = Duration::from_secs(1);
 
 /// How a pool's peers are checked, and how the outcome is judged.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) rules: Arc<Rules>,
     pub(crate) probe: ProbeKind,
@@ -36,6 +35,7 @@ pub(crate) struct Check {
     pub(crate) synced: bool,
     /// The time limit of one check.
     pub(crate) timeout: Duration,
+    pub(crate) group_warning: Once,
 }
 
 /// Why a peer is not ready.
@@ -74,6 +74,7 @@ impl Check {
             probe: check.get_probe().unwrap_or(usual),
             synced: check.get_synced(),
             timeout: check.get_timeout().unwrap_or(options.get_connect_timeout()),
+            group_warning: Once::new(),
         }
     }
 
@@ -130,8 +131,8 @@ impl Check {
             ProbeKind::Ready => conn.query_drop("DO 1").await?,
             ProbeKind::Writable => {
                 conn.query_drop("DO 1").await?;
-                if is_read_only(conn).await? {
-                    return Err(Unready::Unexpected("the peer is read-only"));
+                if let Some(reason) = why_not_writable(conn, &self.group_warning).await? {
+                    return Err(Unready::Unexpected(reason));
                 }
             }
             ProbeKind::Query { sql, expect } => {
@@ -181,27 +182,12 @@ impl Check {
     }
 }
 
-/// Whether the server refuses writes.
-pub(crate) async fn is_read_only(conn: &mut Conn) -> mysql_async::Result<bool> {
-    let settings: Vec<Row> = conn.query(READ_ONLY).await?;
-    let is_on = |row: &Row| !matches!(bytes(row, 1), Some(b"OFF" | b"0"));
-    Ok(settings.iter().any(is_on))
-}
-
 /// Whether the system gave up on the peer, or found no route to it, before this crate did.
 fn is_silence(error: &Error) -> bool {
     use std::io::ErrorKind::{HostUnreachable, TimedOut};
     match error {
         Error::Io(IoError::Io(error)) => matches!(error.kind(), TimedOut | HostUnreachable),
         _ => false,
-    }
-}
-
-/// A value of the text protocol; `None` for NULL.
-fn bytes(row: &Row, column: usize) -> Option<&[u8]> {
-    match row.as_ref(column) {
-        Some(Value::Bytes(bytes)) => Some(bytes),
-        _ => None,
     }
 }
 

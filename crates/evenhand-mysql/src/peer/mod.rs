@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod driver_pool;
 pub(crate) mod into_peer;
 pub(crate) mod permits;
+pub(crate) mod writable;
 
 pub(crate) mod traffic;
 

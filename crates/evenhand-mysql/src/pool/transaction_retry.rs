@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::Pool;
 use super::checkout::{CheckoutRequest, Failures};
+use crate::classify::asks_for_restart;
 use crate::conn::ReturnSlot;
-use crate::conn::outcome::asks_for_restart;
 use crate::conn::transaction::Transaction;
 use crate::error::{AttemptError, Error, FailedTry, WorkError};
 use crate::time::jitter::jittered;
@@ -39,8 +39,8 @@ enum Try<T, E> {
 }
 
 impl Pool {
-    /// Runs `work` in a transaction and commits it. If the server rolls it back (a deadlock or a lock
-    /// wait timeout), or its connection is lost before the `COMMIT` is sent, the whole of it is run
+    /// Runs `work` in a transaction and commits it. If the server rolls it back (a deadlock, a lock wait
+    /// timeout, a conflict with another transaction), or its connection is lost before the `COMMIT` is sent, the whole of it is run
     /// again: after a loss on another peer, or on the same once it has answered something and no other is
     /// left; after a rollback on any peer, after a short pause with jitter.
     ///
@@ -56,9 +56,10 @@ impl Pool {
     /// it. An error that the guard has not seen, as of `"..".ignore(&mut transaction)`, is recognised if
     /// `E` is [`mysql_async::Error`] or a boxed error with one among its sources.
     ///
-    /// `work` is run at most [`transaction_attempts`](crate::PoolOptions::transaction_attempts) times,
-    /// within the [work timeout](crate::PoolOptions::work_timeout). A `COMMIT` that is sent within it may
-    /// take one connect timeout longer.
+    /// All of this, the waits for a peer included, is within the
+    /// [work timeout](crate::PoolOptions::work_timeout), and as often as
+    /// [`transaction_attempts`](crate::PoolOptions::transaction_attempts) allows. A `COMMIT` that is sent
+    /// within it may take one connect timeout longer.
     ///
     /// ```no_run
     /// # use evenhand_mysql::{Pool, mysql_async::{self, TxOpts, prelude::*}};
@@ -103,16 +104,16 @@ impl Pool {
         let max_unknown = self.options.get_max_unknown();
         let mut failures = Arc::new(Failures::new(&self.options, max_unknown));
         let mut pause = PAUSE.0;
-        let mut attempts_left = self.options.get_transaction_attempts();
+        let attempts = self.options.get_transaction_attempts();
+        let mut attempts_left = attempts.unwrap_or(u32::MAX);
         let give_up = |tries, checkout| -> Result<T, E> {
             let error = WorkError::new(start.elapsed(), tries, checkout);
             Err(error.into_driver().into())
         };
         loop {
-            let began = Instant::now();
             let request = CheckoutRequest {
-                began,
-                deadline: deadline.min(began + self.options.get_checkout_timeout()),
+                began: Instant::now(),
+                deadline,
                 is_retry: false,
                 failures: Some(failures.clone()),
             };

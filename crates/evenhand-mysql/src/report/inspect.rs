@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{GaleraFacts, PeerFacts, PeerFault, PeerReport};
 use crate::caught::Caught;
 use crate::peer::Peer;
-use crate::peer::check::{Unready, is_read_only};
+use crate::peer::check::{Check, Unready};
+use crate::peer::writable::why_not_writable;
 
 /// How many round trips are measured.
 const ROUND_TRIPS: usize = 3;
@@ -30,7 +31,9 @@ pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
     let asked = timeout_at(deadline, async {
         let mut conn = Caught(Conn::new(opts.clone())).await.map_err(at_login)?;
         let facts = facts.insert(PeerFacts::default());
-        ask(&mut conn, facts).await.map_err(PeerFault::Failed)?;
+        ask(&mut conn, facts, &peer.check)
+            .await
+            .map_err(PeerFault::Failed)?;
         match peer.check.ask(&mut conn).await {
             Ok(()) => {}
             Err(Unready::Failed(error)) => return Err(PeerFault::Failed(error)),
@@ -60,9 +63,10 @@ fn at_login(error: Error) -> PeerFault {
 }
 
 /// Fills in what the peer says. What it refuses to tell stays `None`, as not every server knows all.
-async fn ask(conn: &mut Conn, facts: &mut PeerFacts) -> Result<()> {
+async fn ask(conn: &mut Conn, facts: &mut PeerFacts, check: &Check) -> Result<()> {
     facts.version = told(conn.query_first("SELECT VERSION()").await)?.flatten();
-    facts.writable = told(is_read_only(conn).await)?.map(|read_only| !read_only);
+    facts.writable =
+        told(why_not_writable(conn, &check.group_warning).await)?.map(|why| why.is_none());
     let status: Vec<(String, String)> = told(conn.query(STATUS).await)?.unwrap_or_default();
     let status: BTreeMap<String, String> = status.into_iter().collect();
     let of = |name: &str| status.get(name).filter(|value| !value.is_empty());

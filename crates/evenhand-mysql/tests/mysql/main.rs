@@ -38,7 +38,9 @@ mod errors {
 
 mod health {
     mod lost_peer;
+    mod outage;
     mod probes;
+    mod writable;
 }
 
 mod pool {

@@ -1,7 +1,9 @@
 //! Errors in a statement and in a `COMMIT`.
 
 use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
-use crate::classify::row::{DEGRADED, DOWN, HEALTHY, NEUTRAL, Row, SHUTDOWN, WIRE, WSREP};
+use crate::classify::row::{
+    BEFORE_COMMIT, DEGRADED, DOWN, HEALTHY, NEUTRAL, Row, SHUTDOWN, WIRE, WSREP,
+};
 use crate::classify::sign::Sign;
 
 pub(super) static ROWS: &[Row] = &[
@@ -141,11 +143,27 @@ pub(super) static ROWS: &[Row] = &[
     .discard(),
     Row::query(
         "restart-transaction",
-        Codes(&[1205, 1213, 1614, 3101]),
+        Codes(&[1020, 1205, 1213, 1614, 3101]),
         "the transaction must be restarted",
         HEALTHY,
     )
-    .note("1213 is normal in Galera, even at COMMIT."),
+    .restart()
+    .note(
+        "1213 is normal in Galera, even at COMMIT. 1020 is MariaDB's with `innodb_snapshot_isolation`.",
+    ),
+    Row::query(
+        "group-left",
+        Containing(&[3100], BEFORE_COMMIT),
+        "the group refused the commit",
+        HEALTHY.safe(),
+    )
+    .discard()
+    .restart()
+    .in_writable_pools(DOWN.safe())
+    .note(
+        "The server left its replication group, or was expelled. Nothing was committed: \
+         `Pool::transaction` runs it again.",
+    ),
     Row::query(
         "read-only-option",
         Containing(&[1290], "read-only"),
@@ -167,10 +185,38 @@ pub(super) static ROWS: &[Row] = &[
         Codes(&[1792]),
         "the transaction is read-only",
         HEALTHY,
+    )
+    .in_writable_pools(HEALTHY)
+    .note("The caller's own, or all that are begun there are: only a check tells, and only it ejects."),
+    Row::query(
+        "user-limit-in-statement",
+        Codes(&[1226]),
+        "user limit reached",
+        NEUTRAL.safe(),
+    )
+    .discard()
+    .note("`MAX_QUERIES_PER_HOUR` and its like: the statement was not executed."),
+    Row::query(
+        "password-expired",
+        Codes(&[1820]),
+        "the password has expired",
+        NEUTRAL.safe(),
+    )
+    .discard()
+    .note("Logins tell whether it has on other peers, too."),
+    Row::query(
+        "interrupted",
+        Codes(&[1317]),
+        "a statement was stopped",
+        HEALTHY,
+    )
+    .note(
+        "`KILL QUERY`, or a server that shuts down: a check tells, before the caller gets the error. If it \
+         fails, this counts as a lost connection.",
     ),
     Row::query(
         "stopped",
-        Codes(&[1317, 1969, 3024]),
+        Codes(&[1969, 3024]),
         "a statement was stopped",
         HEALTHY,
     ),

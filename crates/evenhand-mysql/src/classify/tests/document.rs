@@ -134,7 +134,10 @@ fn peer(row: &Row) -> String {
         write!(peer, ", first probe after {} s", interval.as_secs()).unwrap();
     }
     if let Some(writable) = row.writable {
-        let word = verdict_in_words(writable.verdict.peer);
+        let word = match writable.verdict.peer == verdict.peer {
+            true => "checked at once",
+            false => verdict_in_words(writable.verdict.peer),
+        };
         write!(peer, "; {word} in writable pools").unwrap();
     }
     if check_now {
@@ -316,7 +319,8 @@ A test fails when a page is out of date. This command writes both anew:
 ";
 
 /// The names of the codes, as MySQL, MariaDB and ProxySQL have them in their sources.
-const NAMES: [(u16, &str); 49] = [
+const NAMES: [(u16, &str); 52] = [
+    (1020, "ER_CHECKREAD"),
     (1040, "ER_CON_COUNT_ERROR"),
     (1042, "ER_BAD_HOST_ERROR"),
     (1043, "ER_HANDSHAKE_ERROR"),
@@ -352,10 +356,12 @@ const NAMES: [(u16, &str); 49] = [
     (1614, "ER_XA_RBDEADLOCK"),
     (1698, "ER_ACCESS_DENIED_NO_PASSWORD_ERROR"),
     (1792, "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION"),
+    (1820, "ER_MUST_CHANGE_PASSWORD"),
     (1836, "ER_READ_ONLY_MODE"),
     (1927, "ER_CONNECTION_KILLED"),
     (1969, "ER_STATEMENT_TIMEOUT"),
     (3024, "ER_QUERY_TIMEOUT"),
+    (3100, "ER_RUN_HOOK_ERROR"),
     (3101, "ER_TRANSACTION_ROLLBACK_DURING_COMMIT"),
     (3118, "ER_ACCOUNT_HAS_BEEN_LOCKED"),
     (3169, "ER_SESSION_WAS_KILLED"),

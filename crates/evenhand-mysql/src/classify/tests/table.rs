@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use evenhand::PeerVerdict::{Degraded, Down, Neutral};
+use evenhand::PeerVerdict::{Degraded, Down, Healthy, Neutral};
 use evenhand::Retry::{Busy, Never, Safe};
 use evenhand::{State, Verdict};
 use mysql_async::{DriverError, Error, IoError, UrlError};
@@ -13,7 +13,7 @@ use crate::classify::row::On;
 use crate::classify::rules::row;
 use crate::classify::sign::{Seen, Sign};
 use crate::classify::table::rows;
-use crate::classify::{Judgement, Phase, is_merely_full};
+use crate::classify::{Judgement, Phase, asks_for_restart, is_merely_full};
 use crate::error::AttemptError;
 use crate::usage::PeerUsage;
 
@@ -192,8 +192,8 @@ fn attempts_without_a_driver_error() {
 
 /// Rows: lost, protocol, closed, query-shortage, idle-timeout, galera, unknown-command, quorum-lost,
 /// shutdown, killed, wire, packet-too-large, own-packet-too-large, protocol-fault,
-/// restart-transaction, read-only-option, read-only-mode, read-only-transaction, stopped, proxy,
-/// proxy-other, other, caller (unit)
+/// restart-transaction, group-left, read-only-option, read-only-mode, read-only-transaction,
+/// user-limit-in-statement, password-expired, interrupted, stopped, proxy, proxy-other, other, caller (unit)
 #[test]
 fn errors_in_a_statement() {
     use io::ErrorKind as Kind;
@@ -243,6 +243,7 @@ fn errors_in_a_statement() {
             "own-packet-too-large: Neutral Never discard",
         ),
         (server(1156, ""), "protocol-fault: Neutral Never discard"),
+        (server(1020, ""), "restart-transaction: Healthy Never"),
         (server(1205, ""), "restart-transaction: Healthy Never"),
         (server(1213, ""), "restart-transaction: Healthy Never"),
         (server(1614, ""), "restart-transaction: Healthy Never"),
@@ -254,7 +255,20 @@ fn errors_in_a_statement() {
         (server(1290, "--skip-grant-tables"), "other: Healthy Never"),
         (server(1836, ""), "read-only-mode: Healthy Safe discard"),
         (server(1792, ""), "read-only-transaction: Healthy Never"),
-        (server(1317, ""), "stopped: Healthy Never"),
+        (
+            server(3100, "running replication hook 'before_commit'."),
+            "group-left: Healthy Safe discard",
+        ),
+        (
+            server(3100, "running replication hook 'after_commit'."),
+            "other: Healthy Never",
+        ),
+        (
+            server(1226, ""),
+            "user-limit-in-statement: Neutral Safe discard",
+        ),
+        (server(1820, ""), "password-expired: Neutral Safe discard"),
+        (server(1317, ""), "interrupted: Healthy Never"),
         (server(1969, ""), "stopped: Healthy Never"),
         (server(3024, ""), "stopped: Healthy Never"),
         (server(9001, ""), "proxy: Degraded Safe discard"),
@@ -270,14 +284,32 @@ fn errors_in_a_statement() {
     }
 }
 
-/// Rows: read-only-option, read-only-mode (unit)
+/// Rows: group-left, read-only-option, read-only-mode, read-only-transaction (unit)
 #[test]
 fn a_read_only_peer_is_down_in_a_writable_pool() {
-    for error in [server(1290, "the --read-only option"), server(1836, "")] {
+    for error in [
+        server(1290, "the --read-only option"),
+        server(1836, ""),
+        server(3100, "before_commit"),
+    ] {
         let judged = rules(true).error(Phase::Query, &error);
         assert_eq!(judged.verdict.peer, Down, "{error}");
         assert_eq!(judged.verdict.retry, Safe, "{error}");
-        assert!(judged.discard, "{error}");
+        assert!(judged.discard && judged.check_now, "{error}");
+    }
+    let own = rules(true).error(Phase::Query, &server(1792, ""));
+    assert_eq!(own.verdict.peer, Healthy, "a check decides");
+    assert!(own.check_now && !own.discard);
+}
+
+#[test]
+fn conflicts_and_refused_commits_ask_for_a_restart() {
+    for code in [1020, 1205, 1213, 1614, 3101] {
+        assert!(asks_for_restart(&server(code, "")), "{code}");
+    }
+    assert!(asks_for_restart(&server(3100, "hook 'before_commit'")));
+    for other in [server(3100, "hook 'after_commit'"), server(1317, "")] {
+        assert!(!asks_for_restart(&other), "{other}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Errors that a statement gets, from the double.
 
 use evenhand_mysql::evenhand::State;
-use evenhand_mysql::mysql_async::prelude::Queryable;
-use evenhand_mysql::{PeerConn, PoolOptions};
+use evenhand_mysql::mysql_async::{self, TxOpts, prelude::Queryable};
+use evenhand_mysql::{PeerConn, Pool, PoolOptions, Transaction};
 use evenhand_testkit::{ErrPacket, Fault};
 use tokio::time::timeout;
 
@@ -100,12 +100,13 @@ async fn elsewhere(error: &ErrPacket, options: fn() -> PoolOptions) -> bool {
 }
 
 /// Rows: idle-timeout, galera, unknown-command, shutdown, killed, packet-too-large, protocol-fault,
-/// restart-transaction, read-only-option, read-only-mode, read-only-transaction, stopped, proxy,
-/// proxy-other, other (the double)
+/// restart-transaction, group-left, read-only-option, read-only-mode, read-only-transaction,
+/// user-limit-in-statement, password-expired, interrupted, stopped, proxy, proxy-other, other (the double)
 #[tokio::test]
 async fn each_statement_error_has_its_effect() {
     let wsrep = "WSREP has not yet prepared node for application use";
     let read_only = "The server is running with the --read-only option";
+    let before_commit = "Error on observer while running replication hook 'before_commit'.";
     let cases = [
         (4031, "", "neutral, discarded, done elsewhere"),
         (1047, wsrep, "down, done elsewhere"),
@@ -117,6 +118,7 @@ async fn each_statement_error_has_its_effect() {
         (1153, "", "neutral, discarded"),
         (1156, "", "neutral, discarded"),
         (1157, "", "neutral, discarded"),
+        (1020, "", "healthy"),
         (1205, "", "healthy"),
         (1213, "", "healthy"),
         (1614, "", "healthy"),
@@ -125,7 +127,11 @@ async fn each_statement_error_has_its_effect() {
         (1290, "--skip-grant-tables", "healthy"),
         (1836, "", "healthy, discarded, done elsewhere"),
         (1792, "", "healthy"),
-        (1317, "", "healthy"),
+        (3100, before_commit, "healthy, discarded, done elsewhere"),
+        (3100, "hook 'after_commit'", "healthy"),
+        (1226, "", "neutral, discarded, done elsewhere"),
+        (1820, "", "neutral, discarded, done elsewhere"),
+        (1317, "", "healthy, checked"),
         (1969, "", "healthy"),
         (3024, "", "healthy"),
         (9001, "", "degraded, discarded, done elsewhere"),
@@ -172,15 +178,61 @@ async fn ambiguous_error_triggers_a_check() {
     }
 }
 
-/// Rows: read-only-option, read-only-mode (the double)
+/// Rows: group-left, read-only-option, read-only-mode, read-only-transaction (the double)
 #[tokio::test]
 async fn read_only_peer_of_a_writable_pool_is_ejected() {
     let writable = || still().writable(true);
-    for error in [err(1290, "the --super-read-only option"), err(1836, "")] {
+    for error in [
+        err(1290, "the --super-read-only option"),
+        err(1836, ""),
+        err(3100, "hook 'before_commit'"),
+    ] {
         assert_eq!(effect(&error, writable).await, "down, done elsewhere");
     }
     let other = err(1290, "--skip-grant-tables");
     assert_eq!(effect(&other, writable).await, "healthy");
+}
+
+/// A server that shuts down may answer as after `KILL QUERY`.
+///
+/// Rows: interrupted (the double)
+#[tokio::test]
+async fn interrupted_work_goes_elsewhere_if_its_server_shuts_down() {
+    for shuts_down in [true, false] {
+        let fakes: [_; 2] = fakes().await;
+        fakes[0].answer_err(STATEMENT, err(1317, "Query execution was interrupted"));
+        fakes[1].answer(STATEMENT, ["name"], [["ann"]]);
+        let idempotent = async |pool: &Pool| {
+            let work = async |mut conn: PeerConn| conn.query_first(STATEMENT).await;
+            pool.run_idempotent(work).await
+        };
+        let transaction = async |pool: &Pool| {
+            let work = async |mut tx: Transaction<'_>| tx.query_first(STATEMENT).await;
+            pool.transaction(TxOpts::default(), work).await
+        };
+        for is_transaction in [true, false] {
+            let pool = pool(&fakes, still());
+            drop(conn_to(&pool, "a").await);
+            at_rest(&pool).await;
+            if shuts_down {
+                fakes[0].set_fault(Fault::Refuse);
+            }
+            let before = fakes[0].queries();
+            let mut outcome: mysql_async::Result<Option<String>> = Ok(None);
+            while fakes[0].queries() == before {
+                outcome = match is_transaction {
+                    true => transaction(&pool).await,
+                    false => idempotent(&pool).await,
+                };
+            }
+            match shuts_down {
+                true => assert_eq!(outcome.unwrap().as_deref(), Some("ann")),
+                false => assert_eq!(code(&outcome.unwrap_err()), Some(1317)),
+            }
+            assert_eq!(is_up(&pool, 0), !shuts_down);
+            fakes[0].clear_fault();
+        }
+    }
 }
 
 /// Rows: lost (the double)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::writable::{SETTINGS, set_read_only};
 use crate::common::{LIMIT, err, fakes, pool, quick, soon, states, until, up};
 use evenhand_mysql::evenhand::{EventKind, Events, State, Verdict};
 use evenhand_mysql::mysql_async::prelude::Queryable;
@@ -12,11 +13,9 @@ use tokio::time::Instant;
 /// So often are peers that are up checked in these tests.
 const EVERY: Duration = Duration::from_millis(20);
 
-const READ_ONLY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
-                         ('read_only', 'super_read_only', 'innodb_read_only')";
 const STATE: &str = "SHOW GLOBAL STATUS LIKE 'wsrep_local_state'";
 
-fn often() -> PoolOptions {
+pub(super) fn often() -> PoolOptions {
     quick().health_check(checks_often())
 }
 
@@ -31,22 +30,13 @@ fn query(sql: &str, expect: &str) -> ProbeKind {
     }
 }
 
-fn set_read_only(fake: &FakeMySql, read_only: &str, super_read_only: &str) {
-    let rows = [
-        ["innodb_read_only", "OFF"],
-        ["read_only", read_only],
-        ["super_read_only", super_read_only],
-    ];
-    fake.answer(READ_ONLY, ["Variable_name", "Value"], rows);
-}
-
 fn set_state(fake: &FakeMySql, state: &str) {
     let row = [["wsrep_local_state", state]];
     fake.answer(STATE, ["Variable_name", "Value"], row);
 }
 
 /// The next ejection's reason.
-async fn ejected(events: &mut Events) -> &'static str {
+pub(super) async fn ejected(events: &mut Events) -> &'static str {
     let ejection = async {
         loop {
             let event = events.next().await.unwrap().unwrap();
@@ -59,12 +49,12 @@ async fn ejected(events: &mut Events) -> &'static str {
 }
 
 /// Waits until `n` more checks have passed.
-async fn checks(fake: &FakeMySql, n: u64) {
+pub(super) async fn checks(fake: &FakeMySql, n: u64) {
     let before = fake.accepted();
     until("it was checked", || fake.accepted() >= before + n).await;
 }
 
-async fn start(pool: &Pool) {
+pub(super) async fn start(pool: &Pool) {
     drop(pool.get_conn().await.unwrap());
 }
 
@@ -76,7 +66,7 @@ async fn each_probe_sends_its_statements() {
     let cases = [
         (with(probe(ProbeKind::Ping)), vec![]),
         (often(), vec!["DO 1"]),
-        (often().writable(true), vec!["DO 1", READ_ONLY]),
+        (often().writable(true), vec!["DO 1", SETTINGS]),
         (with(probe(ProbeKind::Ready)).writable(true), vec!["DO 1"]),
         (
             with(probe(query).synced(true)),
@@ -116,23 +106,6 @@ async fn galera_refusal_fails_all_probes_but_ping() {
     let mut events = ready.subscribe();
     start(&ready).await;
     assert_eq!(ejected(&mut events).await, "Galera node not ready");
-}
-
-#[tokio::test]
-async fn read_only_peer_is_ejected_until_writable() {
-    for (read_only, super_read_only) in [("ON", "OFF"), ("OFF", "ON"), ("NO_LOCK", "OFF")] {
-        let fakes: [_; 1] = fakes().await;
-        set_read_only(&fakes[0], "OFF", "OFF");
-        let pool = pool(&fakes, often().writable(true));
-        let mut events = pool.subscribe();
-        start(&pool).await;
-        checks(&fakes[0], 2).await;
-        assert_eq!(up(&pool), 1);
-        set_read_only(&fakes[0], read_only, super_read_only);
-        assert_eq!(ejected(&mut events).await, "the peer is read-only");
-        set_read_only(&fakes[0], "OFF", "0");
-        until("it is back", || up(&pool) == 1).await;
-    }
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn lost_connection_moves_to_another_peer() {
 #[tokio::test]
 async fn lost_everywhere_names_every_peer() {
     let fakes: [_; 2] = fakes().await;
-    let pool = pool(&fakes, quick());
+    let pool = pool(&fakes, quick().transaction_attempts(5));
     let outcome: mysql_async::Result<()> = pool
         .transaction(TxOpts::default(), async |mut tx| {
             for fake in &fakes {
@@ -173,7 +173,7 @@ enum Refused {
 #[tokio::test]
 async fn own_error_rolls_back_and_is_returned() {
     let [fake] = fakes::<1>().await;
-    let pool = pool(std::slice::from_ref(&fake), quick());
+    let pool = pool(std::slice::from_ref(&fake), quick().transaction_attempts(5));
     fake.answer(INSERT, ["n"], [[1]]);
     let outcome: Result<(), Refused> = pool
         .transaction(TxOpts::default(), async |mut tx| {
@@ -197,7 +197,7 @@ async fn own_error_rolls_back_and_is_returned() {
         })
         .await;
     assert!(matches!(outcome, Err(Refused::Sql(_))), "{outcome:?}");
-    assert_eq!(tries.into_inner(), 5, "the default");
+    assert_eq!(tries.into_inner(), 5);
 }
 
 #[tokio::test]

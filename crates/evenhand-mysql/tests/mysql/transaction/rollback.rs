@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{LIMIT, err, fakes, pool, quick, until, up};
+use crate::common::{GUARD, LIMIT, err, fakes, pool, quick, until, up};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{Pool, Transaction};
 use evenhand_testkit::MariaDb;
 use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 const INSERT: &str = "INSERT INTO t VALUES (1)";
 
 async fn server() -> MariaDb {
-    let builder = MariaDb::builder().arg("--innodb-lock-wait-timeout=1");
+    let builder = MariaDb::builder()
+        .arg("--innodb-lock-wait-timeout=1")
+        // Usual in MariaDB 11.8. Others do not know it.
+        .arg("--loose-innodb-snapshot-isolation=ON");
     let started = tokio::task::spawn_blocking(move || builder.start()).await;
     // The error says how to install what is missing.
     started
@@ -78,6 +82,40 @@ async fn deadlocked_pair_commits_once_each() {
     assert_eq!(up(&pool), 1);
 }
 
+/// Where a transaction sees a snapshot, each update of a row that another one has changed since is a
+/// conflict.
+///
+/// Rows: restart-transaction (MariaDB)
+#[tokio::test]
+async fn conflicting_transactions_are_all_done() {
+    const TASKS: u32 = 20;
+    const EACH: u32 = 10;
+    let server = server().await;
+    let options = slow_but_sure().work_timeout(GUARD);
+    let pool = options.open([("db0", &*server.url())]).unwrap();
+    counters(&pool).await;
+    let (tries, mut tasks) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+    for _ in 0..TASKS {
+        let (pool, tries) = (pool.clone(), tries.clone());
+        tasks.spawn(async move {
+            for _ in 0..EACH {
+                let work = async |mut tx: Transaction<'_>| {
+                    tries.fetch_add(1, Ordering::Relaxed);
+                    let read = "SELECT n FROM t WHERE id = 1";
+                    let _: Option<u32> = tx.query_first(read).await?;
+                    count(&mut tx, 1).await
+                };
+                let done: mysql_async::Result<()> = pool.transaction(TxOpts::default(), work).await;
+                done.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    println!("{TASKS} x {EACH} transactions in {tries:?} tries");
+    assert_eq!(counted(&pool).await, [TASKS * EACH, 0]);
+    assert_eq!(up(&pool), 1);
+}
+
 #[tokio::test]
 async fn lock_wait_timeout_is_retried() {
     let server = server().await;
@@ -105,7 +143,7 @@ async fn lock_wait_timeout_is_retried() {
 
 #[tokio::test]
 async fn retries_are_bounded_and_return_the_last_error() {
-    for code in [1205, 1213, 1614, 3101] {
+    for code in [1020, 1205, 1213, 1614, 3101] {
         for statement in [INSERT, "COMMIT"] {
             let [fake] = fakes::<1>().await;
             let pool = pool(std::slice::from_ref(&fake), quick().transaction_attempts(3));
@@ -155,6 +193,24 @@ async fn retry_pauses_grow() {
             .all(|(paused, least)| paused >= least),
         "{paused:?}"
     );
+}
+
+#[tokio::test]
+async fn rollbacks_are_bounded_by_time_alone() {
+    let [fake] = fakes::<1>().await;
+    let options = quick().work_timeout(Duration::from_secs(2));
+    let pool = pool(std::slice::from_ref(&fake), options);
+    fake.answer_err(INSERT, err(1020, "Record has changed since last read"));
+    let (tries, start) = (AtomicUsize::new(0), Instant::now());
+    let outcome: mysql_async::Result<()> = pool
+        .transaction(TxOpts::default(), async |mut tx| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            tx.query_drop(INSERT).await
+        })
+        .await;
+    outcome.unwrap_err();
+    assert!(start.elapsed() > Duration::from_secs(1), "its time is used");
+    assert!(tries.into_inner() > 5);
 }
 
 /// The driver takes its own connection here, so the guard sees none of these errors.

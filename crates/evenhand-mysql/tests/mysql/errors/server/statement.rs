@@ -11,7 +11,7 @@ use crate::common::setup::{
     add_app, code, conn_to, ejection, is_kept, is_up, patient, pool_of, root, servers,
     until_asleep, until_gone, urls,
 };
-use crate::common::{until, up};
+use crate::common::{soon, until, up};
 
 /// MySQL only gives a plain `SLEEP(20)` a result where it is stopped.
 const SLEEP: &str = "SELECT 1 FROM (SELECT 1 AS n UNION SELECT 2) AS t WHERE SLEEP(20)";
@@ -284,6 +284,68 @@ async fn read_only_server_is_ejected_when_writable() {
     let mut transaction_too = conn_to(&pool, "a").await;
     let transaction = transaction_too.start_transaction(TxOpts::default()).await;
     transaction.unwrap().rollback().await.unwrap();
+}
+
+/// 1792 is also what a transaction gets that its caller began as read-only. A check tells.
+///
+/// Rows: read-only-transaction (MariaDB)
+#[tokio::test]
+async fn server_of_read_only_transactions_is_ejected_by_a_check() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let mut operator = root(&servers[0].url()).await;
+    for server in &servers {
+        let mut root = root(&server.url()).await;
+        let table = "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB";
+        root.query_drop(table).await.unwrap();
+    }
+    let pool = pool_of(&urls(&servers), patient().writable(true));
+    let mut events = pool.subscribe();
+    let logins = "SHOW GLOBAL STATUS LIKE 'Connections'";
+    let mut conn = conn_to(&pool, "a").await;
+    let (_, before): (String, u64) = operator.query_first(logins).await.unwrap().unwrap();
+    let mut own = TxOpts::default();
+    own.with_readonly(true);
+    let mut transaction = conn.start_transaction(own).await.unwrap();
+    let error = transaction.query_drop("REPLACE INTO t VALUES (1)").await;
+    assert_eq!(code(&error.unwrap_err()), Some(1792));
+    transaction.rollback().await.unwrap();
+    let checked = async {
+        while operator
+            .query_first::<(String, u64), _>(logins)
+            .await
+            .unwrap()
+            .unwrap()
+            .1
+            == before
+        {}
+    };
+    soon(checked).await;
+    drop(conn);
+    // The check has its outcome when another one has been.
+    until("all is at rest", || pool.usage().in_use == 0).await;
+    pool.check(crate::common::setup::LIMIT).await;
+    assert_eq!(events.try_next().unwrap(), None, "the caller's own mistake");
+
+    operator
+        .query_drop("SET GLOBAL TRANSACTION READ ONLY")
+        .await
+        .unwrap();
+    for _ in 0..100 {
+        let mut conn = pool.get_conn().await.unwrap();
+        let _ = write_by(&mut conn).await;
+        if !is_up(&pool, 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (peer, reason, _) = ejection(&mut events).unwrap();
+    assert_eq!((&*peer, reason), ("a", "the peer is read-only"));
+    write_by(&mut pool.get_conn().await.unwrap()).await.unwrap();
+    operator
+        .query_drop("SET GLOBAL TRANSACTION READ WRITE")
+        .await
+        .unwrap();
+    until("it is back", || up(&pool) == 2).await;
 }
 
 async fn write_by(conn: &mut PeerConn) -> mysql_async::Result<()> {
