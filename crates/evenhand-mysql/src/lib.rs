@@ -39,7 +39,8 @@
 //! - No statement is run twice unless the caller marked the work idempotent with
 //!   [`Pool::run_idempotent`]. A transaction of [`Pool::transaction`] is committed once or not at
 //!   all.
-//! - A statement that waits for a lost peer ends after two consecutive checks got no answer
+//! - A peer that falls silent while callers wait is checked after 500 ms ([`HealthCheck::silence`]). A
+//!   statement that waits for a lost peer ends after two consecutive checks got no answer
 //!   ([`PoolOptions::end_on_lost_peer`]).
 //! - Permits for connections are given in FIFO order. A full pool blames no peer; its error shows
 //!   how many connections are in use ([`Error::Full`]).

@@ -65,7 +65,7 @@ pub enum Error {
     /// Idempotent work or a transaction was not completed.
     #[error(transparent)]
     Work(#[from] WorkError),
-    /// Two consecutive checks found the peer silent while an operation waited for it. Whether the
+    /// Consecutive checks, two unless [set](crate::HealthCheck::lost_after), found the peer silent while an operation waited for it. Whether the
     /// statement was executed is unknown. See
     /// [`PoolOptions::end_on_lost_peer`](crate::PoolOptions::end_on_lost_peer).
     #[error("peer `{peer}` was found lost after {waited:.1?} of waiting for it")]

@@ -115,8 +115,8 @@ impl HealthCheck {
         self
     }
 
-    /// Turns [active](Self::active) checks off: only ejected peers are probed, and peers whose errors
-    /// alone do not say whether they are down.
+    /// Turns [active](Self::active) checks off: only ejected peers are probed, peers whose errors alone do
+    /// not say whether they are down, and peers that fall [silent](Self::silence).
     pub fn passive(mut self) -> Self {
         self.active = None;
         self

@@ -37,14 +37,15 @@ impl PoolOptions {
     }
 
     /// Whether an operation that waits for a connection's peer ends when the peer is lost, with
-    /// [`Error::PeerLost`](crate::Error::PeerLost). A peer is lost when two consecutive checks, and
-    /// nothing else meanwhile, got any answer from it, not even a refusal. Otherwise the operation
+    /// [`Error::PeerLost`](crate::Error::PeerLost). A peer is lost when consecutive checks, two
+    /// unless [set](HealthCheck::lost_after), got no answer from it, not even a refusal, and nothing else did meanwhile. Otherwise the operation
     /// waits until the kernel gives up the connection, which may take 15 minutes. Default: `true`.
     ///
-    /// With the default intervals this is about 12 s after the peer was last heard. A slow statement on
+    /// With the defaults this is 3 s after the statement began: 500 ms of [silence](HealthCheck::silence),
+    /// and two checks of 1 s. Where slow statements have waited for long already, it may be 7 s. A slow statement on
     /// a peer that answers its checks is never ended, nor is one on a peer that is full, refuses
     /// logins, is draining, or was ejected manually. A draining peer is not checked. With
-    /// [`HealthCheck::passive`] a peer is checked only if an outcome raises doubt.
+    /// [`HealthCheck::passive`] a peer is checked only if an outcome or its silence raises doubt.
     ///
     /// Rows that are read one by one (`query_iter`, `exec_iter`, streams, and
     /// `"SELECT ..".fetch(&mut conn)`) come from the driver, so waiting for them is not ended. Wait for
