@@ -114,6 +114,8 @@ fn every_key_is_in_the_config() {
         s.health_check_interval = Some(Some(seconds(2)));
         s.fall = Some(2);
         s.rise = Some(4);
+        s.silence = Some(Some(Duration::from_millis(300)));
+        s.lost_after = Some(3);
         s.end_on_lost_peer = Some(false);
     });
     let database = config.balanced("default").unwrap();

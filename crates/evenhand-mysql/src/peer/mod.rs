@@ -22,9 +22,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use evenhand::PeerVerdict;
+use evenhand::{PeerVerdict, Ticket, Verdict};
 use mysql_async::{Conn, Opts};
-use tokio::time::{Instant, sleep};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::caught::Caught;
 use crate::error::{AttemptError, Error};
@@ -37,8 +38,11 @@ use driver_opts::{count_opened, driver_opts};
 use driver_pool::DriverPool;
 use into_peer::{IntoPeer, address};
 use permits::Permits;
-use silence::SilenceDetector;
+use silence::{Silence, SilenceDetector};
 use traffic::Traffic;
+
+/// A check that [`Endpoint::check_now`] asks for begins no sooner than this after one that succeeded.
+const CHECK_SPACING: Duration = Duration::from_secs(1);
 
 /// How many logins to one peer may be in progress at a time.
 const MAX_LOGINS: usize = 16;
@@ -74,7 +78,7 @@ pub(crate) struct Endpoint {
     pub(crate) silence: SilenceDetector,
     /// Whether operations that wait for the peer end when it is lost.
     pub(crate) end_on_lost_peer: bool,
-    checks: Checks,
+    checks: Arc<Checks>,
     /// Permits for logins. Few may be in progress at a time, so that a peer that comes back does not
     /// get so many at once that all of them time out.
     pub(crate) logins: Permits,
@@ -103,7 +107,7 @@ impl Endpoint {
             check: Check::new(options),
             silence: SilenceDetector::new(options.get_health_check().get_lost_after()),
             end_on_lost_peer: options.get_end_on_lost_peer(),
-            checks: Checks::default(),
+            checks: Arc::default(),
             logins: Permits::new(MAX_LOGINS),
             refuses_logins: AtomicBool::new(false),
             watched: AtomicBool::new(false),
@@ -252,6 +256,73 @@ impl Endpoint {
             }
             looks += 1;
         }
+    }
+
+    /// Checks the peer soon, in the background, and reports the verdict to the ticket. Called after an
+    /// outcome that may be a slow statement as well as a dead peer.
+    ///
+    /// One check runs at a time. One that began before the call does not replace this one, but many
+    /// calls ask for one check only.
+    pub(crate) fn check_now(self: &Arc<Self>, ticket: &Ticket<Arc<Self>>) {
+        self.start_check(ticket, CHECK_SPACING);
+    }
+
+    /// As [`check_now`](Self::check_now), however long ago the latest check was. Called where something
+    /// waits and nothing was heard.
+    pub(crate) fn check_silence(self: &Arc<Self>, ticket: &Ticket<Arc<Self>>) {
+        self.start_check(ticket, Duration::ZERO);
+    }
+
+    /// A check that is met by silence is repeated at once until the peer is lost. The first ejects it.
+    fn start_check(self: &Arc<Self>, ticket: &Ticket<Arc<Self>>, spacing: Duration) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if ticket.is_stale() {
+            return;
+        }
+        let Some(turn) = self.checks.want() else {
+            return;
+        };
+        let (endpoint, ticket) = (self.clone(), ticket.clone());
+        runtime.spawn(async move {
+            if let Some(succeeded) = endpoint.checks.succeeded() {
+                sleep_until(succeeded + spacing).await;
+            }
+            turn.begin();
+            loop {
+                let login = endpoint.traffic.slowest_login();
+                let limit = endpoint.check.limit_of_silence(login);
+                let (verdict, silence) = endpoint.check_once(limit).await;
+                if verdict.peer == PeerVerdict::Healthy {
+                    turn.succeed();
+                }
+                ticket.report(verdict);
+                if silence != Silence::Suspected {
+                    break;
+                }
+            }
+            drop(turn);
+            if endpoint.checks.is_wanted() {
+                endpoint.check_now(&ticket);
+            }
+        });
+    }
+
+    /// Checks the peer, and records whether it is silent.
+    pub(crate) async fn run_check(&self) -> Verdict {
+        self.check_once(self.check.timeout).await.0
+    }
+
+    async fn check_once(&self, limit: Duration) -> (Verdict, Silence) {
+        let began = Instant::now();
+        let found = self.check.run(&self.opts, limit).await;
+        let heard_since = |moment| self.traffic.was_heard_since(moment);
+        let silence = match found.silent {
+            Some(silent) => self.silence.record(began, silent, heard_since),
+            None => Silence::None,
+        };
+        (found.verdict, silence)
     }
 }
 

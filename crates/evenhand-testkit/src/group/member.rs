@@ -1,15 +1,19 @@
 //! One server of a group.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mysql_async::Row;
 
 use super::error::GroupError;
-use super::{LIMIT, POLL};
 use crate::mariadb::{Maker, MariaDb};
 use crate::port::ReservedPort;
 use crate::sql::{self, Failure};
+
+/// How long the group may take to reach a state.
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
+/// How often a state is looked at.
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// The group's name has the form of a UUID.
 const NAME: &str = "0e7e1a2d-0000-4000-8000-65766e68616e";

@@ -16,17 +16,13 @@ mod member;
 
 use std::ops::{Index, IndexMut};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::port::ReservedPort;
 
 pub use error::GroupError;
 pub use member::Member;
-
-/// How long the group may take to reach a state.
-const LIMIT: Duration = Duration::from_secs(120);
-/// How often a state is looked at.
-const POLL: Duration = Duration::from_millis(50);
+use member::{LIMIT, POLL};
 
 /// A running group. All processes are killed and their folders removed on drop.
 ///
