@@ -139,9 +139,9 @@ impl PoolOptions {
     }
 
     /// How long a checkout may take in total, over every peer that it tries and while it waits for a
-    /// peer to recover. In [`Pool::run_idempotent`](crate::Pool::run_idempotent) the
-    /// [work timeout](Self::work_timeout) limits the checkouts instead. Default:
-    /// [`DEFAULT_CHECKOUT_TIMEOUT`].
+    /// peer to recover. In [`Pool::run_idempotent`](crate::Pool::run_idempotent) and
+    /// [`Pool::transaction`](crate::Pool::transaction) the [work timeout](Self::work_timeout) limits the
+    /// checkouts instead. Default: [`DEFAULT_CHECKOUT_TIMEOUT`].
     pub fn checkout_timeout(mut self, limit: Duration) -> Self {
         self.checkout_timeout = limit.min(LONGEST);
         self

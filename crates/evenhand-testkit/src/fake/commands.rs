@@ -92,7 +92,10 @@ impl Session<'_> {
                 self.state.database = Some(String::from_utf8_lossy(body).into_owned());
                 self.put_ok(0);
             }
-            PING => self.put_ok(0),
+            PING => match self.fault() {
+                Some(Fault::ErrAtPing(error)) => self.put_err(&error),
+                _ => self.put_ok(0),
+            },
             SET_OPTION => self.wire.put(&packets::eof(self.state.status())),
             _ => self.put_err(&ErrPacket::new(1047, "08S01", "Unknown command")),
         }

@@ -37,6 +37,8 @@ pub enum Fault {
     /// the connection stays open. The driver's settings query, ping, reset and `COM_STMT_PREPARE`
     /// are answered.
     ErrInQuery(ErrPacket),
+    /// The error for every ping; all else is answered and the connection stays open.
+    ErrAtPing(ErrPacket),
     /// Like a Galera node outside the primary component: login, ping, `SELECT` of literals and
     /// `@@variables`, and `SET` succeed; every other statement, and `COM_RESET_CONNECTION`, fails
     /// with 1047 08S01 and the connection stays open.

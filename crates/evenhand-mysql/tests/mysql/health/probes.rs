@@ -1,5 +1,6 @@
 //! What a peer must do to be in, and when it is asked.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use super::writable::{SETTINGS, set_read_only};
@@ -179,6 +180,37 @@ async fn busy_donor_is_ejected_too() {
     soon(busy).await;
 }
 
+/// Whoever asks for a ping does not mean "unless there is traffic".
+#[tokio::test]
+async fn ping_that_was_asked_for_is_sent_under_traffic_and_fails_on_an_error() {
+    let fakes: [_; 1] = fakes().await;
+    // Traffic proves the peer within so long a time.
+    let check = HealthCheck::new().active(LIMIT, 1).probe(ProbeKind::Ping);
+    let pool = pool(&fakes, quick().health_check(check));
+    let mut events = pool.subscribe();
+    let ejection = ejected(&mut events);
+    let (mut ejection, before) = (pin!(ejection), fakes[0].logins());
+    let busy = async {
+        loop {
+            tokio::select! {
+                biased;
+                reason = ejection.as_mut() => return reason,
+                checkout = pool.get_conn() => {
+                    let mut conn = checkout.unwrap();
+                    conn.query_drop("SELECT 1").await.unwrap();
+                }
+            }
+            // One login is for the traffic.
+            if fakes[0].logins() - before >= 3 {
+                fakes[0].set_fault(Fault::ErrAtPing(err(1105, "no backend")));
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    };
+    let reason = soon(busy).await;
+    assert_eq!(reason, "the probe's statement was refused");
+}
+
 #[tokio::test]
 async fn lost_idle_peer_is_found_by_checks() {
     for (fall, needs) in [(1, 1), (3, 3)] {
@@ -256,6 +288,7 @@ async fn no_probe_of_an_ejected_peer_passes_on_an_error() {
     let cases = [
         (Fault::ErrAtLogin(err(3032, "offline mode")), ready()),
         (Fault::ErrAtLogin(err(1064, "unheard of")), ping()),
+        (Fault::ErrAtPing(err(1105, "unknown error")), ping()),
         (
             Fault::ErrAtLogin(err(1064, "")),
             ready().classifier(hands_out.clone()),

@@ -170,6 +170,17 @@ async fn err_in_query_keeps_the_connection() {
 }
 
 #[tokio::test]
+async fn err_at_ping_answers_all_else() {
+    let fake = FakeMySql::start().await.unwrap();
+    let mut conn = connect(&fake).await.unwrap();
+    fake.set_fault(Fault::ErrAtPing(ErrPacket::new(1105, "HY000", "no")));
+    assert_eq!(server_error(conn.ping().await).0, 1105);
+    conn.query_drop("SELECT 1").await.unwrap();
+    fake.clear_fault();
+    conn.ping().await.unwrap();
+}
+
+#[tokio::test]
 async fn not_primary_refuses_work_as_galera_does() {
     let fake = FakeMySql::start().await.unwrap();
     fake.answer(

@@ -286,6 +286,30 @@ async fn read_only_server_is_ejected_when_writable() {
     transaction.unwrap().rollback().await.unwrap();
 }
 
+/// Rows: user-limit-in-statement (MariaDB)
+#[tokio::test]
+async fn users_limit_on_one_server_sends_work_to_another() {
+    let servers = servers(2, MariaDb::builder()).await;
+    let urls = add_app(&servers).await;
+    let mut operator = root(&servers[0].url()).await;
+    let limit = "ALTER USER app@'127.0.0.1' WITH MAX_QUERIES_PER_HOUR 20";
+    operator.query_drop(limit).await.unwrap();
+    let pool = pool_of(&urls, patient());
+    let mut conn = conn_to(&pool, "a").await;
+    let refused = loop {
+        if let Err(error) = conn.query_drop("DO 1").await {
+            break error;
+        }
+    };
+    assert_eq!(code(&refused), Some(1226), "{refused}");
+    assert!(!is_kept(&pool, &servers[0].url(), conn).await);
+    for _ in 0..10 {
+        let work = async |mut conn: PeerConn| conn.query_drop("DO 1").await;
+        pool.run_idempotent(work).await.unwrap();
+    }
+    assert!(is_up(&pool, 1));
+}
+
 /// 1792 is also what a transaction gets that its caller began as read-only. A check tells.
 ///
 /// Rows: read-only-transaction (MariaDB)
