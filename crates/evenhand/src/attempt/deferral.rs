@@ -44,6 +44,13 @@ impl<Target> Reporter<Target> {
             ejection::settle(&self.peer, epoch, verdict, policy);
         }
     }
+
+    /// Counts the verdict of the response, in place of a report.
+    fn respond(&self, verdict: &Verdict) {
+        if let Some(policy) = &self.policy {
+            ejection::settle_response(&self.peer, self.epoch, verdict, policy);
+        }
+    }
 }
 
 impl<Target> Clone for Reporter<Target> {
@@ -132,15 +139,12 @@ impl<Target> Deferral<Target> {
                     }),
                 }
             }
-            Stage::Deferred(_) => self.end(verdict),
+            Stage::Deferred(_) => {
+                self.reporter.report(verdict);
+                self.release();
+            }
             Stage::Reporting | Stage::Left | Stage::Decided => {}
         }
-    }
-
-    /// Counts the verdict of an attempt that was deferred.
-    fn end(&self, verdict: &Verdict) {
-        self.reporter.report(verdict);
-        self.release();
     }
 
     /// Ends a probe, unless a verdict did.
@@ -240,7 +244,8 @@ impl<Target> Drop for Expiry<Target> {
         if let Some(deferral) = self.0.upgrade()
             && let Stage::Deferred(verdict) = deferral.decision.decide()
         {
-            deferral.end(&verdict);
+            deferral.reporter.respond(&verdict);
+            deferral.release();
         }
     }
 }

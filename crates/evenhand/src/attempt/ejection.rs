@@ -103,6 +103,21 @@ impl Epoch {
     }
 }
 
+/// Applies the verdict of an attempt's response, unless it is stale.
+pub(crate) fn settle_response<Target>(
+    peer: &Peer<Target>,
+    epoch: Epoch,
+    verdict: &Verdict,
+    policy: &Policy,
+) {
+    // A response of a peer that was out says nothing of one that is back.
+    let epoch = match epoch.is_open() {
+        true => epoch,
+        false => epoch.since(peer.member().health.read()),
+    };
+    settle(peer, epoch, verdict, policy);
+}
+
 /// Applies a verdict, unless it is stale.
 pub(crate) fn settle<Target>(
     peer: &Peer<Target>,

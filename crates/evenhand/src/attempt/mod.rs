@@ -80,8 +80,8 @@ impl<Target, Request> Attempt<Target, Request> {
     /// - The response came [`ticket_timeout`](crate::BalanceLayer::ticket_timeout) ago: its own verdict
     ///   counts. If there is no tokio runtime to measure that, it counts when the response comes.
     ///
-    /// If the response is [`Suspect`](crate::PeerVerdict::Suspect), no other peer decides about this
-    /// one.
+    /// If the response is [`Suspect`](crate::PeerVerdict::Suspect), the peer has refused the request as
+    /// any other, but no other peer decides about this one.
     ///
     /// Take the ticket before the response comes. Further calls return clones of it. If the request is
     /// cancelled before the response, a probe ends, as always, and of another attempt the first

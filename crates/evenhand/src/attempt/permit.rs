@@ -83,12 +83,7 @@ impl<Target> AttemptPermit<Target> {
 
     /// Releases the permit with what was learnt of the peer.
     pub(crate) fn settle(self, verdict: &Verdict, policy: &Policy) {
-        // An attempt on a peer that was out says nothing of one that is back.
-        let epoch = match self.epoch.is_open() {
-            true => self.epoch,
-            false => self.epoch.since(self.peer.member().health.read()),
-        };
-        ejection::settle(&self.peer, epoch, verdict, policy);
+        ejection::settle_response(&self.peer, self.epoch, verdict, policy);
     }
 }
 

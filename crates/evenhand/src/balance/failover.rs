@@ -139,7 +139,7 @@ where
     match permit.defer(verdict) {
         Some(permit) if verdict.peer == PeerVerdict::Suspect => suspect = Some(permit),
         Some(permit) => permit.settle(verdict, &shared.policy),
-        // A ticket decides about the peer.
+        // A ticket decides about the peer, not about the request.
         None => {}
     }
     let may_retry = match request {
@@ -151,11 +151,11 @@ where
         // The other leg is on another peer already.
         None => history.role != Role::Alone && verdict.retry != Retry::Never,
     };
-    match suspect {
-        // Another peer decides about it.
-        Some(permit) if may_retry => history.suspect(permit, verdict.kind),
-        None if verdict.retry == Retry::Busy => history.add_busy(id),
-        _ => {}
+    let refuses = verdict.peer == PeerVerdict::Suspect;
+    if refuses && may_retry {
+        history.suspect(id, suspect, verdict.kind);
+    } else if verdict.retry == Retry::Busy {
+        history.add_busy(id);
     }
     let outcome = match outcome {
         Ok(response) if !may_retry => return Some(Ok(response)),
@@ -174,7 +174,7 @@ where
         refused.len() >= shared.limits.refusals
             || others.all(|peer| refused.contains(&peer.member().id))
     };
-    let ends = verdict.peer == PeerVerdict::Suspect && is_refused();
+    let ends = refuses && is_refused();
     if may_retry && !ends {
         let may_go_on = history.attempts + history.elsewhere < shared.limits.attempts;
         history.is_spent = may_go_on && !shared.has_budget();

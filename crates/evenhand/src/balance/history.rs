@@ -55,7 +55,7 @@ pub(crate) struct History<Target, Response, Error> {
 struct Suspect<Target> {
     id: u64,
     kind: &'static str,
-    /// `None` if it was released.
+    /// `None` if it was released, or a ticket decides about the peer.
     permit: Option<AttemptPermit<Target>>,
 }
 
@@ -142,11 +142,14 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         self.busy.push(id);
     }
 
-    /// Keeps the permit of a peer that refused the request.
-    pub(crate) fn suspect(&mut self, permit: AttemptPermit<Target>, kind: &'static str) {
-        let id = permit.peer().member().id;
+    /// The peer refused the request. Keeps the permit, unless a ticket decides about the peer.
+    pub(crate) fn suspect(
+        &mut self,
+        id: u64,
+        permit: Option<AttemptPermit<Target>>,
+        kind: &'static str,
+    ) {
         self.asked.add_refused(id);
-        let permit = Some(permit);
         self.suspects.push(Suspect { id, kind, permit });
         if self.wait.is_some() {
             self.release_probes();

@@ -150,7 +150,8 @@ impl Eject {
     }
 
     /// As [`min_up`](Self::min_up), for a share of all peers, such as 0.5; the number of peers is
-    /// rounded up. The share is clamped to 0 to 1; NaN is treated as 0. Replaces
+    /// rounded up. A peer that joined [on proof](crate::Peers::joining_on_proof) counts once it has
+    /// been up. The share is clamped to 0 to 1; NaN is treated as 0. Replaces
     /// [`min_up`](Self::min_up).
     pub fn min_up_share(mut self, share: f64) -> Self {
         self.floor = Floor::Share(share);

@@ -1,5 +1,6 @@
 //! Whether the balancer's visible state is that of the reference.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evenhand::{Event, EventKind};
@@ -65,11 +66,14 @@ impl World {
         if counts != (expected.len(), r.up()) {
             return Err(format!("{counts:?} peers and up, of {expected:?}"));
         }
+        let budget = self.budget.load(Ordering::SeqCst);
+        if budget != r.budget {
+            return Err(format!("a budget of {budget}, expected {}", r.budget));
+        }
         let mut tickets = self.tickets.iter();
-        let wrong =
-            tickets.find(|(serial, ticket)| ticket.is_stale() != self.reference.is_stale(*serial));
+        let wrong = tickets.find(|one| one.ticket.is_stale() != r.is_stale(one.serial));
         match wrong {
-            Some((serial, ticket)) => Err(format!("attempt {serial}: {ticket:?}")),
+            Some(one) => Err(format!("attempt {}: {:?}", one.serial, one.ticket)),
             None => Ok(()),
         }
     }
@@ -93,9 +97,9 @@ impl World {
         if found.len() != expected.len() || !found.iter().zip(&expected).all(|(a, b)| agree(a, b)) {
             return Err(format!("events {found:?}, expected {expected:?}"));
         }
-        for event in &found {
+        for (event, told) in found.iter().zip(&expected) {
             let mut peers = self.reference.peers.iter_mut();
-            let peer = peers.find(|peer| peer.name == *event.peer);
+            let peer = peers.find(|peer| peer.instance == told.instance);
             if let Some(record) = peer.and_then(|peer| peer.record.as_mut())
                 && due(event).is_some()
                 && record.since == event.at

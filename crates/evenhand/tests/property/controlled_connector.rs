@@ -75,14 +75,43 @@ pub(crate) struct Started {
     pub(crate) name: String,
     pub(crate) probe: bool,
     pub(crate) second_pass: bool,
-    pub(crate) ticket: Option<Ticket<u32>>,
+    pub(crate) taken: Tickets,
+    pub(crate) tickets: Vec<Kept>,
+}
+
+/// How many tickets an attempt has: plain ones, and clones of one that decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tickets {
+    pub(crate) plain: u32,
+    pub(crate) deciding: u32,
+}
+
+impl Tickets {
+    fn take(self, attempt: &Attempt<u32, Request>, serial: usize) -> Vec<Kept> {
+        let kept = |decides, ticket| Kept {
+            serial,
+            decides,
+            ticket,
+        };
+        let plain = (0..self.plain).map(|_| kept(false, attempt.ticket()));
+        let deciding = (0..self.deciding).map(|_| kept(true, attempt.deciding_ticket()));
+        plain.chain(deciding).collect()
+    }
+}
+
+/// A ticket of this attempt.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) serial: usize,
+    pub(crate) decides: bool,
+    pub(crate) ticket: Ticket<u32>,
 }
 
 #[derive(Default)]
 struct Inner {
     controls: Vec<Arc<Mutex<Control>>>,
     started: Vec<Started>,
-    tickets: bool,
+    tickets: Tickets,
 }
 
 /// The connector. Attempts are numbered in the order they start.
@@ -90,9 +119,9 @@ struct Inner {
 pub(crate) struct ControlledConnector(Arc<Mutex<Inner>>);
 
 impl ControlledConnector {
-    /// Whether the next attempts keep a ticket.
-    pub(crate) fn leave_tickets(&self, leave: bool) {
-        self.0.lock().unwrap().tickets = leave;
+    /// The tickets of the next attempts.
+    pub(crate) fn leave_tickets(&self, tickets: Tickets) {
+        self.0.lock().unwrap().tickets = tickets;
     }
 
     /// The attempts that started since the last call.
@@ -124,13 +153,15 @@ impl Service<Attempt<u32, Request>> for ControlledConnector {
     fn call(&mut self, attempt: Attempt<u32, Request>) -> Hanging {
         let mut inner = self.0.lock().unwrap();
         let control = Arc::new(Mutex::new(Control::default()));
+        let serial = inner.controls.len();
         let started = Started {
-            serial: inner.controls.len(),
+            serial,
             instance: *attempt.peer,
             name: attempt.peer.name().to_owned(),
             probe: attempt.is_probe(),
             second_pass: attempt.is_second_pass(),
-            ticket: inner.tickets.then(|| attempt.ticket()),
+            taken: inner.tickets,
+            tickets: inner.tickets.take(&attempt, serial),
         };
         inner.controls.push(control.clone());
         inner.started.push(started);

@@ -100,6 +100,8 @@ pub(crate) struct History {
     pub(crate) deadline: Option<Instant>,
     /// How many peers it may ask before it waits again, once it has a deadline.
     pub(crate) asks: usize,
+    /// The retry budget had no more for it.
+    pub(crate) is_spent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +124,7 @@ pub(crate) enum Next {
 
 /// What a request does next.
 pub(crate) fn next(history: &History, there: &Candidates, rules: &Rules, now: Instant) -> Next {
-    if history.attempts >= rules.max_attempts {
+    if history.attempts >= rules.max_attempts || history.is_spent {
         return Next::End;
     }
     let is_confined = history.unknown.len() >= rules.max_unknown;

@@ -131,7 +131,8 @@ impl Asked {
                 self.calls = r.calls;
                 let end = self.deadline().filter(|end| *end <= Instant::now());
                 if end.is_some_and(|end| by >= end) && seen.outcome.is_ready() {
-                    // The deadline came before another look.
+                    // The deadline came before another look, or the look was in vain.
+                    looked(r, seen);
                     return self.ends(r, seen, None);
                 }
                 self.each(|history| history.asks = r.share());
@@ -148,6 +149,7 @@ impl Asked {
     /// The balancer must have done what the reference decides. Where it depends on a jitter that is
     /// not known, or on whose turn it is, it must be one of several.
     fn goes_on(&mut self, r: &mut Reference, seen: &Seen<'_>) -> Result<(), String> {
+        looked(r, seen);
         let (mut possible, mut wrong): (Vec<(History, Next)>, _) = (Vec::new(), None);
         let mut has_turn = false;
         for history in &self.histories {
@@ -210,9 +212,12 @@ impl Asked {
 
     fn goes(&mut self, r: &mut Reference, next: &Next, seen: &Seen<'_>) -> Result<(), String> {
         match (next, seen.started) {
+            (Next::Ask(..), Some(_)) if r.may_leave() > 0 => {
+                Err("it picked a peer before those left that may leave".into())
+            }
             (Next::Ask(way, _), Some(one)) => {
                 self.each(|history| history.asks = history.asks.saturating_sub(1));
-                r.picked(one.serial, one.instance, *way, one.ticket.is_some());
+                r.picked(one.serial, one.instance, *way, one.taken);
                 self.phase = Phase::Calls(one.serial);
                 self.name.clone_from(&one.name);
                 Ok(())
@@ -288,7 +293,10 @@ impl Asked {
                 }
             }
         }
-        let refuses = verdict.peer == PeerVerdict::Suspect;
+        let (refuses, counts) = (
+            verdict.peer == PeerVerdict::Suspect,
+            r.responds(serial, verdict),
+        );
         if refuses && may_retry {
             self.suspects.push((serial, verdict.kind));
             if self.deadline().is_some() {
@@ -296,8 +304,10 @@ impl Asked {
             }
             self.each(|history| history.refused.push(instance));
         } else {
-            r.settle(serial, verdict);
-            r.close(serial);
+            if counts {
+                r.settle(serial, verdict);
+                r.close(serial);
+            }
             if verdict.retry == Retry::Busy && !refuses {
                 self.each(|history| history.busy.push(instance));
             }
@@ -311,6 +321,9 @@ impl Asked {
             return Some(Ending::Failed);
         }
         if !refuses || !r.refuse(&self.histories[0].refused) {
+            let is_last = self.histories[0].attempts >= r.rules.max_attempts;
+            let is_spent = !is_last && !r.has_budget();
+            self.each(|history| history.is_spent = is_spent);
             return None;
         }
         if let Some(response) = self.outcomes.response() {
@@ -358,5 +371,13 @@ impl Asked {
             return Err(format!("it says the next is due at {told:?}, not {due:?}"));
         }
         self.outcomes.are_told(error)
+    }
+}
+
+/// A request that looks for a peer lets those go that may leave. It may do so, and must before it
+/// picks one.
+fn looked(r: &mut Reference, seen: &Seen<'_>) {
+    if seen.peers < r.peers.len() {
+        r.let_leave();
     }
 }

@@ -12,6 +12,13 @@ pub(crate) enum AllDown {
     FailOpen,
 }
 
+/// How a peer joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    AtOnce,
+    OnProof,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Floor {
     MinUp(usize),
@@ -34,6 +41,11 @@ pub(crate) struct Rules {
     pub(crate) max_attempts: u32,
     pub(crate) max_unknown: usize,
     pub(crate) max_refusals: usize,
+    pub(crate) ticket_timeout: Duration,
+    /// Retries are asked of a budget.
+    pub(crate) has_budget: bool,
+    /// Changes only which of the peers that are up is asked. The reference allows any.
+    pub(crate) slow_start: Duration,
 }
 
 impl Rules {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use evenhand::Verdict;
 use tokio::time::Instant;
 
-use crate::controlled_connector::Request;
-use crate::rules::{AllDown, Floor, Recheck, Rules};
+use crate::controlled_connector::{Request, Tickets};
+use crate::rules::{AllDown, Floor, Join, Recheck, Rules};
 use crate::world::World;
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -51,6 +51,9 @@ pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<()
         max_attempts: rng.of(&[u32::MAX, u32::MAX, 5, 1]),
         max_unknown: rng.of(&[3, 2, 1]),
         max_refusals: rng.of(&[3, 3, 2, 1]),
+        ticket_timeout: rng.of(&[SECOND / 2, SECOND * 5, SECOND * 60]),
+        has_budget: rng.once_in(4),
+        slow_start: rng.of(&[Duration::ZERO, Duration::ZERO, SECOND * 3]),
     };
     let mood = rng.of(&[
         Mood::Mixed,
@@ -62,7 +65,7 @@ pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<()
     ]);
     let mut world = World::new(seed, rules);
     for name in &NAMES[..1 + rng.random_index(4)] {
-        world.add(name);
+        world.add(name, Join::AtOnce);
     }
     for _ in 0..steps {
         step(&mut world, &mut rng, mood).await;
@@ -76,12 +79,12 @@ pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<()
 }
 
 async fn step(world: &mut World, rng: &mut Rng, mood: Mood) {
-    match rng.random_index(40) {
+    match rng.random_index(44) {
         0..10 => ask(world, rng),
         10..22 => end(world, rng, mood),
         22..24 => cancel(world, rng),
-        24..28 => ticket(world, rng),
-        28..36 => pass(world, rng).await,
+        24..31 => ticket(world, rng),
+        31..39 => pass(world, rng).await,
         _ => operate(world, rng),
     }
 }
@@ -92,8 +95,12 @@ fn ask(world: &mut World, rng: &mut Rng) {
             copied: !rng.once_in(8),
             idempotent: rng.once_in(2),
         };
-        let ticket = world.tickets() < TICKETS && rng.once_in(3);
-        world.ask(request, ticket);
+        let has_tickets = world.tickets() < TICKETS && rng.once_in(2);
+        let (plain, deciding) = match has_tickets {
+            true => rng.of(&[(1, 0), (0, 1), (0, 2), (1, 1)]),
+            false => (0, 0),
+        };
+        world.ask(request, Tickets { plain, deciding });
     }
 }
 
@@ -153,7 +160,12 @@ fn ticket(world: &mut World, rng: &mut Rng) {
     if tickets == 0 {
         return;
     }
-    let at = rng.random_index(tickets);
+    // Often one whose attempt has no response yet.
+    let early = world.early_tickets();
+    let at = match early.is_empty() || rng.once_in(2) {
+        true => rng.random_index(tickets),
+        false => rng.of(&early),
+    };
     match rng.random_index(6) {
         0..3 => {
             let (_, verdict) = verdict(rng, Mood::Mixed);
@@ -181,35 +193,43 @@ async fn pass(world: &mut World, rng: &mut Rng) {
 }
 
 fn operate(world: &mut World, rng: &mut Rng) {
-    let names = world.names();
-    let absent: Vec<&str> = NAMES
-        .into_iter()
-        .filter(|name| !names.iter().any(|present| present == name))
-        .collect();
-    let what = rng.random_index(9);
-    if what < 2 || names.is_empty() {
+    let (peers, join) = (world.peers(), rng.of(&[Join::AtOnce, Join::OnProof]));
+    let what = rng.random_index(12);
+    if what < 2 || peers.is_empty() {
+        let absent = others(&peers);
         if !absent.is_empty() {
-            world.add(rng.of(&absent));
+            world.add(rng.of(&absent), join);
         }
         return;
     }
-    let name = &names[rng.random_index(names.len())];
+    let (name, _) = &peers[rng.random_index(peers.len())];
     match what {
         2 => world.remove(name),
         3 | 4 => world.drain(name),
         5 | 6 => world.restore(name),
         7 => world.eject(name, MILLISECOND * rng.of(&[1, 500, 45_000])),
         _ => {
-            let keep: Vec<String> = names.iter().filter(|_| !rng.once_in(3)).cloned().collect();
-            // A new name, or the name of one that leaves.
-            let free: Vec<&str> = NAMES
-                .into_iter()
-                .filter(|name| !keep.iter().any(|kept| kept == name))
-                .collect();
-            let add = (!free.is_empty()).then(|| rng.of(&free));
-            world.replace(&keep, add);
+            let mut keep: Vec<(String, u32)> = Vec::new();
+            for peer in peers {
+                if !rng.once_in(3) && keep.iter().all(|kept| kept.0 != peer.0) {
+                    keep.push(peer);
+                }
+            }
+            // New names, or those of peers that leave.
+            let mut free = others(&keep);
+            let mut add = Vec::new();
+            for _ in 0..rng.random_index(3).min(free.len()) {
+                add.push(free.swap_remove(rng.random_index(free.len())));
+            }
+            world.replace(&keep, &add, join);
         }
     }
+}
+
+/// The names that none of these has.
+fn others(peers: &[(String, u32)]) -> Vec<&'static str> {
+    let is_free = |name: &&str| peers.iter().all(|(taken, _)| taken != name);
+    NAMES.into_iter().filter(is_free).collect()
 }
 
 /// Draws the same on every machine, so that the seed in a failure's report reproduces it.

@@ -33,6 +33,8 @@ pub(crate) const TURNS: [(bool, Option<Turn>); 6] = [
 pub(crate) struct Seen<'a> {
     pub(crate) started: Option<&'a Started>,
     pub(crate) outcome: &'a Poll<Result<End, Error<End>>>,
+    /// How many peers there are after it.
+    pub(crate) peers: usize,
     /// The poll before woke its own task, so this one may be for nothing.
     pub(crate) is_perhaps_vain: bool,
 }

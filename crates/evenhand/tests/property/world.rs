@@ -2,19 +2,23 @@
 //! states must agree.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use evenhand::{Balance, BalanceLayer, Error, Events, Peers, PeersError, Ticket, Verdict};
+use evenhand::{Balance, BalanceLayer, Error, Events, Peers, PeersError, Verdict};
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service};
 
-use crate::controlled_connector::{AsMarked, AsTold, ControlledConnector, Driven, End, Request};
-use crate::peer::{Is, Peer};
+use crate::controlled_connector::{
+    AsMarked, AsTold, ControlledConnector, Driven, End, Kept, Request, Tickets,
+};
 use crate::reference::Reference;
+use crate::reference::peer::{Is, Peer};
 use crate::request::Asked;
-use crate::rules::Rules;
+use crate::rules::{Join, Rules};
 use crate::turns::Seen;
 
 type Balanced = Balance<ControlledConnector, u32, evenhand::Rules<AsTold, AsMarked>>;
@@ -34,7 +38,8 @@ pub(crate) struct World {
     pub(crate) events: Events,
     pub(crate) requests: BTreeMap<usize, Live>,
     asked: usize,
-    pub(crate) tickets: Vec<(usize, Ticket<u32>)>,
+    pub(crate) tickets: Vec<Kept>,
+    pub(crate) budget: Arc<AtomicU32>,
     drains: Vec<(u32, Driven<Result<(), PeersError>>)>,
     /// The first disagreement within a step.
     broken: Option<String>,
@@ -46,8 +51,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, rules: Rules) -> Self {
         let peers = Peers::new([("", 0); 0]).unwrap();
-        let connector = ControlledConnector::default();
-        let balance = BalanceLayer::new(peers.clone())
+        let (connector, budget) = (ControlledConnector::default(), Arc::<AtomicU32>::default());
+        let layer = BalanceLayer::new(peers.clone())
             .classify(AsTold)
             .replay(AsMarked)
             .eject(rules.eject())
@@ -55,13 +60,19 @@ impl World {
             .max_attempts(rules.max_attempts)
             .max_unknown(rules.max_unknown)
             .max_refusals(rules.max_refusals)
-            .seed(seed)
-            .layer(connector.clone());
+            .ticket_timeout(rules.ticket_timeout)
+            .slow_start(rules.slow_start)
+            .seed(seed);
+        let layer = match rules.has_budget {
+            true => layer.retry_budget(withdraw(budget.clone())),
+            false => layer,
+        };
         Self {
             events: peers.subscribe(),
             peers,
-            balance,
+            balance: layer.layer(connector.clone()),
             connector,
+            budget,
             reference: Reference::new(rules),
             requests: BTreeMap::new(),
             asked: 0,
@@ -95,9 +106,16 @@ impl World {
         self.tickets.len()
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
-        let name = |peer: &Peer| peer.name.clone();
-        self.reference.peers.iter().map(name).collect()
+    /// Those whose attempt has no response yet.
+    pub(crate) fn early_tickets(&self) -> Vec<usize> {
+        let is_early = |at: &usize| self.reference.is_open(self.tickets[*at].serial);
+        (0..self.tickets()).filter(is_early).collect()
+    }
+
+    /// The names and instances of the peers.
+    pub(crate) fn peers(&self) -> Vec<(String, u32)> {
+        let peer = |peer: &Peer| (peer.name.clone(), peer.instance);
+        self.reference.peers.iter().map(peer).collect()
     }
 
     /// The future moments at which something is due, ends or is forgotten.
@@ -109,17 +127,22 @@ impl World {
         let peers = peers.flat_map(|peer| due(peer).or_else(|| forgotten(peer)));
         let waits = self.requests.values();
         let waits = waits.flat_map(|live| [live.asked.looks_by(), live.asked.deadline()]);
-        let all = peers.chain(waits.flatten());
+        let limits = r.deferred.iter().map(|one| one.limit);
+        let all = peers.chain(waits.flatten()).chain(limits);
         all.filter(|moment| *moment > now).collect()
     }
 
     // The steps.
 
-    pub(crate) fn ask(&mut self, request: Request, ticket: bool) {
-        self.connector.leave_tickets(ticket);
+    pub(crate) fn ask(&mut self, request: Request, tickets: Tickets) {
+        self.connector.leave_tickets(tickets);
+        if self.reference.rules.has_budget {
+            self.budget.fetch_add(1, Ordering::SeqCst);
+            self.reference.budget += 1;
+        }
         let id = self.asked;
         self.asked += 1;
-        self.note(format!("request {id}: {request:?}, ticket: {ticket}"));
+        self.note(format!("request {id}: {request:?}, {tickets:?}"));
         let live = Live {
             asked: Asked::new(request),
             future: Driven::new(self.balance.call(request)),
@@ -146,59 +169,69 @@ impl World {
     }
 
     pub(crate) fn report(&mut self, at: usize, verdict: Verdict) {
-        let serial = self.tickets[at].0;
-        self.note(format!("a ticket of attempt {serial} reports {verdict:?}"));
-        self.tickets[at].1.report(verdict);
-        self.reference.report(serial, &verdict);
+        let Kept {
+            serial, decides, ..
+        } = self.tickets[at];
+        self.note(format!(
+            "a ticket of attempt {serial} reports {verdict:?}, decides: {decides}"
+        ));
+        self.tickets[at].ticket.report(verdict);
+        self.reference.ticket_reports(serial, decides, &verdict);
     }
 
     pub(crate) fn copy_ticket(&mut self, at: usize) {
-        let (serial, ticket) = &self.tickets[at];
-        self.reference.ticket_cloned(*serial);
-        self.tickets.push((*serial, ticket.clone()));
+        let kept = self.tickets[at].clone();
+        self.reference.ticket_cloned(kept.serial, kept.decides);
+        self.tickets.push(kept);
     }
 
     pub(crate) fn drop_ticket(&mut self, at: usize) {
-        let (serial, _) = self.tickets.swap_remove(at);
-        self.note(format!("a ticket of attempt {serial} is dropped"));
-        self.reference.ticket_dropped(serial);
+        let Kept {
+            serial, decides, ..
+        } = self.tickets.swap_remove(at);
+        self.note(format!(
+            "a ticket of attempt {serial} is dropped, decides: {decides}"
+        ));
+        self.reference.ticket_dropped(serial, decides);
     }
 
     pub(crate) async fn pass(&mut self, time: Duration) {
         advance(time).await;
         self.note(format!("{time:?} later"));
+        settle_tasks().await;
+        self.reference.pass_limits();
     }
 
-    pub(crate) fn add(&mut self, name: &str) {
+    fn joining(&self, join: Join) -> Peers<u32> {
+        match join {
+            Join::AtOnce => self.peers.clone(),
+            Join::OnProof => self.peers.joining_on_proof(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, name: &str, join: Join) {
         self.instances += 1;
-        self.note(format!("{name} is added as {}", self.instances));
-        self.peers.add(name, self.instances).unwrap();
-        self.reference.add(name, self.instances);
+        self.note(format!("{name} is added as {}, {join:?}", self.instances));
+        self.joining(join).add(name, self.instances).unwrap();
+        self.reference.add(name, self.instances, join);
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
         self.note(format!("{name} is removed"));
-        let instance = self.instance(name);
         self.peers.remove(name).unwrap();
-        self.reference.remove(instance);
+        self.reference.remove(name);
     }
 
-    /// Keeps the named peers, and adds one that has a new name or other data.
-    pub(crate) fn replace(&mut self, keep: &[String], add: Option<&str>) {
-        self.note(format!("the set is now {keep:?} and {add:?}"));
-        self.instances += 1;
-        let new = add.map(|name| (name.to_owned(), self.instances));
-        let kept = |name: &String| (name.clone(), self.instance(name));
-        let wanted: Vec<(String, u32)> = keep.iter().map(kept).chain(new.clone()).collect();
-        self.peers.replace_all(wanted.clone()).unwrap();
-        for peer in self.reference.peers.clone() {
-            if !wanted.contains(&(peer.name, peer.instance)) {
-                self.reference.remove(peer.instance);
-            }
+    /// The set is to be these, and new ones of these names.
+    pub(crate) fn replace(&mut self, keep: &[(String, u32)], add: &[&str], join: Join) {
+        let mut wanted = keep.to_vec();
+        for name in add {
+            self.instances += 1;
+            wanted.push(((*name).to_owned(), self.instances));
         }
-        if let Some((name, instance)) = new {
-            self.reference.add(&name, instance);
-        }
+        self.note(format!("the set is now {wanted:?}, {join:?}"));
+        self.joining(join).replace_all(wanted.clone()).unwrap();
+        self.reference.replace(&wanted, join);
     }
 
     pub(crate) fn eject(&mut self, name: &str, time: Duration) {
@@ -215,7 +248,7 @@ impl World {
 
     pub(crate) fn drain(&mut self, name: &str) {
         self.note(format!("{name} is drained"));
-        let instance = self.instance(name);
+        let instance = self.reference.named(name).instance;
         let (peers, named) = (self.peers.clone(), name.to_owned());
         let future = Driven::new(async move { peers.drain(&named).await });
         self.reference.drain(name);
@@ -226,17 +259,10 @@ impl World {
         self.broken = self.broken.take().or(begun.err());
     }
 
-    pub(crate) fn instance(&self, name: &str) -> u32 {
-        let mut peers = self.reference.peers.iter();
-        peers.find(|peer| peer.name == name).unwrap().instance
-    }
-
     /// Polls what was woken until nothing is, and checks after every poll.
     pub(crate) async fn settle(&mut self) -> Result<(), String> {
         loop {
-            for _ in 0..4 {
-                yield_now().await;
-            }
+            settle_tasks().await;
             self.broken.take().map_or(Ok(()), Err)?;
             self.follow_drains()?;
             self.agree()?;
@@ -275,13 +301,12 @@ impl World {
         let seen = Seen {
             started: started.first(),
             outcome: &outcome,
+            peers: self.peers.len(),
             is_perhaps_vain,
         };
         live.asked.follow(&mut self.reference, &seen)?;
-        let started = started.pop();
-        if let Some((serial, ticket)) = started.and_then(|one| Some((one.serial, one.ticket?))) {
-            self.tickets.push((serial, ticket));
-        }
+        let kept = started.pop().map(|one| one.tickets);
+        self.tickets.extend(kept.into_iter().flatten());
         // A completed request holds nothing, even before it is dropped.
         self.agree()?;
         if let Poll::Ready(outcome) = outcome {
@@ -309,5 +334,21 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// Lets background tasks run until they wait.
+async fn settle_tasks() {
+    for _ in 0..4 {
+        yield_now().await;
+    }
+}
+
+/// Takes one retry, if there is one.
+fn withdraw(budget: Arc<AtomicU32>) -> impl Fn() -> bool {
+    move || {
+        let less = |left: u32| left.checked_sub(1);
+        let taken = budget.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        taken.is_ok()
     }
 }

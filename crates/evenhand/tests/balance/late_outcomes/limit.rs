@@ -25,6 +25,19 @@ async fn response_counts_after_the_limit() {
     drop(ticket);
 }
 
+#[tokio::test(start_paused = true)]
+async fn response_of_a_peer_that_is_back_meanwhile_says_nothing_at_the_limit() {
+    let layer = layer(&peers(&["a"])).all_down(AllDown::FailOpen);
+    let given = Given::with(layer, |_| {});
+    given.script([Err(Verdict::down()), Ok(Verdict::down())]);
+    given.send().await.unwrap_err();
+    let (failed, served) = (given.stream().await, given.stream().await);
+    served.report(Verdict::healthy());
+    sleep(DEFAULT_TICKET_TIMEOUT + Duration::from_millis(1)).await;
+    assert_eq!(given.state(), State::Up);
+    drop(failed);
+}
+
 /// How long a ticket that is never reported holds a probe.
 async fn limit(layer: BalanceLayer<(), Rules<Judge>>) -> Duration {
     let given = Given::with(layer, |_| {});

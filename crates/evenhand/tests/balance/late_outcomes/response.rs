@@ -73,6 +73,28 @@ async fn suspect_response_is_neutral_if_a_ticket_decides() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refusals_end_a_request_though_tickets_decide_about_the_peers() {
+    static KEPT: Mutex<Vec<Ticket<()>>> = Mutex::new(Vec::new());
+    let patience = AllDown::WaitUpTo(Duration::from_secs(10));
+    for early in [false, true] {
+        let peers = peers(&["a", "b", "c", "d", "e"]);
+        let keep = |ticket: &Ticket<()>| KEPT.lock().unwrap().push(ticket.clone());
+        let keep_reported = |ticket: &Ticket<()>| {
+            ticket.report(Verdict::neutral());
+            KEPT.lock().unwrap().push(ticket.clone());
+        };
+        let layer = layer(&peers).all_down(patience);
+        let given = Given::with(layer, if early { keep_reported } else { keep });
+        given.script([Err(Verdict::suspect().safe()); 4]);
+        let error = given.send().await.unwrap_err();
+        assert!(matches!(error, Error::Inconclusive { .. }), "{error:?}");
+        let asked = std::mem::take(&mut *KEPT.lock().unwrap());
+        assert_eq!(asked.len(), 3);
+        assert_eq!(up_and_down(&peers), (5, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn response_clears_up_a_suspect_before_its_own_ticket_decides() {
     let given = Given::new(&["a", "b"]);
     given.script([Err(Verdict::suspect().safe())]);

@@ -1,6 +1,6 @@
 //! A peer and an attempt, as the reference sees them.
 
-use evenhand::State;
+use evenhand::{State, Verdict};
 use tokio::time::Instant;
 
 use crate::decisions::{Record, Way};
@@ -23,6 +23,10 @@ pub(crate) struct Peer {
     pub(crate) record: Option<Record>,
     pub(crate) era: u64,
     pub(crate) failures: u32,
+    /// It joined on proof and has not been up yet.
+    pub(crate) is_joining: bool,
+    /// It is to leave as others come up.
+    pub(crate) is_leaving: bool,
 }
 
 impl Peer {
@@ -56,7 +60,28 @@ pub(crate) struct AttemptState {
     pub(crate) era: u64,
     /// It holds its permit: its outcome is unknown, or it waits for another peer's verdict.
     pub(crate) is_open: bool,
-    pub(crate) tickets: u32,
+    /// How many tickets it has besides.
+    pub(crate) plain: u32,
+    /// How many clones its ticket that decides has.
+    pub(crate) deciding: u32,
+    /// A report of that one has counted, or the response's own verdict in its place.
+    pub(crate) is_decided: bool,
+}
+
+/// An attempt whose response came and left the peer to a ticket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deferred {
+    pub(crate) serial: usize,
+    pub(crate) verdict: Verdict,
+    /// When the verdict counts.
+    pub(crate) limit: Instant,
+}
+
+impl AttemptState {
+    /// How often it counts as in flight.
+    pub(crate) fn in_flight(&self) -> u32 {
+        u32::from(self.is_open) + self.plain + u32::from(self.deciding > 0)
+    }
 }
 
 /// The record of a peer that came back or went out now.
