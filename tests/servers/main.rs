@@ -1,4 +1,4 @@
-//! Evenhand's crates together, on real MariaDB servers, Galera clusters and HAProxies.
+//! Evenhand's crates together, on real servers, Galera clusters, groups of MySQL servers and HAProxies.
 
 #![allow(
     clippy::panic,
@@ -16,6 +16,7 @@ mod faults {
     mod busy;
     mod freeze;
     mod galera;
+    mod group;
     mod kill;
     mod network;
     mod proxy;

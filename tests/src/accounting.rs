@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use evenhand_mysql::Pool;
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
 use evenhand_mysql::mysql_async::{self, Conn, Error, Opts, TxOpts};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::sql;
 
@@ -93,8 +95,9 @@ impl Told {
 }
 
 impl Accounting {
-    /// Starts the tasks: half of them write entries, half make transfers.
-    pub fn open(pool: &Pool) -> Self {
+    /// Starts the tasks: half of them write entries, half make transfers, each with this pause
+    /// between two of its writes.
+    pub fn open(pool: &Pool, pause: Duration) -> Self {
         let shared = Arc::<Shared>::default();
         let mut tasks = JoinSet::new();
         for task in 0..TASKS {
@@ -109,6 +112,7 @@ impl Accounting {
                         let fate = entry(&pool, number, task % 4 == 1).await;
                         shared.told().entries.insert(number, fate);
                     }
+                    sleep(pause).await;
                 }
             });
         }

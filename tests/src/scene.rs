@@ -72,9 +72,23 @@ impl Scene {
     ///
     /// If a URL is not valid.
     pub fn open(name: &'static str, peers: &[(&str, String)], work: Work) -> Self {
+        Self::with(options(), name, peers, work)
+    }
+
+    /// As [`open`](Scene::open), with a pool that is set in another way.
+    ///
+    /// # Panics
+    ///
+    /// If a URL is not valid.
+    pub fn with(
+        options: PoolOptions,
+        name: &'static str,
+        peers: &[(&str, String)],
+        work: Work,
+    ) -> Self {
         let tasks_before = Handle::current().metrics().num_alive_tasks();
         let urls = peers.iter().map(|(name, url)| (*name, url.as_str()));
-        let pool = options().open(urls).unwrap();
+        let pool = options.open(urls).unwrap();
         Self {
             name,
             names: peers.iter().map(|(name, _)| (*name).to_owned()).collect(),

@@ -42,7 +42,8 @@ pub async fn read_all(conn: &mut Conn) {
 pub async fn others(conn: &mut Conn) -> Vec<String> {
     let others = "SELECT CONCAT_WS(' ', id, user, host, command, time, info) \
                   FROM information_schema.processlist \
-                  WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'event_scheduler')";
+                  WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'event_scheduler') \
+                  AND command NOT LIKE 'Binlog Dump%'";
     conn.query(others).await.unwrap()
 }
 

@@ -30,6 +30,7 @@ use crate::lock::lock;
 pub(crate) const POLL: Duration = Duration::from_millis(5);
 /// How much of a log goes into an error.
 const TAIL_LINES: usize = 25;
+const ERROR_LINES: usize = 10;
 
 /// Looks for a program in `PATH` and where servers are installed, which ordinary users' `PATH`
 /// leaves out.
@@ -177,11 +178,14 @@ impl Drop for Process {
     }
 }
 
-/// The last lines of a log.
+/// The last lines of a log, after the first of the earlier ones that tell errors.
 pub(crate) fn tail(log: &[u8]) -> String {
     let log = String::from_utf8_lossy(log);
     let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    let (earlier, last) = lines.split_at(lines.len().saturating_sub(TAIL_LINES));
+    let errors = earlier.iter().filter(|line| line.contains("ERROR"));
+    let told: Vec<&str> = errors.take(ERROR_LINES).chain(last).copied().collect();
+    told.join("\n")
 }
 
 #[cfg(test)]
@@ -189,11 +193,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tail_is_the_last_lines() {
-        let log: String = (0..100).map(|n| format!("line {n}\n")).collect();
-        let tail = tail(log.as_bytes());
+    fn a_tail_is_the_last_lines_and_earlier_errors() {
+        let mut lines: Vec<String> = (0..100).map(|n| format!("line {n}")).collect();
+        lines[7] = "[ERROR] this is why".to_owned();
+        let tail = tail(lines.join("\n").as_bytes());
         assert!(
-            tail.starts_with("line 75\n") && tail.ends_with("line 99"),
+            tail.starts_with("[ERROR] this is why\nline 75\n") && tail.ends_with("line 99"),
             "{tail}"
         );
     }

@@ -2,7 +2,7 @@
 //! are restarted one after the other.
 
 use evenhand_mysql::evenhand::State;
-use evenhand_testkit::Galera;
+use evenhand_testkit::{Galera, Maker};
 use evenhand_tests::mixed::{self, Work};
 use evenhand_tests::scene::Scene;
 
@@ -23,6 +23,9 @@ fn peers(cluster: &Galera) -> Vec<(&'static str, String)> {
 /// It logs clients in and answers pings, and refuses all work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn isolated_node_costs_no_idempotent_work() {
+    if !Maker::MariaDb.only("Galera") {
+        return;
+    }
     let cluster = cluster().await;
     let mut scene = Scene::open("isolated node", &peers(&cluster), Work::Read);
     scene.all_serve().await;
@@ -45,6 +48,9 @@ async fn isolated_node_costs_no_idempotent_work() {
 /// It says that it is synced and ready all the while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rejecting_node_costs_no_idempotent_work() {
+    if !Maker::MariaDb.only("Galera") {
+        return;
+    }
     let cluster = cluster().await;
     let mut scene = Scene::open("rejected queries", &peers(&cluster), Work::Read);
     scene.all_serve().await;
@@ -67,6 +73,9 @@ async fn rejecting_node_costs_no_idempotent_work() {
 /// Each is stopped by SIGTERM, started, and waited for until it is synced; then comes the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rolling_restart_costs_no_idempotent_work() {
+    if !Maker::MariaDb.only("Galera") {
+        return;
+    }
     let mut cluster = cluster().await;
     let mut scene = Scene::open("rolling restart", &peers(&cluster), Work::Read);
     scene.all_serve().await;

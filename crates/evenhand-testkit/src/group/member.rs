@@ -39,6 +39,8 @@ impl Member {
             format!("--server-id={}", number + 1),
             "--report-host=127.0.0.1".to_owned(),
             "--log-bin=binlog".to_owned(),
+            // Else one that waits for its disk never catches up with those that write.
+            "--sync-binlog=0".to_owned(),
             "--gtid-mode=ON".to_owned(),
             "--enforce-gtid-consistency=ON".to_owned(),
             // It tells who is in the group.
@@ -124,7 +126,12 @@ impl Member {
     }
 
     pub(super) fn restart(&mut self) -> Result<(), GroupError> {
-        self.db.restart().map_err(GroupError::of(&self.name))
+        self.stop()?;
+        let of = GroupError::of(&self.name);
+        self.db
+            .forget()
+            .and_then(|()| self.db.restart())
+            .map_err(of)
     }
 
     /// Leaves the group, and goes on as a read-only server; the others go on at once.

@@ -135,7 +135,9 @@ impl Group {
         Ok(())
     }
 
-    /// Starts a member again, and waits until it has joined the others and has their data.
+    /// Starts a member again without its data, and waits until it has joined the others and has
+    /// theirs. A primary that was killed may have written what it had not yet told the others, and
+    /// may not join with that.
     ///
     /// # Errors
     /// If it does not in time.

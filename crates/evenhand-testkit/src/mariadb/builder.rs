@@ -72,6 +72,7 @@ impl MariaDbBuilder {
             port: reserve()?,
             folder,
             owner,
+            template,
             args: self.args.clone(),
         })
     }

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -14,6 +15,7 @@ use super::install;
 use super::owner::Owner;
 use super::program::{Maker, Program};
 use super::ready::{self, Start};
+use super::template::Template;
 use crate::port::ReservedPort;
 use crate::process::{self, Process};
 
@@ -48,6 +50,7 @@ pub struct MariaDb {
     pub(super) port: ReservedPort,
     pub(super) folder: TempDir,
     pub(super) owner: Option<Owner>,
+    pub(super) template: Arc<Template>,
     pub(super) args: Vec<String>,
 }
 
@@ -149,6 +152,12 @@ impl MariaDb {
                 done => return done,
             }
         }
+    }
+
+    /// Gives one that does not run the data that it had at first.
+    pub(crate) fn forget(&self) -> Result<(), MariaDbError> {
+        fs::remove_dir_all(self.data()).map_err(MariaDbError::io("remove a data directory"))?;
+        self.template.write(&self.data(), self.owner.as_ref())
     }
 
     /// Its data directory.
