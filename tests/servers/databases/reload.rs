@@ -254,6 +254,6 @@ async fn request_goes_to_the_named_database() {
     let error = router.call("invoices/1").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no database `invoices`; known: orders, users"
+        "Other error: no database `invoices`; known: orders, users"
     );
 }

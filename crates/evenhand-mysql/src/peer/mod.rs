@@ -16,7 +16,7 @@ mod home;
 mod silence;
 
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
@@ -222,7 +222,6 @@ impl Endpoint {
         let mut looks: u32 = 0;
         loop {
             let mut checkout = pin!(self.driver.get_conn());
-            let mut checkout = Caught(checkout.as_mut());
             let may_start = || {
                 if self.has_idle() {
                     return true;
@@ -232,11 +231,7 @@ impl Endpoint {
                 let one_may_come = open >= self.permits.held() && looks < PATIENCE;
                 open < self.permits.limit() && !one_may_come
             };
-            match self
-                .driver
-                .poll_first(Pin::new(&mut checkout), may_start)
-                .await
-            {
+            match self.driver.poll_first(checkout.as_mut(), may_start).await {
                 // A login takes more than one poll, an idle connection no more.
                 Some(Poll::Ready(conn)) => {
                     return Ok(Connected {
@@ -246,7 +241,7 @@ impl Endpoint {
                 }
                 Some(Poll::Pending) => {
                     let began = Instant::now();
-                    let conn = checkout.await?;
+                    let conn = Caught(checkout).await?;
                     self.traffic.note_login(began.elapsed());
                     return Ok(Connected { conn, is_new: true });
                 }

@@ -113,11 +113,12 @@ impl Pool {
             is_retry: false,
             failures: None,
         };
-        Ok(self.checkout(request).await?)
+        self.checkout(request).await
     }
 
-    /// A connection, by the request's deadline.
-    async fn checkout(&self, request: CheckoutRequest) -> Result<PeerConn, Error> {
+    /// A connection, by the request's deadline. Generic, as each conversion of the result would move the
+    /// connection.
+    async fn checkout<E: From<Error>>(&self, request: CheckoutRequest) -> Result<PeerConn, E> {
         self.background.ensure_runs(|| {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
             let purge = purge_idle(events, peers.clone());
@@ -133,8 +134,8 @@ impl Pool {
             None => None,
             Some(acquire) => match timeout_lazy(|_| deadline, pin!(acquire)).await {
                 Ok(Ok(permit)) => Some(permit),
-                Ok(Err(Closed)) => return Err(Error::Disconnected),
-                Err(_) => return Err(self.full(began, None)),
+                Ok(Err(Closed)) => return Err(Error::Disconnected.into()),
+                Err(_) => return Err(self.full(began, None).into()),
             },
         };
         match self.balancer.checkout(request).await {
@@ -142,7 +143,7 @@ impl Pool {
                 conn.hold(permit);
                 Ok(conn)
             }
-            Err(tried) => Err(match tried.cause() {
+            Err(tried) => Err(E::from(match tried.cause() {
                 Some(AttemptError::Disconnected) => Error::Disconnected,
                 cause if self.is_full(cause) => self.full(began, Some(tried)),
                 _ => {
@@ -155,7 +156,7 @@ impl Pool {
                     }
                     .into()
                 }
-            }),
+            })),
         }
     }
 

@@ -117,7 +117,7 @@ impl Pool {
                 is_retry: false,
                 failures: Some(failures.clone()),
             };
-            let conn = match self.checkout(request).await {
+            let conn = match self.checkout::<Error>(request).await {
                 Ok(conn) => conn,
                 // Nothing was tried, or nothing more can be: the plain error is enough.
                 Err(error) if tries.is_empty() || matches!(error, Error::Disconnected) => {

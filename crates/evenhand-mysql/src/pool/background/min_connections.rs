@@ -2,7 +2,7 @@
 //! needs them.
 
 use std::collections::BTreeMap;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -123,19 +123,14 @@ async fn open_one(endpoint: &Endpoint) -> mysql_async::Result<Option<Conn>> {
     let mut idle = Vec::new();
     loop {
         let mut next = pin!(endpoint.driver.get_conn());
-        let mut next = Caught(next.as_mut());
         // An idle one is ready at the first poll.
         let missing = || endpoint.missing() > 0;
-        match endpoint
-            .driver
-            .poll_first(Pin::new(&mut next), missing)
-            .await
-        {
+        match endpoint.driver.poll_first(next.as_mut(), missing).await {
             None => return Ok(None),
             Some(Poll::Ready(conn)) => idle.push(conn?),
             Some(Poll::Pending) => {
                 drop(idle);
-                return next.await.map(Some);
+                return Caught(next).await.map(Some);
             }
         }
     }
