@@ -32,7 +32,9 @@ pub struct PeerUsage {
     pub state: State,
     /// Connections in use, about to be opened, or being cleaned up after use.
     pub in_use: usize,
-    /// How many connections may be in use at a time: the peer's `pool_max`.
+    /// How many connections may be in use at a time: the peer's `pool_max`, or fewer if the server refuses
+    /// further ones. Then it is the number that were open, at least 1. It grows again while checkouts
+    /// wait, by one login at a time.
     pub limit: usize,
     /// Idle connections, ready for use.
     pub idle: usize,

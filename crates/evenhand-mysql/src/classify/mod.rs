@@ -19,4 +19,4 @@ mod tests;
 
 pub use classifier::{Case, Classifier};
 pub use judgement::{Judgement, Phase};
-pub(crate) use rules::{Rules, asks_for_restart, is_merely_full};
+pub(crate) use rules::{Rules, asks_for_restart, is_full};

@@ -7,8 +7,6 @@ use evenhand::{Retry, Verdict};
 use super::judgement::{Judgement, Phase};
 use super::sign::{Seen, Sign};
 
-/// A peer that is only full is probed again soon.
-pub(crate) const SHORT: Duration = Duration::from_secs(1);
 /// A peer that needs an operator is probed rarely.
 pub(crate) const LONG: Duration = Duration::from_secs(300);
 
@@ -26,6 +24,8 @@ pub(crate) const NEUTRAL: Verdict = Verdict::neutral();
 pub(crate) const DEGRADED: Verdict = Verdict::degraded();
 pub(crate) const DOWN: Verdict = Verdict::down();
 pub(crate) const SUSPECT: Verdict = Verdict::suspect();
+/// The peer works, and has no room for one more connection; see [`is_full`](super::is_full).
+pub(crate) const FULL: Verdict = Verdict::neutral().busy().of_kind("full");
 
 /// The errors that a row is for.
 #[derive(Clone, Copy, Debug)]

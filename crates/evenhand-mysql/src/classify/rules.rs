@@ -4,7 +4,7 @@ use evenhand::Verdict;
 
 use super::classifier::Classifier;
 use super::judgement::{Judgement, Phase};
-use super::row::{Row, SHORT};
+use super::row::{FULL, Row};
 use super::sign::Seen;
 use super::table::rows;
 use crate::error::AttemptError;
@@ -41,10 +41,9 @@ impl Rules {
     }
 }
 
-/// Whether a peer that was ejected for this reason is alive and only full.
-pub(crate) fn is_merely_full(reason: Option<&'static str>) -> bool {
-    let mut verdicts = rows().map(|row| row.judgement.verdict);
-    verdicts.any(|verdict| verdict.recover_in == Some(SHORT) && verdict.reason == reason)
+/// Whether a login was refused because the peer has no room for one more connection.
+pub(crate) fn is_full(verdict: &Verdict) -> bool {
+    verdict.kind == FULL.kind
 }
 
 /// Whether the server rolled the transaction back, or refused to commit it, and it may be run again.

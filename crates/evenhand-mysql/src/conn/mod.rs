@@ -29,8 +29,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::classify::Phase;
 use crate::error::Error;
+use crate::peer::Endpoint;
+use crate::peer::connect::Connected;
 use crate::peer::permits::Permit;
-use crate::peer::{Connected, Endpoint};
 use outcome::{ConnFlags, LazyConnFlags, OutcomeObserver};
 use recycle::{HeldPermits, RecycleAction, Recycling};
 

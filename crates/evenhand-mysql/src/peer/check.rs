@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::writable::{bytes, why_not_writable};
 use crate::caught::Caught;
-use crate::classify::Rules;
+use crate::classify::{Rules, is_full};
 use crate::error::AttemptError;
 use crate::options::{PoolOptions, ProbeKind};
 
@@ -167,8 +167,9 @@ impl Check {
             verdict.peer = refused.peer;
             verdict.reason = refused.reason.or(verdict.reason);
         }
-        // It is neutral if this host was short of something.
-        let silent = (verdict.peer != PeerVerdict::Neutral).then_some(silent);
+        // It is neutral if this host was short of something, or the peer is full.
+        let was_asked = verdict.peer != PeerVerdict::Neutral || is_full(&verdict);
+        let silent = was_asked.then_some(silent);
         Finding { verdict, silent }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct DriverPool {
     /// Whether the driver itself brings connections home in a reset.
     brings_home: AtomicBool,
     pool: Mutex<Counted>,
+    /// The metrics of purged pools that have had a connection since.
+    purged: Mutex<Vec<Arc<Metrics>>>,
     /// Held during the first poll of a checkout, so that no two open the same last connection.
     first_poll: Mutex<()>,
 }
@@ -55,6 +57,7 @@ impl DriverPool {
     pub(crate) fn new(opts: Opts, home: Option<String>) -> Self {
         Self {
             pool: Mutex::new(Counted::new(opts.clone())),
+            purged: Mutex::default(),
             first_poll: Mutex::new(()),
             opts,
             home,
@@ -71,7 +74,7 @@ impl DriverPool {
     /// first call replaces the pool; connections in use are closed when they are returned.
     pub(crate) fn bring_home(&self) {
         if self.home.is_some() && !self.brings_home.swap(true, Ordering::AcqRel) {
-            self.replace(|old| Some(old.metrics.clone()));
+            self.replace(true);
         }
     }
 
@@ -83,8 +86,15 @@ impl DriverPool {
     /// The number of connections that are open or being opened, without those of purged pools.
     pub(crate) fn open(&self) -> usize {
         let pool = self.lock();
-        let open = |metrics: &Arc<Metrics>| metrics.connection_count.load(Ordering::Relaxed);
         open(&pool.metrics) + pool.before.as_ref().map_or(0, open)
+    }
+
+    /// The same with those of purged pools, which are in use or about to be closed.
+    pub(crate) fn open_in_all(&self) -> usize {
+        let own = self.open();
+        let mut purged = self.purged();
+        purged.retain(|metrics| open(metrics) > 0);
+        own + purged.iter().map(open).sum::<usize>()
     }
 
     /// The number of failures so far that only the driver saw: connections lost or cut short in use,
@@ -128,28 +138,46 @@ impl DriverPool {
     /// Closes the idle connections. Those in use continue, and are closed when they are returned.
     ///
     /// A fresh pool, which connects to nothing until it is asked, replaces the old one. The old one is
-    /// disconnected with a time limit, as it would wait forever for a silent peer.
+    /// disconnected with a time limit, as it would wait forever for a silent peer. Without a connection
+    /// there is nothing to do.
     pub(crate) fn purge(&self) {
-        self.replace(|_| None);
+        if self.open() > 0 {
+            self.replace(false);
+        }
     }
 
-    fn replace(&self, before: impl FnOnce(&Counted) -> Option<Arc<Metrics>>) {
-        let mut fresh = Counted::new(match &self.home {
+    /// Whether the connections of the old pool still count as the new one's.
+    fn replace(&self, they_count: bool) {
+        let fresh = Counted::new(match &self.home {
             Some(home) if self.brings_home.load(Ordering::Acquire) => with_home(&self.opts, home),
             _ => self.opts.clone(),
         });
         let mut pool = self.lock();
-        fresh.before = before(&pool);
         let old = std::mem::replace(&mut *pool, fresh);
-        drop(pool);
+        if they_count {
+            pool.before = Some(old.metrics);
+            drop(pool);
+        } else {
+            drop(pool);
+            let mut purged = self.purged();
+            purged.extend([Some(old.metrics), old.before].into_iter().flatten());
+        }
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(timeout(GOODBYE, close(old.pool)));
         }
     }
 
+    fn purged(&self) -> MutexGuard<'_, Vec<Arc<Metrics>>> {
+        self.purged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counted> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn open(metrics: &Arc<Metrics>) -> usize {
+    metrics.connection_count.load(Ordering::Relaxed)
 }
 
 /// Closes the driver's pool; resolves when all its connections are closed.

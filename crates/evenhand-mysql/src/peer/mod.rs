@@ -3,6 +3,7 @@
 //! Knows the options and the classifier, not the balancer, the pool or the connection guard.
 
 pub(crate) mod check;
+pub(crate) mod connect;
 pub(crate) mod driver_pool;
 pub(crate) mod into_peer;
 pub(crate) mod permits;
@@ -16,21 +17,17 @@ mod home;
 mod silence;
 
 use std::fmt;
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenhand::{PeerVerdict, Ticket, Verdict};
-use mysql_async::{Conn, Opts};
+use mysql_async::{Opts, ServerError};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
-use crate::caught::Caught;
-use crate::error::{AttemptError, Error};
+use crate::error::Error;
 use crate::options::PoolOptions;
-use crate::time::deadline::timeout_lazy;
 use crate::usage::PeerUsage;
 use check::Check;
 use checks::Checks;
@@ -47,14 +44,6 @@ const CHECK_SPACING: Duration = Duration::from_secs(1);
 /// How many logins to one peer may be in progress at a time.
 const MAX_LOGINS: usize = 16;
 
-/// A checkout that may not open a connection yet yields this many times, then sleeps this long between
-/// its looks.
-const YIELDS: u32 = 16;
-const SLEEP: Duration = Duration::from_millis(1);
-/// After this many looks, some milliseconds or about a login, a connection that may be on its way back
-/// is no longer waited for.
-const PATIENCE: u32 = YIELDS + 4;
-
 /// A peer as the balancer holds it.
 pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
 
@@ -70,6 +59,8 @@ pub(crate) struct Endpoint {
     pub(crate) resets: bool,
     /// Permits for connections in use.
     pub(crate) permits: Permits,
+    /// What the peer said when it was full.
+    refusal: Mutex<Option<ServerError>>,
     /// How many connections are kept open while the peer is up.
     min_connections: usize,
     /// The time limit of one login, and of one clean-up.
@@ -102,6 +93,7 @@ impl Endpoint {
             opened,
             resets,
             permits: Permits::new(constraints.max()),
+            refusal: Mutex::default(),
             min_connections: constraints.min(),
             connect_timeout: options.get_connect_timeout(),
             check: Check::new(options),
@@ -148,6 +140,9 @@ impl Endpoint {
 
     /// Whether a checkout would get a connection without waiting for another one to be returned.
     pub(crate) fn has_room(&self) -> bool {
+        if self.permits.waiting() == 0 && self.permits.may_begin_trial(self.driver.open()) {
+            return true;
+        }
         self.permits.free() > 0 && (self.has_idle() || self.logins.free() > 0)
     }
 
@@ -166,38 +161,10 @@ impl Endpoint {
             peer: peer.shared_name(),
             state: peer.state(),
             in_use: self.permits.held(),
-            limit: self.permits.limit(),
+            limit: self.permits.limit().max(1),
             idle: self.driver.idle(),
             opened: self.opened.load(Ordering::Relaxed),
             waiting: self.permits.waiting() + self.logins.waiting(),
-        }
-    }
-
-    /// An idle or new connection, within the connect timeout and by the deadline.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, AttemptError> {
-        let limit = self.connect_timeout;
-        let end = |began| {
-            self.traffic.note_begun(began);
-            deadline.min(began + limit)
-        };
-        match timeout_lazy(end, pin!(self.checkout())).await {
-            Ok(Ok(connected)) => {
-                // An idle one is handed out without a word to the peer.
-                if connected.is_new {
-                    self.traffic.note_heard();
-                    self.note_login(PeerVerdict::Healthy);
-                }
-                Ok(connected)
-            }
-            Ok(Err(error)) => {
-                let error = AttemptError::Connect(error);
-                self.note_login(self.check.rules.attempt(&error).peer);
-                Err(error)
-            }
-            // The caller's deadline came first, which says nothing about the peer.
-            Err(cut) if deadline < cut.began + limit => Err(AttemptError::OutOfTime),
-            Err(cut) if self.traffic.was_heard_since(cut.began) => Err(AttemptError::Slow(limit)),
-            Err(_) => Err(AttemptError::TimedOut(limit)),
         }
     }
 
@@ -209,48 +176,6 @@ impl Endpoint {
     pub(crate) fn note_login(&self, verdict: PeerVerdict) {
         let refused = verdict == PeerVerdict::Suspect;
         self.refuses_logins.store(refused, Ordering::Relaxed);
-    }
-
-    /// A connection from the driver's pool, as soon as one is idle or one more may be opened.
-    ///
-    /// A caller with a permit may have a connection. But the driver takes returned connections back in
-    /// a separate task, and until that has run, each further caller would open another. So while more
-    /// connections are open than are in use, the caller waits a moment for the one that may be on its
-    /// way. No more are ever opened than may be in use; if returned ones do not arrive because the peer
-    /// is silent, the attempt's timeout ends the wait.
-    async fn checkout(&self) -> mysql_async::Result<Connected> {
-        let mut looks: u32 = 0;
-        loop {
-            let mut checkout = pin!(self.driver.get_conn());
-            let may_start = || {
-                if self.has_idle() {
-                    return true;
-                }
-                let open = self.driver.open();
-                // One of the permits held is the caller's, who has no connection yet.
-                let one_may_come = open >= self.permits.held() && looks < PATIENCE;
-                open < self.permits.limit() && !one_may_come
-            };
-            match self.driver.poll_first(checkout.as_mut(), may_start).await {
-                // A login takes more than one poll, an idle connection no more.
-                Some(Poll::Ready(conn)) => {
-                    return Ok(Connected {
-                        conn: conn?,
-                        is_new: false,
-                    });
-                }
-                Some(Poll::Pending) => {
-                    let began = Instant::now();
-                    let conn = Caught(checkout).await?;
-                    self.traffic.note_login(began.elapsed());
-                    return Ok(Connected { conn, is_new: true });
-                }
-                None if looks < YIELDS => tokio::task::yield_now().await,
-                // Boxed, as it is rarely needed and would make every checkout larger.
-                None => Box::pin(sleep(SLEEP)).await,
-            }
-            looks += 1;
-        }
     }
 
     /// Checks the peer soon, in the background, and reports the verdict to the ticket. Called after an
@@ -319,13 +244,6 @@ impl Endpoint {
         };
         (found.verdict, silence)
     }
-}
-
-/// A connection to a peer.
-pub(crate) struct Connected {
-    pub(crate) conn: Conn,
-    /// The peer has just accepted a login for it.
-    pub(crate) is_new: bool,
 }
 
 /// Two are equal if their address, login and options are; their connections are not compared.

@@ -2,24 +2,65 @@
 //!
 //! The driver's pool has a wait queue that can lose a wake-up when a waiter is dropped. So callers wait
 //! here, and that queue is never used.
+//!
+//! The limit can be learned: a server that refuses a login because it is full has room for the
+//! connections that are open, and for no other. Then the limit is their number. While callers wait it
+//! grows again by trials, one login at a time, with a pause after each that the server refuses.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::time::jitter::half_to_whole;
+
+/// The first and longest pause before the next trial. Each is jittered.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// The permits. A waiter that is dropped leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Permits {
-    limit: usize,
+    /// The limit that was set.
+    most: usize,
+    /// The limit that holds, `most` or less. Written under `trials`.
+    limit: AtomicUsize,
+    /// How many permits there are, free and held. More than `limit` until callers without a connection
+    /// have [given theirs up](Self::give_up). Written under `trials`.
+    issued: AtomicUsize,
     semaphore: Arc<Semaphore>,
     waiting: AtomicUsize,
+    trials: Mutex<Trials>,
+}
+
+/// When the limit that was learned may grow.
+#[derive(Debug)]
+struct Trials {
+    /// The login that decides has not ended.
+    open: bool,
+    /// When the next may begin; `None` at once.
+    next: Option<Instant>,
+    /// The pause after the next one that is refused.
+    pause: Duration,
+}
+
+impl Trials {
+    const INITIAL: Self = Self {
+        open: false,
+        next: None,
+        pause: PAUSE.0,
+    };
+
+    fn are_due(&self) -> bool {
+        self.next.is_none_or(|next| next <= Instant::now())
+    }
 }
 
 /// One permit, returned on drop.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Permit(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+pub(crate) struct Permit(OwnedSemaphorePermit);
 
 /// The semaphore is closed.
 #[derive(Debug)]
@@ -30,9 +71,12 @@ impl Permits {
         // More than a semaphore can count is no limit.
         let limit = limit.min(Semaphore::MAX_PERMITS);
         Self {
-            limit,
+            most: limit,
+            limit: AtomicUsize::new(limit),
+            issued: AtomicUsize::new(limit),
             semaphore: Arc::new(Semaphore::new(limit)),
             waiting: AtomicUsize::new(0),
+            trials: Mutex::new(Trials::INITIAL),
         }
     }
 
@@ -62,12 +106,25 @@ impl Permits {
         self.semaphore.is_closed()
     }
 
+    /// How many permits there may be, as set or as learned. A limit that was learned can be 0.
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether the limit was learned.
+    pub(crate) fn are_short(&self) -> bool {
+        self.limit() < self.most
+    }
+
+    /// Whether there are more than the limit, so that a caller without a connection gives its own up.
+    pub(crate) fn are_in_excess(&self) -> bool {
+        self.issued.load(Ordering::Relaxed) > self.limit()
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.limit.saturating_sub(self.free())
+        self.issued
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.free())
     }
 
     pub(crate) fn free(&self) -> usize {
@@ -76,6 +133,80 @@ impl Permits {
 
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// A login was refused for want of room: the limit is what is open, and the next trial has to wait.
+    pub(crate) fn learn_limit(&self, open: usize) {
+        let mut trials = self.trials();
+        // Those that began before a refusal and are refused after it make no pause longer.
+        if trials.open || trials.are_due() {
+            trials.open = false;
+            trials.next = Some(Instant::now() + half_to_whole(trials.pause));
+            trials.pause = PAUSE.1.min(2 * trials.pause);
+        }
+        let limit = self.limit().min(open);
+        self.limit.store(limit, Ordering::Relaxed);
+        let excess = self.issued.load(Ordering::Relaxed).saturating_sub(limit);
+        let forgotten = self.semaphore.forget_permits(excess);
+        self.issued.fetch_sub(forgotten, Ordering::Relaxed);
+    }
+
+    /// A login was accepted. If it was a trial, the next one begins, should callers wait.
+    pub(crate) fn note_login(&self, open: usize) {
+        {
+            let mut trials = self.trials();
+            if !trials.open {
+                return;
+            }
+            *trials = Trials::INITIAL;
+        }
+        if self.waiting() > 0 {
+            self.begin_trial(open);
+        }
+    }
+
+    /// Whether a trial may begin: the pause is over, and the connections that are open, or being opened,
+    /// are as many as may be.
+    pub(crate) fn may_begin_trial(&self, open: usize) -> bool {
+        self.are_short() && self.limit() <= open && self.trials().are_due()
+    }
+
+    /// Raises the limit by one if a trial may begin. Called by those who wait, or are about to.
+    pub(crate) fn begin_trial(&self, open: usize) {
+        // Without the lock first, as most limits are not learned.
+        if !self.may_begin_trial(open) {
+            return;
+        }
+        {
+            let mut trials = self.trials();
+            let limit = self.limit();
+            if limit == self.most || limit > open || !trials.are_due() {
+                return;
+            }
+            trials.open = true;
+            // Should its login take longer than this, another may begin.
+            trials.next = Some(Instant::now() + PAUSE.1);
+            self.limit.store(limit + 1, Ordering::Relaxed);
+            if self.issued.load(Ordering::Relaxed) > limit {
+                return;
+            }
+            self.issued.fetch_add(1, Ordering::Relaxed);
+        }
+        self.semaphore.add_permits(1);
+    }
+
+    /// Returns a permit with which there was no connection to be had. It is withdrawn if there are more
+    /// than the limit.
+    pub(crate) fn give_up(&self, permit: Permit) {
+        let _one_at_a_time = self.trials();
+        if self.are_in_excess() {
+            self.issued.fetch_sub(1, Ordering::Relaxed);
+            permit.0.forget();
+        }
+    }
+
+    fn trials(&self) -> MutexGuard<'_, Trials> {
+        self.trials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,5 +260,88 @@ mod tests {
         permits.close();
         assert!(matches!(poll(waiter.as_mut()), Poll::Ready(Err(Closed))));
         assert_eq!(permits.held(), 1);
+    }
+
+    /// The limit, and how many permits are free and held.
+    fn counts(permits: &Permits) -> (usize, usize, usize) {
+        (permits.limit(), permits.free(), permits.held())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_login_leaves_permits_for_what_is_open() {
+        let permits = Permits::new(10);
+        let mut held: Vec<Permit> = (0..4).filter_map(|_| permits.try_acquire()).collect();
+        // Two have a connection, and two met a full peer.
+        permits.learn_limit(2);
+        assert_eq!(counts(&permits), (2, 0, 4));
+        for _ in 0..2 {
+            assert!(permits.are_in_excess());
+            permits.give_up(held.pop().unwrap());
+        }
+        assert_eq!(counts(&permits), (2, 0, 2));
+        assert!(permits.are_short() && !permits.are_in_excess());
+        // Who has a connection returns the permit.
+        drop(held);
+        assert_eq!(counts(&permits), (2, 2, 0));
+        permits.give_up(permits.try_acquire().unwrap());
+        assert_eq!(counts(&permits), (2, 2, 0), "it was not in excess");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_trials_come_after_growing_pauses() {
+        let permits = Permits::new(10);
+        permits.learn_limit(0);
+        let mut waiter = pin!(permits.acquire());
+        assert!(poll(waiter.as_mut()).is_pending());
+        for pause in [100, 200, 400, 800, 1000, 1000].map(Duration::from_millis) {
+            let began = Instant::now();
+            while !permits.may_begin_trial(0) {
+                tokio::time::advance(Duration::from_millis(1)).await;
+            }
+            let waited = began.elapsed() + Duration::from_millis(1);
+            assert!(waited >= pause / 2, "{waited:?} of {pause:?}");
+            assert!(began.elapsed() <= pause + Duration::from_millis(1));
+            permits.begin_trial(0);
+            permits.begin_trial(0);
+            assert_eq!(permits.limit(), 1, "one at a time");
+            let Poll::Ready(Ok(permit)) = poll(waiter.as_mut()) else {
+                unreachable!("the trial is the waiter's")
+            };
+            permits.learn_limit(0);
+            // Refusals of logins that began before change no pause.
+            permits.learn_limit(0);
+            permits.give_up(permit);
+            assert_eq!(counts(&permits), (0, 0, 0));
+            waiter.set(permits.acquire());
+            assert!(poll(waiter.as_mut()).is_pending());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_accepted_trial_begins_the_next_while_callers_wait() {
+        let permits = Permits::new(3);
+        permits.learn_limit(0);
+        // One that began before the refusal is no trial.
+        permits.note_login(1);
+        assert_eq!(permits.limit(), 0);
+        tokio::time::advance(PAUSE.0).await;
+        let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(permits.acquire())).collect();
+        for waiter in &mut waiters {
+            assert!(poll(waiter.as_mut()).is_pending());
+        }
+        permits.begin_trial(0);
+        let mut held = Vec::new();
+        for open in 1..=3 {
+            let Poll::Ready(Ok(permit)) = poll(waiters.remove(0).as_mut()) else {
+                unreachable!("the trial is the first waiter's")
+            };
+            held.push(permit);
+            assert_eq!(permits.limit(), open);
+            permits.note_login(open);
+        }
+        assert!(!permits.are_short(), "the limit that was set is reached");
+        assert!(poll(waiters.remove(0).as_mut()).is_pending());
+        drop(held);
+        assert_eq!(counts(&permits), (3, 3, 0));
     }
 }

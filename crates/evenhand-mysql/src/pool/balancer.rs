@@ -45,6 +45,7 @@ impl Balancer {
             .pick(ConfiguredPick(options.get_pick()));
         let connector = Connector {
             peers: peers.clone(),
+            waits: options.get_all_down() == AllDownKind::Wait,
         };
         match options.get_hedge_after() {
             Some(after) => Self::Hedged(layer.hedge_after(after).layer(connector)),

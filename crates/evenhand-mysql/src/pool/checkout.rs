@@ -15,10 +15,12 @@ use crate::conn::PeerConn;
 use crate::conn::recycle::HeldPermits;
 use crate::error::AttemptError;
 use crate::options::{AllDownKind, PoolOptions};
+use crate::peer::connect::{Connected, NoConnection};
 use crate::peer::permits::{Closed, Permit, Permits};
-use crate::peer::{Connected, Endpoint, Peer};
+use crate::peer::{Endpoint, Peer};
 use crate::time::deadline::timeout_lazy;
 use crate::time::jitter::jittered;
+use crate::usage::PeerUsage;
 
 /// How often an attempt that waits for a permit looks whether another peer has room.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
@@ -109,6 +111,8 @@ impl Failures {
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) peers: Peers<Arc<Endpoint>>,
+    /// A request that finds no peer waits for one.
+    pub(crate) waits: bool,
 }
 
 impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
@@ -122,16 +126,18 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
 
     fn call(&mut self, attempt: Attempt<Arc<Endpoint>, CheckoutRequest>) -> Self::Future {
         let ticket = attempt.ticket();
-        // On a second pass the others have been tried already.
-        let others = (!attempt.is_second_pass()).then(|| self.peers.clone());
-        let peers = self.peers.clone();
+        let others = Others {
+            peers: self.peers.clone(),
+            are_tried: attempt.is_second_pass(),
+            are_waited_for: self.waits,
+        };
         let CheckoutRequest {
             deadline,
             failures,
             is_retry,
             ..
         } = attempt.request;
-        let is_back = others.is_none();
+        let is_back = others.are_tried;
         let admission = failures.map_or(Admission::Open, |failures| {
             failures.admission(ticket.peer(), is_back)
         });
@@ -139,12 +145,14 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
             match admission {
                 Admission::Open => {}
                 // Boxed, as it is rarely needed and would make every attempt larger.
-                Admission::OnProof(since) => Box::pin(prove(&ticket, since, deadline)).await?,
+                Admission::OnProof(since) => {
+                    Box::pin(prove(&ticket, since, deadline, &others)).await?
+                }
                 Admission::Closed => return Err(AttemptError::Avoided),
             }
-            let (mut conn, permit) = connect(&ticket, deadline, others.as_ref()).await?;
+            let (mut conn, permit) = connect(&ticket, deadline, &others).await?;
             if is_retry && !conn.is_new {
-                conn.is_new = accepts_logins(ticket.peer(), &peers).await;
+                conn.is_new = accepts_logins(ticket.peer(), &others.peers).await;
             }
             let held = HeldPermits {
                 peer: permit,
@@ -160,9 +168,10 @@ async fn prove(
     ticket: &Ticket<Arc<Endpoint>>,
     since: Instant,
     deadline: Instant,
+    others: &Others,
 ) -> Result<(), AttemptError> {
     let peer: &Peer = ticket.peer();
-    let _login = acquire(peer, &peer.logins, deadline, None).await?;
+    let _login = acquire(peer, &peer.logins, deadline, others).await?;
     if peer.traffic.was_heard_since(since) {
         return Ok(());
     }
@@ -193,7 +202,7 @@ async fn accepts_logins(peer: &Peer, peers: &Peers<Arc<Endpoint>>) -> bool {
 async fn connect(
     ticket: &Ticket<Arc<Endpoint>>,
     deadline: Instant,
-    others: Option<&Peers<Arc<Endpoint>>>,
+    others: &Others,
 ) -> Result<(Connected, Permit), AttemptError> {
     let peer: &Peer = ticket.peer();
     let is_out = peer.state() == State::Ejected;
@@ -221,18 +230,30 @@ async fn watched<T>(ticket: &Ticket<Arc<Endpoint>>) -> T {
 }
 
 /// A connection, and the peer's permit that it holds.
+///
+/// If the peer turns out to be full the attempt goes back to the queue: for a connection that is returned, for a
+/// trial, or for room on another peer.
 async fn open(
     peer: &Peer,
     deadline: Instant,
-    others: Option<&Peers<Arc<Endpoint>>>,
+    others: &Others,
 ) -> Result<(Connected, Permit), AttemptError> {
-    let permit = acquire(peer, &peer.permits, deadline, others).await?;
-    // The connect timeout limits the login, not the wait for a turn to log in.
-    let _login = match peer.has_idle() {
-        true => None,
-        false => Some(acquire(peer, &peer.logins, deadline, others).await?),
-    };
-    Ok((peer.connect(deadline).await?, permit))
+    loop {
+        let permit = acquire(peer, &peer.permits, deadline, others).await?;
+        // The connect timeout limits the login, not the wait for a turn to log in.
+        let _login = match peer.has_idle() {
+            true => None,
+            false => Some(acquire(peer, &peer.logins, deadline, others).await?),
+        };
+        match peer.connect(deadline).await {
+            Ok(connected) => return Ok((connected, permit)),
+            Err(NoConnection::Failed(error)) => return Err(error),
+            // Its probe decides when it is back.
+            Err(NoConnection::Full(error)) if peer.state() != State::Up => return Err(error),
+            Err(NoConnection::Full(_) | NoConnection::NoRoom) => {}
+        }
+        peer.permits.give_up(permit);
+    }
 }
 
 /// One of the peer's permits. If all are held, the attempt ends as soon as another peer has room, and
@@ -241,32 +262,65 @@ async fn acquire(
     peer: &Peer,
     permits: &Permits,
     deadline: Instant,
-    others: Option<&Peers<Arc<Endpoint>>>,
+    others: &Others,
 ) -> Result<Permit, AttemptError> {
     if let Some(permit) = permits.try_acquire() {
         return Ok(permit);
     }
+    if permits.are_short() {
+        permits.begin_trial(peer.driver.open_in_all());
+        if let Some(permit) = permits.try_acquire() {
+            return Ok(permit);
+        }
+        if others.have_room(peer) {
+            return Err(no_room(peer, AttemptError::Busy));
+        }
+    }
     // One wait, however often it looks around, so that it keeps its place in the queue.
     let mut acquiring = pin!(permits.acquire());
-    let look_around = |began| match others {
-        Some(_) => deadline.min(began + LOOK_AROUND),
-        None => deadline,
-    };
     loop {
-        match timeout_lazy(look_around, acquiring.as_mut()).await {
+        permits.begin_trial(peer.driver.open_in_all());
+        let look = |began| deadline.min(began + LOOK_AROUND);
+        match timeout_lazy(look, acquiring.as_mut()).await {
             Ok(Ok(permit)) => return Ok(permit),
             Ok(Err(Closed)) => return Err(AttemptError::Disconnected),
             Err(_) if Instant::now() >= deadline => {
-                return Err(AttemptError::NoFreeConnection(peer.usage(peer)));
+                return Err(no_room(peer, AttemptError::NoFreeConnection));
             }
-            Err(_) => {
-                let is_other = |other: &Peer| !Arc::ptr_eq(other, peer);
-                let has_room = |peer: &Peer| peer.state() == State::Up && peer.has_room();
-                let mut others = others.into_iter().flat_map(Peers::iter);
-                if others.any(|peer| is_other(&peer) && has_room(&peer)) {
-                    return Err(AttemptError::Busy(peer.usage(peer)));
-                }
+            Err(_) if others.have_room(peer) => {
+                return Err(no_room(peer, AttemptError::Busy));
             }
+            Err(_) => {}
         }
+    }
+}
+
+/// Why there was no permit: the words of a peer that is full, or else this.
+fn no_room(peer: &Peer, otherwise: impl FnOnce(PeerUsage) -> AttemptError) -> AttemptError {
+    let refusal = peer.last_refusal();
+    refusal.unwrap_or_else(|| otherwise(peer.usage(peer)))
+}
+
+/// The peers that an attempt may leave its own for.
+struct Others {
+    peers: Peers<Arc<Endpoint>>,
+    /// They have been tried already.
+    are_tried: bool,
+    /// A request that finds no peer waits, and so may come back.
+    are_waited_for: bool,
+}
+
+impl Others {
+    /// Whether one of them has room. If all have been tried, only a peer that is full is left: what is
+    /// open there may not come back for long.
+    fn have_room(&self, peer: &Peer) -> bool {
+        if self.are_tried && !(self.are_waited_for && peer.permits.are_short()) {
+            return false;
+        }
+        let has_room = |peer: &Peer| peer.state() == State::Up && peer.has_room();
+        let is_other = |other: &Peer| !Arc::ptr_eq(other, peer);
+        self.peers
+            .iter()
+            .any(|other| is_other(&other) && has_room(&other))
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use evenhand::{State, Verdict};
 use tower_service::Service;
 
+use crate::classify::is_full;
 use crate::peer::Peer;
 
 /// Checks a peer and gives the verdict.
@@ -33,10 +34,18 @@ impl Service<Peer> for Prober {
         let heard_within = self.heard_within;
         Box::pin(async move {
             let heard = || heard_within.is_some_and(|time| peer.traffic.was_heard_within(time));
-            if peer.state() == State::Up && !peer.check.is_asked_for() && heard() {
+            let is_up = peer.state() == State::Up;
+            if is_up && !peer.check.is_asked_for() && heard() {
                 return Ok(Verdict::healthy());
             }
-            Ok(peer.run_check().await)
+            let verdict = peer.run_check().await;
+            // It works, and comes back with room for what is open. Whether it is writable, say, a refused
+            // login does not tell.
+            if is_full(&verdict) && !is_up && !peer.check.is_asked_for() {
+                peer.note_full(None);
+                return Ok(Verdict::healthy());
+            }
+            Ok(verdict)
         })
     }
 }

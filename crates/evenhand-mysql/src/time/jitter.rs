@@ -6,3 +6,8 @@ use std::time::Duration;
 pub(crate) fn jittered(time: Duration) -> Duration {
     time.mul_f64(rand::random_range(0.5..=1.5))
 }
+
+/// A random time between half and the whole of `time`.
+pub(crate) fn half_to_whole(time: Duration) -> Duration {
+    time.mul_f64(rand::random_range(0.5..=1.0))
+}

@@ -16,6 +16,7 @@ mod common;
 mod checkout {
     mod balancing;
     mod failover;
+    mod full;
     mod herd;
     mod limits;
 }
@@ -50,6 +51,7 @@ mod pool {
     mod idempotent;
     mod leaks;
     mod lifetimes;
+    mod many_peers;
     mod min_connections;
     mod peers;
 }

@@ -2,7 +2,7 @@
 
 use crate::classify::row::On::{AnyCode, Codes, Containing, NoError, Signs};
 use crate::classify::row::{
-    DEGRADED, DOWN, LONG, NEUTRAL, Row, SHORT, SHUTDOWN, SUSPECT, WIRE, WSREP,
+    DEGRADED, DOWN, FULL, LONG, NEUTRAL, Row, SHUTDOWN, SUSPECT, WIRE, WSREP,
 };
 use crate::classify::sign::Sign;
 
@@ -132,14 +132,14 @@ pub(super) static ROWS: &[Row] = &[
         "full",
         Codes(&[1040]),
         "too many connections",
-        DEGRADED.safe().recover_in(SHORT),
+        FULL,
     )
     .note("It may come instead of the greeting."),
     Row::connect(
         "user-limit",
         Codes(&[1203, 1226]),
         "user limit reached",
-        DEGRADED.safe().recover_in(SHORT),
+        FULL,
     ),
     Row::connect(
         "unresolved",

@@ -13,7 +13,7 @@ use crate::classify::row::On;
 use crate::classify::rules::row;
 use crate::classify::sign::{Seen, Sign};
 use crate::classify::table::rows;
-use crate::classify::{Judgement, Phase, asks_for_restart, is_merely_full};
+use crate::classify::{Judgement, Phase, asks_for_restart, is_full};
 use crate::error::AttemptError;
 use crate::usage::PeerUsage;
 
@@ -130,9 +130,9 @@ fn errors_while_connecting() {
             Error::Url(UrlError::Invalid),
             "caller-connect: Neutral Never",
         ),
-        (server(1040, ""), "full: Degraded Safe 1s"),
-        (server(1203, ""), "user-limit: Degraded Safe 1s"),
-        (server(1226, ""), "user-limit: Degraded Safe 1s"),
+        (server(1040, ""), "full: Neutral Busy"),
+        (server(1203, ""), "user-limit: Neutral Busy"),
+        (server(1226, ""), "user-limit: Neutral Busy"),
         (server(1042, ""), "unresolved: Down Safe"),
         (server(1043, ""), "1043: Down Safe"),
         (server(1129, ""), "blocked: Down Safe 300s"),
@@ -182,7 +182,7 @@ fn attempts_without_a_driver_error() {
         (AttemptError::Avoided, Neutral, Busy),
         (AttemptError::Disconnected, Neutral, Never),
         (AttemptError::TryTimedOut(time), Neutral, Never),
-        (AttemptError::Connect(server(1040, "")), Degraded, Safe),
+        (AttemptError::Connect(server(1040, "")), Neutral, Busy),
     ];
     for (error, peer, retry) in cases {
         let verdict = rules(false).attempt(&error);
@@ -387,9 +387,13 @@ fn row_names_are_unique_and_every_row_has_a_reason() {
 }
 
 #[test]
-fn only_connection_limits_count_as_merely_full() {
-    assert!(is_merely_full(connect(&server(1040, "")).reason));
-    assert!(is_merely_full(connect(&server(1226, "")).reason));
-    assert!(!is_merely_full(connect(&server(1053, "")).reason));
-    assert!(!is_merely_full(None));
+fn only_connection_limits_count_as_full() {
+    for code in [1040, 1203, 1226] {
+        assert!(is_full(&connect(&server(code, ""))), "{code}");
+    }
+    assert!(!is_full(&connect(&server(1053, ""))));
+    assert!(!is_full(&connect(&server(1045, ""))));
+    // In a statement it is the user's hourly limit.
+    let verdict = rules(false).error(Phase::Query, &server(1226, "")).verdict;
+    assert!(!is_full(&verdict));
 }

@@ -1,7 +1,7 @@
 //! Keeps `pool_min` connections open to each peer that is up, so that they are there when a failover
 //! needs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::caught::Caught;
+use crate::classify::{Phase, is_full};
 use crate::peer::permits::Permits;
 use crate::peer::{Endpoint, Peer};
 use crate::time::jitter::jittered;
@@ -72,7 +73,8 @@ pub(crate) async fn keep_min_connections(
                 () = next_look.as_mut() => break,
             }
         }
-        progress.retain(|name, _| peers.iter().any(|peer| peer.shared_name() == *name));
+        let names: HashSet<_> = peers.iter().map(|peer| peer.shared_name()).collect();
+        progress.retain(|name, _| names.contains(name));
     }
 }
 
@@ -93,7 +95,8 @@ struct Failed;
 /// Opens one connection after the other until none is missing, or callers need the permits.
 async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(), Failed> {
     while peer.state() == State::Up && peer.missing() > 0 {
-        let Some(_permit) = peer.permits.try_acquire() else {
+        peer.permits.begin_trial(peer.driver.open_in_all());
+        let Some(permit) = peer.permits.try_acquire() else {
             return Ok(());
         };
         let _pool_permit = match pool_permits.map(Permits::try_acquire) {
@@ -104,12 +107,21 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
             return Ok(());
         };
         match timeout(peer.connect_timeout, open_one(peer)).await {
-            Ok(Ok(conn)) => {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(conn))) => {
                 peer.traffic.note_heard();
                 // It goes to the driver's pool, or is closed if the peer was ejected meanwhile.
                 drop(conn);
+                peer.permits.note_login(peer.driver.open_in_all());
             }
-            Ok(Err(_)) | Err(_) => return Err(Failed),
+            Ok(Err(error)) => {
+                if is_full(&peer.check.rules.error(Phase::Connect, &error).verdict) {
+                    peer.note_full(Some(&error));
+                    peer.permits.give_up(permit);
+                }
+                return Err(Failed);
+            }
+            Err(_) => return Err(Failed),
         }
         // The driver takes it back in a separate task.
         tokio::task::yield_now().await;
@@ -117,15 +129,17 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
     Ok(())
 }
 
-/// Opens a connection even if there are idle ones; `None` if none is missing any more. The driver's pool
+/// Opens a connection even if there are idle ones; `None` if none is missing any more, or the peer has no
+/// room. The driver's pool
 /// opens one only if none is idle: so the idle ones are taken out, and returned as soon as it has begun.
 async fn open_one(endpoint: &Endpoint) -> mysql_async::Result<Option<Conn>> {
     let mut idle = Vec::new();
     loop {
         let mut next = pin!(endpoint.driver.get_conn());
         // An idle one is ready at the first poll.
-        let missing = || endpoint.missing() > 0;
-        match endpoint.driver.poll_first(next.as_mut(), missing).await {
+        let has_room = || endpoint.driver.open() < endpoint.permits.limit();
+        let may_open = || endpoint.missing() > 0 && has_room();
+        match endpoint.driver.poll_first(next.as_mut(), may_open).await {
             None => return Ok(None),
             Some(Poll::Ready(conn)) => idle.push(conn?),
             Some(Poll::Pending) => {

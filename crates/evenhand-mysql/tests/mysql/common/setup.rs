@@ -74,6 +74,23 @@ pub(crate) async fn add_app(servers: &[MariaDb]) -> Vec<String> {
     urls
 }
 
+/// So many connections, after which there is room for no more.
+pub(crate) async fn fill(url: &str, room: usize) -> Vec<Conn> {
+    let mut others = Vec::new();
+    let fill = async {
+        loop {
+            match Conn::from_url(url).await {
+                Ok(conn) => others.push(conn),
+                Err(_) if others.len() == room => break,
+                // A connection of before has its place until it is closed.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    soon(fill).await;
+    others
+}
+
 /// A connection to the peer of this name.
 pub(crate) async fn conn_to(pool: &Pool, peer: &str) -> PeerConn {
     let mut held = Vec::new();

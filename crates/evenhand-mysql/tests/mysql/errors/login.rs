@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use evenhand_mysql::HealthCheck;
 use evenhand_mysql::evenhand::{EventKind, State};
 use evenhand_testkit::Fault;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::common::setup::{agreed, at_rest, checkout_code, ejection, still};
+use crate::common::setup::{agreed, checkout_code, ejection, still};
 use crate::common::{LIMIT, err, fakes, pool, states, until, up};
 
 /// What an error in one peer's logins brings about, in words.
@@ -22,7 +21,7 @@ async fn effect(fault: &Fault) -> String {
     let mut events = pool.subscribe();
     fakes[0].set_fault(fault.clone());
     let (mut held, mut refused) = (Vec::new(), 0);
-    while states(&pool)[0] == State::Up && fakes[0].accepted() < 8 {
+    while states(&pool)[0] == State::Up && fakes[0].accepted() < 8 && held.len() < 50 {
         match pool.get_conn().await {
             Ok(conn) => held.push(conn),
             Err(_) => refused += 1,
@@ -62,7 +61,7 @@ async fn effect(fault: &Fault) -> String {
 async fn each_login_error_has_its_effect() {
     let wsrep = "WSREP has not yet prepared node for application use";
     let down = "out at once, no caller notices";
-    let full = "out after 5, no caller notices, probed in 1s";
+    let full = "ejects no peer, no caller notices";
     let blocked = "out at once, no caller notices, probed in 300s";
     let suspect = "out at once, unless both do, no caller notices";
     let degraded = "out after 5, no caller notices";
@@ -248,31 +247,41 @@ async fn refused_login_tries_three_peers() {
 
 /// Rows: full, user-limit (the double)
 #[tokio::test]
-async fn full_peer_keeps_its_idle_connections() {
-    for (code, left) in [(1040, 2), (1226, 2), (1053, 0)] {
+async fn probe_that_meets_a_full_peer_brings_it_back() {
+    for code in [1040, 1203, 1226] {
         let fakes: [_; 1] = fakes().await;
-        let often = HealthCheck::new().active(Duration::from_millis(20), 1);
-        let options = still().health_check(often);
-        let pool = pool(&fakes, options);
-        let used = [
-            pool.get_conn().await.unwrap(),
-            pool.get_conn().await.unwrap(),
-        ];
-        drop(used);
-        at_rest(&pool).await;
-        let mut events = pool.subscribe();
+        let pool = pool(&fakes, still());
+        let conn = pool.get_conn().await.unwrap();
         fakes[0].set_fault(Fault::ErrAtLogin(err(code, "")));
-        // What the ejection closes is closed by the time that a probe has failed as well.
-        let probed = async {
-            while !matches!(
-                events.next().await.unwrap().unwrap().kind,
-                EventKind::ProbeFailed { .. }
-            ) {}
-        };
-        timeout(Duration::from_secs(10), probed).await.unwrap();
-        // The probe's own connection may be about to end.
-        let settled = || fakes[0].connections() == left;
-        until("idle connections are kept or closed", settled).await;
-        assert_eq!(up(&pool), 0, "{code}");
+        pool.peers().eject("a", LIMIT / 10).unwrap();
+        let waiting = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.get_conn().await }
+        });
+        until("it is back", || up(&pool) == 1).await;
+        let usage = &pool.usage().peers[0];
+        assert_eq!((usage.in_use, usage.limit), (1, 1), "{code}");
+        let asked = fakes[0].accepted();
+        // Whoever waits tries it again.
+        until("a trial", || fakes[0].accepted() > asked).await;
+        assert_eq!(up(&pool), 1, "{code}");
+        fakes[0].clear_fault();
+        drop(waiting.await.unwrap().unwrap());
+        drop(conn);
     }
+}
+
+/// Rows: full (the double)
+#[tokio::test]
+async fn probe_for_more_than_a_login_is_not_passed_by_a_full_peer() {
+    let fakes: [_; 1] = fakes().await;
+    let pool = pool(&fakes, still().writable(true));
+    let mut events = pool.subscribe();
+    fakes[0].set_fault(Fault::ErrAtLogin(err(1040, "")));
+    pool.peers().eject("a", LIMIT / 10).unwrap();
+    drop(pool.get_conn().await);
+    let failed = |kind| matches!(kind, EventKind::ProbeFailed { .. });
+    let probed = async { while !failed(events.next().await.unwrap().unwrap().kind) {} };
+    timeout(Duration::from_secs(10), probed).await.unwrap();
+    assert_eq!(up(&pool), 0);
 }

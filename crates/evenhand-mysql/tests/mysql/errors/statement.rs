@@ -166,7 +166,7 @@ async fn ambiguous_error_triggers_a_check() {
         fakes[0].answer_err(STATEMENT, err(code, ""));
         let pool = pool(&fakes, still());
         let mut conn = pool.get_conn().await.unwrap();
-        fakes[0].set_fault(Fault::ErrAtLogin(err(1040, "Too many connections")));
+        fakes[0].set_fault(Fault::ErrAtLogin(err(9001, "no backend")));
         for n in 1..=5 {
             assert_eq!(up(&pool), 1, "{code}, {n}");
             conn.query_drop(STATEMENT).await.unwrap_err();

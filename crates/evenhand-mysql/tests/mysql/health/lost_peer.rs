@@ -176,7 +176,13 @@ async fn refused_logins_leave_statements_alone() {
 
 #[tokio::test]
 async fn full_or_ejected_peer_leaves_statements_alone() {
-    for by_hand in [true, false] {
+    let full = err(1040, "Too many connections");
+    let no_backend = err(9001, "Max connect timeout reached");
+    for (by_hand, error) in [
+        (true, no_backend.clone()),
+        (false, no_backend),
+        (false, full),
+    ] {
         let [fake] = fakes::<1>().await;
         let pool = pool(std::slice::from_ref(&fake), watched());
         let mut conn = pool.get_conn().await.unwrap();
@@ -186,9 +192,18 @@ async fn full_or_ejected_peer_leaves_statements_alone() {
             pool.peers().eject("a", Duration::from_millis(50)).unwrap();
         }
         let mut events = pool.subscribe();
-        fake.set_fault(Fault::ErrAsGreeting(err(1040, "Too many connections")));
-        probes_fail(&mut events, 2).await;
-        assert_eq!(states(&pool), [State::Ejected]);
+        fake.set_fault(Fault::ErrAsGreeting(error.clone()));
+        match error.code {
+            1040 => {
+                let asked = fake.accepted();
+                until("it is checked", || fake.accepted() > asked + 2).await;
+                assert_eq!(states(&pool), [State::Up]);
+            }
+            _ => {
+                probes_fail(&mut events, 2).await;
+                assert_ne!(states(&pool), [State::Up]);
+            }
+        }
         waiting.await.unwrap().unwrap();
     }
 }

@@ -128,7 +128,7 @@ async fn one(pool: &Pool, task: usize) {
     let done = match task % 3 {
         0 => pool.run_idempotent(work).await,
         1 => pool.transaction(TxOpts::default(), transaction).await,
-        _ => pool.get_conn().await.map(drop).map_err(Into::into),
+        _ => pool.get_conn().await.map(drop),
     };
     done.unwrap();
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable};
-use evenhand_testkit::{FaultProxy, Maker, MariaDb};
+use evenhand_mysql::{PeerConn, Pool};
+use evenhand_testkit::{Maker, MariaDb};
 use tokio::task::JoinSet;
 
 use crate::common::setup::{
-    add_app, agreed, as_user, at_rest, checkout_code, ejection, is_up, patient, pool_of, root,
-    servers, until_gone, urls,
+    add_app, agreed, as_user, at_rest, checkout_code, ejection, fill, is_up, patient, pool_of,
+    root, servers, until_gone, urls,
 };
 use crate::common::{states, until, up};
 
@@ -57,33 +57,44 @@ async fn frozen_server_is_ejected() {
     until("it is back", || up(&pool) == 2).await;
 }
 
-/// Rows: full (MariaDB)
-#[tokio::test]
-async fn full_server_is_ejected() {
-    let servers = servers(2, MariaDb::builder().arg("--max-connections=10")).await;
-    let urls = add_app(&servers).await;
-    // It counts the logins.
-    let proxy = FaultProxy::start(servers[0].addr()).unwrap();
-    let counted = as_user(&proxy.url(), "app:secret");
-    // The proxy makes no login itself.
-    let pool = pool_of(&[counted, urls[1].clone()], patient());
-    let mut others = Vec::new();
-    while let Ok(conn) = Conn::from_url(&urls[0]).await {
-        others.push(conn);
+/// Checks out ten connections, which b gives, while a is full; then until a gives one, once there is room.
+/// Nothing is ejected.
+async fn full_a_costs_nothing(pool: &Pool, make_room: impl AsyncFnOnce()) {
+    let mut events = pool.subscribe();
+    let mut held = Vec::new();
+    while held.len() < 10 || pool.usage().peers[0].limit > 1 {
+        held.push(pool.get_conn().await.unwrap());
+        assert_eq!(held.last().unwrap().peer(), "b");
     }
-    assert_eq!(others.len(), 10);
-    let (_, reason, probe_in) = until_a_is_out(&pool).await;
-    assert_eq!(proxy.accepted(), 5);
-    assert_eq!((reason, probe_in), ("too many connections", SHORT));
-    drop(others);
-    until("it is back", || up(&pool) == 2).await;
+    drop(held);
+    make_room().await;
+    let mut held = Vec::new();
+    while held.iter().all(|conn: &PeerConn| conn.peer() != "a") {
+        // A trial comes within a second.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        held.push(pool.get_conn().await.unwrap());
+    }
+    assert!(events.try_next().unwrap().is_none());
 }
 
-const SHORT: Duration = Duration::from_secs(1);
+/// Rows: full (MariaDB)
+#[tokio::test]
+async fn full_server_is_not_ejected() {
+    let servers = servers(2, MariaDb::builder().arg("--max-connections=10")).await;
+    let urls = add_app(&servers[..1]).await;
+    let mut operator = root(&servers[1].url()).await;
+    operator
+        .query_drop("SET GLOBAL max_connections = 500")
+        .await
+        .unwrap();
+    let pool = pool_of(&[urls[0].clone(), servers[1].url()], patient());
+    let others = fill(&urls[0], 10).await;
+    full_a_costs_nothing(&pool, async || drop(others)).await;
+}
 
 /// Rows: user-limit (MariaDB)
 #[tokio::test]
-async fn user_limit_ejects_the_server() {
+async fn user_limit_does_not_eject_the_server() {
     // No limit at the start cannot be changed later.
     let builder = MariaDb::builder().arg("--max-user-connections=1000");
     let servers = servers(2, builder).await;
@@ -113,11 +124,11 @@ async fn user_limit_ejects_the_server() {
             Some(expected),
             "{refused}"
         );
-        let (_, reason, probe_in) = until_a_is_out(&pool).await;
-        assert_eq!((reason, probe_in), ("user limit reached", SHORT));
-        own.disconnect().await.unwrap();
-        operator.query_drop(lift).await.unwrap();
-        until("it is back", || up(&pool) == 2).await;
+        let lift = async || {
+            own.disconnect().await.unwrap();
+            operator.query_drop(lift).await.unwrap();
+        };
+        full_a_costs_nothing(&pool, lift).await;
     }
 }
 

@@ -1,0 +1,144 @@
+//! How a caller with a permit gets a connection to its peer.
+
+use std::pin::pin;
+use std::sync::{MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use evenhand::PeerVerdict;
+use mysql_async::{Conn, Error, ServerError};
+use tokio::time::{Instant, sleep};
+
+use super::Endpoint;
+use crate::caught::Caught;
+use crate::classify::{Phase, is_full};
+use crate::error::AttemptError;
+use crate::time::deadline::timeout_lazy;
+
+/// A checkout that may not open a connection yet yields this many times, then sleeps this long between
+/// its looks.
+const YIELDS: u32 = 16;
+const SLEEP: Duration = Duration::from_millis(1);
+/// After this many looks, some milliseconds or about a login, a connection that may be on its way back
+/// is no longer waited for.
+const PATIENCE: u32 = YIELDS + 4;
+
+/// Why there is no connection.
+pub(crate) enum NoConnection {
+    /// None is idle, and the peer was full a moment ago.
+    NoRoom,
+    /// The peer is full.
+    Full(AttemptError),
+    Failed(AttemptError),
+}
+
+/// A connection to a peer.
+pub(crate) struct Connected {
+    pub(crate) conn: Conn,
+    /// The peer has just accepted a login for it.
+    pub(crate) is_new: bool,
+}
+
+impl Endpoint {
+    /// An idle or new connection, within the connect timeout and by the deadline.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, NoConnection> {
+        let limit = self.connect_timeout;
+        let end = |began| {
+            self.traffic.note_begun(began);
+            deadline.min(began + limit)
+        };
+        let error = match timeout_lazy(end, pin!(self.checkout())).await {
+            Ok(Ok(Some(connected))) => {
+                // An idle one is handed out without a word to the peer.
+                if connected.is_new {
+                    self.traffic.note_heard();
+                    self.note_login(PeerVerdict::Healthy);
+                    self.permits.note_login(self.driver.open_in_all());
+                }
+                return Ok(connected);
+            }
+            Ok(Ok(None)) => return Err(NoConnection::NoRoom),
+            Ok(Err(error)) => {
+                let verdict = self.check.rules.error(Phase::Connect, &error).verdict;
+                self.note_login(verdict.peer);
+                if is_full(&verdict) {
+                    self.note_full(Some(&error));
+                    return Err(NoConnection::Full(AttemptError::Connect(error)));
+                }
+                AttemptError::Connect(error)
+            }
+            // The caller's deadline came first, which says nothing about the peer.
+            Err(cut) if deadline < cut.began + limit => AttemptError::OutOfTime,
+            Err(cut) if self.traffic.was_heard_since(cut.began) => AttemptError::Slow(limit),
+            Err(_) => AttemptError::TimedOut(limit),
+        };
+        Err(NoConnection::Failed(error))
+    }
+
+    /// The peer has room for the connections that are open, and for no other.
+    pub(crate) fn note_full(&self, refusal: Option<&Error>) {
+        if let Some(Error::Server(refusal)) = refusal {
+            *self.refusal() = Some(refusal.clone());
+        }
+        // It answers, which is no proof that it works.
+        self.traffic.forget_begun();
+        self.permits.learn_limit(self.driver.open_in_all());
+    }
+
+    /// What a peer that is full said last.
+    pub(crate) fn last_refusal(&self) -> Option<AttemptError> {
+        if !self.permits.are_short() {
+            return None;
+        }
+        let refusal = self.refusal().clone()?;
+        Some(AttemptError::Connect(refusal.into()))
+    }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<ServerError>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection from the driver's pool, as soon as one is idle or one more may be opened.
+    ///
+    /// A caller with a permit may have a connection. But the driver takes returned connections back in
+    /// a separate task, and until that has run, each further caller would open another. So while more
+    /// connections are open than are in use, the caller waits a moment for the one that may be on its
+    /// way. No more are ever opened than may be in use; if returned ones do not arrive because the peer
+    /// is silent, the attempt's timeout ends the wait. `None` if the peer turned out to be full, so that
+    /// there are more callers with a permit than connections.
+    async fn checkout(&self) -> mysql_async::Result<Option<Connected>> {
+        let mut looks: u32 = 0;
+        loop {
+            let mut checkout = pin!(self.driver.get_conn());
+            let may_start = || {
+                if self.has_idle() {
+                    return true;
+                }
+                let open = self.driver.open();
+                // One of the permits held is the caller's, who has no connection yet.
+                let one_may_come = open >= self.permits.held() && looks < PATIENCE;
+                open < self.permits.limit() && !one_may_come
+            };
+            match self.driver.poll_first(checkout.as_mut(), may_start).await {
+                // A login takes more than one poll, an idle connection no more.
+                Some(Poll::Ready(conn)) => {
+                    return Ok(Some(Connected {
+                        conn: conn?,
+                        is_new: false,
+                    }));
+                }
+                Some(Poll::Pending) => {
+                    let began = Instant::now();
+                    let conn = Caught(checkout).await?;
+                    self.traffic.note_login(began.elapsed());
+                    return Ok(Some(Connected { conn, is_new: true }));
+                }
+                None if looks >= PATIENCE && self.permits.are_in_excess() => return Ok(None),
+                None if looks < YIELDS => tokio::task::yield_now().await,
+                // Boxed, as it is rarely needed and would make every checkout larger.
+                None => Box::pin(sleep(SLEEP)).await,
+            }
+            looks += 1;
+        }
+    }
+}
