@@ -38,6 +38,7 @@ mod errors {
 }
 
 mod health {
+    mod group;
     mod lost_peer;
     mod outage;
     mod probes;

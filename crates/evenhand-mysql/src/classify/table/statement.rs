@@ -171,7 +171,9 @@ pub(super) static ROWS: &[Row] = &[
         HEALTHY.safe(),
     )
     .discard()
-    .in_writable_pools(DOWN.safe()),
+    .restart()
+    .in_writable_pools(DOWN.safe())
+    .note("A refused `COMMIT` is rolled back: `Pool::transaction` runs it again."),
     Row::query(
         "read-only-mode",
         Codes(&[1836]),
@@ -179,6 +181,7 @@ pub(super) static ROWS: &[Row] = &[
         HEALTHY.safe(),
     )
     .discard()
+    .restart()
     .in_writable_pools(DOWN.safe()),
     Row::query(
         "read-only-transaction",

@@ -9,7 +9,7 @@ use crate::common::{GUARD, LIMIT, err, fakes, pool, quick, until, up};
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, TxOpts};
 use evenhand_mysql::{Pool, Transaction};
-use evenhand_testkit::MariaDb;
+use evenhand_testkit::{FakeMySql, MariaDb};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -211,6 +211,41 @@ async fn rollbacks_are_bounded_by_time_alone() {
     outcome.unwrap_err();
     assert!(start.elapsed() > Duration::from_secs(1), "its time is used");
     assert!(tries.into_inner() > 5);
+}
+
+/// Its server became read-only, or left its group. Nothing was committed there.
+///
+/// Rows: read-only-option, read-only-mode, group-left (the double)
+#[tokio::test]
+async fn refused_commit_is_done_on_another_peer() {
+    for error in [
+        err(1290, "running with the --super-read-only option"),
+        err(1836, "Running in read-only mode"),
+        err(3100, "running replication hook 'before_commit'"),
+    ] {
+        for writable in [true, false] {
+            let fakes: [_; 2] = fakes().await;
+            fakes[0].answer_err("COMMIT", error.clone());
+            let pool = pool(&fakes, quick().writable(writable));
+            let tries = AtomicUsize::new(0);
+            while fakes[0].queries() == 0 {
+                let done: mysql_async::Result<()> = pool
+                    .transaction(TxOpts::default(), async |mut tx| {
+                        tries.fetch_add(1, Ordering::Relaxed);
+                        tx.query_drop("DO 1").await
+                    })
+                    .await;
+                done.unwrap();
+            }
+            let commits = |fake: &FakeMySql| {
+                let statements = fake.statements();
+                statements.iter().filter(|sent| *sent == "COMMIT").count()
+            };
+            let all = commits(&fakes[0]) + commits(&fakes[1]);
+            assert_eq!(all, tries.into_inner(), "{error:?}");
+            assert_eq!(up(&pool), if writable { 1 } else { 2 });
+        }
+    }
 }
 
 /// The driver takes its own connection here, so the guard sees none of these errors.
