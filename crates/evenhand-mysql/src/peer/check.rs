@@ -26,6 +26,9 @@ const SYNCED: &[u8] = b"4";
 /// The shortest time after which a check that was not answered met silence.
 const SILENT: Duration = Duration::from_secs(1);
 
+/// A check that ends so long after its time limit says that this client was stalled.
+const STALLED: Duration = Duration::from_millis(250);
+
 /// How a pool's peers are checked, and how the outcome is judged.
 #[derive(Debug)]
 pub(crate) struct Check {
@@ -99,7 +102,7 @@ impl Check {
             }
             Ok(Err(finding)) => finding,
             // This client was stalled: the answer may wait to be read.
-            Err(_) if began.elapsed() > limit + limit / 4 => Finding {
+            Err(_) if began.elapsed() > limit + STALLED => Finding {
                 verdict: Verdict::neutral(),
                 silent: None,
             },

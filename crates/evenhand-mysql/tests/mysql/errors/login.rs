@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenhand_mysql::AllDownKind;
 use evenhand_mysql::evenhand::{EventKind, State};
 use evenhand_testkit::Fault;
 use tokio::task::JoinSet;
@@ -44,7 +45,11 @@ async fn effect(fault: &Fault) -> String {
     };
     // With both peers so, is it the peers' fault or the caller's?
     let fakes: [_; 2] = crate::common::fakes().await;
-    let pool = crate::common::pool(&fakes, still());
+    let patient = still()
+        .connect_timeout(10 * LIMIT)
+        .checkout_timeout(10 * LIMIT)
+        .all_down(AllDownKind::Fail);
+    let pool = crate::common::pool(&fakes, patient);
     fakes.iter().for_each(|fake| fake.set_fault(fault.clone()));
     let error = pool.get_conn().await.unwrap_err();
     let both = if agreed(&error) {
