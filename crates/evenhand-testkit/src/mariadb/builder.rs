@@ -57,6 +57,8 @@ impl MariaDbBuilder {
     pub(crate) fn prepare(&self) -> Result<MariaDb, MariaDbError> {
         let owner = Owner::find()?;
         let program = Program::find(self.maker)?;
+        // A test's output tells that it ran on a real server; `scripts/compat.sh` reads it.
+        println!("on {:?}: {}", program.maker, program.path.display());
         let template = Template::get(&program, owner.as_ref())?;
         let folder = tempfile::Builder::new()
             .prefix("evenhand-mariadb-")

@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Runs the tests on real servers with each server that Debian has beside the installed one, and writes
+# docs/COMPATIBILITY.md. Nothing is installed: packages are unpacked into a folder, and their servers
+# run with the libraries that are there.
+#
+#   scripts/compat.sh                         the installed server, MariaDB of Debian 13, MySQL of unstable
+#   scripts/compat.sh /opt/x/bin/mysqld ..    the installed server and these
+#
+# EVENHAND_COMPAT is the folder, target/compat if it is not set. It may be kept for the next run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Debian's suites to take them from, by code name.
+mariadb=trixie
+mysql=sid
+
+page=docs/COMPATIBILITY.md
+folder=$(realpath -m "${EVENHAND_COMPAT:-target/compat}")
+results=$folder/results
+mkdir -p "$results"
+
+# Debian's archive, as this machine's own sources name it, and a suite of it; all of apt's state is in
+# the folder. An empty list of installed packages makes it fetch all that a package needs.
+apt_of() {
+    local suite=$1 own=$folder/apt-$1 mirror
+    shift
+    mkdir -p "$own"/{state/lists/partial,cache/archives/partial}
+    : >"$own/status"
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+        grep -v security | sort -u | head -n 1)
+    [ -n "$mirror" ] || { echo "apt has no source of Debian's archive" >&2; exit 1; }
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
+        >"$own/sources.list"
+    cat >"$own/apt.conf" <<CONF
+Dir::State "$own/state";
+Dir::State::status "$own/status";
+Dir::Cache "$own/cache";
+Dir::Etc::sourcelist "$own/sources.list";
+Dir::Etc::sourceparts "-";
+APT::Install-Recommends "0";
+APT::Sandbox::User "$(id -un)";
+Acquire::Languages "none";
+Debug::NoLocking "1";
+CONF
+    APT_CONFIG=$own/apt.conf apt-get "$@"
+}
+
+# Unpacks packages of a suite with all that they need, and another one (after the suite's name) without,
+# as that asks for what runs a service.
+unpack() {
+    local suite=$1 alone=$2 root=$folder/$1 package
+    shift 2
+    [ ! -e "$root/complete" ] || return 0
+    apt_of "$suite" update --quiet
+    apt_of "$suite" install --quiet --yes --download-only "$@"
+    (cd "$folder/apt-$suite/cache/archives" && apt_of "$suite" download --quiet "$alone")
+    rm -rf "$root"
+    mkdir -p "$root"
+    for package in "$folder/apt-$suite"/cache/archives/*.deb; do
+        dpkg-deb --extract "$package" "$root"
+    done
+    # Servers run as another user where this one is root.
+    chmod -R a+rX "$root"
+    touch "$root/complete"
+}
+
+# Puts a script in a server's place that runs it by its own loader, with its own files.
+by_own_loader() {
+    local usr=$1/usr program=$1/usr/sbin/$2 share=$1/usr/share/$3 loader
+    [ ! -e "$program.elf" ] || return 0
+    loader=$(find "$1" -path '*/lib*/ld-linux*.so.*' | head -n 1)
+    mv "$program" "$program.elf"
+    cat >"$program" <<RUN
+#!/bin/sh
+exec "$loader" --library-path "$(dirname "$(find "$1" -name 'libc.so.6' | head -n 1)"):$usr/lib/mysql/private" \\
+    --argv0 "$program" "$program.elf" "\$@" --basedir="$usr" --plugin-dir="$usr/lib/mysql/plugin" \\
+    --lc-messages-dir="$share" --character-sets-dir="$share/charsets"
+RUN
+    chmod 755 "$program"
+}
+
+# Prints the programs of the servers to run.
+fetch_servers() {
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        echo "This fetches servers from Debian's archive; elsewhere give it the paths of servers." >&2
+        exit 1
+    fi
+    unpack "$mariadb" mariadb-server mariadb-server-core galera-4 >&2
+    by_own_loader "$folder/$mariadb" mariadbd mariadb
+    # It only reads option files, of which the tests use none.
+    printf '#!/bin/sh\n' >"$folder/$mariadb/usr/bin/my_print_defaults"
+    chmod 755 "$folder/$mariadb/usr/bin/my_print_defaults"
+    unpack "$mysql" mysql-server mysql-server-core >&2
+    by_own_loader "$folder/$mysql" mysqld mysql
+    echo "$folder/$mariadb/usr/sbin/mariadbd"
+    echo "$folder/$mysql/usr/sbin/mysqld"
+}
+
+# `MariaDB 11.8.9`, `MySQL 9.7.4`
+name_of() {
+    local version number
+    version=$("$1" --no-defaults --version)
+    number=$(sed -E 's/.*Ver ([0-9]+(\.[0-9]+)+).*/\1/' <<<"$version")
+    if [[ $version == *MariaDB* ]]; then echo "MariaDB $number"; else echo "MySQL $number"; fi
+}
+
+# Runs the tests with a server; prints a line for each test that started a real server, or would have:
+# its name, and `yes`, `no` or why it is not for this server.
+run() {
+    local server=$1 log=$2 name
+    local tests=(cargo test --locked --no-fail-fast --package evenhand-mysql --package evenhand-tests
+        --features evenhand-mysql/rustls-ring --test mysql --test servers --)
+    [ "$server" = installed ] || export EVENHAND_MYSQLD=$server
+    "${tests[@]}" --show-output --test-threads=2 >"$log" 2>&1 || true
+    grep -q '^test result' "$log" || { tail -n 50 "$log" >&2; exit 1; }
+    # What fails is run once more by itself: a machine may be too busy for what is timed.
+    for name in $(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log"); do
+        "${tests[@]}" --show-output --exact "$name" >>"$log" 2>&1 || true
+    done
+    awk '
+        /^test .* \.\.\. (ok|FAILED)$/ { outcome[$2] = $NF == "ok" ? "yes" : "no" }
+        /^---- .* stdout ----$/ { test = $2 }
+        test && /^on (MariaDb|MySql): / { ran[test] = 1 }
+        test && /^only on / { sub(/^only on /, ""); only[test] = $0 }
+        END {
+            for (test in outcome) {
+                if (test in only) print test "\t" only[test]
+                else if (test in ran) print test "\t" outcome[test]
+            }
+        }' "$log" | sort
+}
+
+if [ $# -gt 0 ]; then servers=("$@"); else mapfile -t servers < <(fetch_servers); fi
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
+installed=$(command -v mariadbd || command -v mysqld || true)
+[ -z "$installed" ] || servers=("$installed" "${servers[@]}")
+
+names=()
+for server in "${servers[@]}"; do
+    name=$(name_of "$server")
+    names+=("$name")
+    echo "== $name" >&2
+    use=$server
+    [ "$server" != "$installed" ] || use=installed
+    (run "$use" "$results/${name// /-}.log") >"$results/$name"
+done
+
+{
+    cat <<'HEAD'
+# Servers that the tests run on
+
+`scripts/compat.sh` wrote this page. It runs the tests that need a real server with the installed
+server and with those that Debian has beside it, and does not belong to what runs before each change.
+A cell is a test: *yes* if it passes on that server, *no* if it fails, and – where it is for what only
+the other maker's server can do. A test that fails is run once more by itself.
+
+The tests in `errors`, `health`, `pool`, `tls` and `transaction` are in `crates/evenhand-mysql/tests/mysql`,
+those in `faults`, `databases` and `ledger` in `tests/servers`.
+
+HEAD
+    for name in "${names[@]}"; do printf '%s\0' "$results/$name"; done |
+        xargs -0 awk -F '\t' '
+            FNR == 1 { servers++; server[servers] = FILENAME; sub(/.*\//, "", server[servers]) }
+            {
+                if (!($1 in known)) { known[$1] = 1; order[++tests] = $1 }
+                cell[$1, servers] = $2
+            }
+            function row(first, at, text, line) {
+                line = "| " first
+                for (at = 1; at <= servers; at++) line = line " | " text[at]
+                print line " |"
+            }
+            function area(test) { sub(/::[^:]*$/, "", test); return test }
+            END {
+                for (i = 1; i <= tests; i++) {
+                    at = area(order[i])
+                    if (!(at in seen)) { seen[at] = 1; areas[++count] = at }
+                    for (s = 1; s <= servers; s++) {
+                        if (cell[order[i], s] == "yes") passed[at, s]++
+                        if (cell[order[i], s] == "yes" || cell[order[i], s] == "no") of[at, s]++
+                    }
+                }
+                for (s = 1; s <= servers; s++) { line[s] = server[s]; rule[s] = "---" }
+                print "## In short\n"
+                row("tests passed", 0, line); row("---", 0, rule)
+                for (a = 1; a <= count; a++) {
+                    for (s = 1; s <= servers; s++)
+                        text[s] = of[areas[a], s] ? (passed[areas[a], s] + 0) " of " of[areas[a], s] : "–"
+                    row("`" areas[a] "`", 0, text)
+                }
+                for (a = 1; a <= count; a++) {
+                    print "\n## `" areas[a] "`\n"
+                    row("what holds", 0, line); row("---", 0, rule)
+                    notes = ""
+                    for (i = 1; i <= tests; i++) {
+                        if (area(order[i]) != areas[a]) continue
+                        name = order[i]; sub(/.*::/, "", name)
+                        for (s = 1; s <= servers; s++) {
+                            got = cell[order[i], s]
+                            text[s] = got == "yes" || got == "no" ? got : "–"
+                            if (text[s] == "–" && got && !((name, got) in noted)) {
+                                noted[name, got] = 1
+                                notes = notes "\n- `" name "`: only on " got
+                            }
+                        }
+                        row("`" name "`", 0, text)
+                    }
+                    if (notes) print notes
+                }
+            }'
+} >"$page"
+echo "wrote $page" >&2
