@@ -3,7 +3,7 @@
 //!
 //! Counted as asked of the allocator, so without its own rounding. The peer's name is part of it
 //! for Evenhand (tower has none), and so is the peer's service, of 8 bytes, for both. A program
-//! without [`Counting`](crate::counting::Counting) as its allocator gets noughts.
+//! without [`Counting`](crate::counting::Counting) as its allocator gets zeros.
 
 use std::mem::size_of;
 use std::task::{Context, Waker};

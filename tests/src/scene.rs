@@ -1,8 +1,7 @@
-//! A scene: a pool under mixed work, something that befalls a peer, and what must hold whatever
-//! it is.
+//! A scene: a pool under mixed work, a fault of a peer, and what must hold whatever it is.
 //!
 //! Idempotent work never fails. Plain work fails only where it held a connection to the peer that
-//! was befallen, while that was so. Every checkout ends by its deadline. In the end nothing is
+//! had the fault, while it lasted. Every checkout ends by its deadline. In the end nothing is
 //! left: no task in this process, no session on a server.
 
 use std::time::Duration;
@@ -48,7 +47,7 @@ pub struct Scene {
     tasks_before: usize,
 }
 
-/// When a peer was befallen by something that plain work may notice.
+/// When a peer had a fault that plain work may notice.
 #[derive(Clone, Debug)]
 struct Fault {
     peer: String,
@@ -57,7 +56,7 @@ struct Fault {
 }
 
 impl Fault {
-    /// Whether this failure had a connection to the peer while it was befallen.
+    /// Whether this failure had a connection to the peer while the fault lasted.
     fn explains(&self, failure: &Failure) -> bool {
         failure.peer.as_ref() == Some(&self.peer)
             && failure.at >= self.from

@@ -1,4 +1,4 @@
-//! What befalls one of two or three real servers under mixed work: a clean end, a freeze, too many
+//! What happens to one of two or three real servers under mixed work: a clean end, a freeze, too many
 //! connections, a wrong password, read-only.
 
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn frozen_server_costs_no_idempotent_work() {
     assert!(count.longest_work >= LIMIT, "none hung on it");
 }
 
-/// All of its connections are somebody else's; when they come free it serves.
+/// Others hold all of its connections; when they come free it serves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_server_costs_no_work() {
     let full = MariaDb::builder().arg("--max-connections=10").start();

@@ -6,7 +6,7 @@
 //! ticket, so limits and drains count the connection to the end. It serves no file; the driver without a
 //! handler fails in the same way.
 //!
-//! Nobody sees a `USE` either. So from the first such use on, the driver puts each connection of the peer back
+//! No guard sees a `USE` either. So from the first such use on, the driver puts each connection of the peer back
 //! into its schema when it resets it.
 //!
 //! The outcome is seen indirectly: the driver counts connections that are returned broken or cut short,

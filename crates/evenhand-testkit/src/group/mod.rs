@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `member.rs` | [`Member`]: one server of the group, and what befalls it |
+//! | `member.rs` | [`Member`]: one server of the group, and what happens to it |
 //! | `error.rs` | [`GroupError`] |
 //!
 //! One member, the primary, takes writes; the others are read-only. A group of three starts in about

@@ -79,7 +79,7 @@ fn mariadb(server: &Program, owner: Option<&Owner>) -> Result<Command, MariaDbEr
         "--skip-name-resolve",
     ]);
     if let Some(base) = server.base() {
-        // It would look for a program that resolves names, which nobody needs here.
+        // It would look for a program that resolves names, which is not needed here.
         command
             .arg("--force")
             .arg(format!("--basedir={}", base.display()));

@@ -106,6 +106,6 @@ mod tests {
         assert!(pick());
         peers.eject("a", window).unwrap();
         peers.remove("a").unwrap();
-        assert!(!pick(), "nobody ramps");
+        assert!(!pick(), "no peer ramps");
     }
 }

@@ -329,7 +329,7 @@ impl Asked {
         if let Some(response) = self.outcomes.response() {
             return Some(Ending::Response(response));
         }
-        // Of those that nobody convicted.
+        // Of those that were not convicted.
         self.outcomes.decides(r.instance_of(self.suspects[0].0));
         Some(Ending::Inconclusive)
     }

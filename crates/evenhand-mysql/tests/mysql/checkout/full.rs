@@ -128,9 +128,9 @@ async fn checkout_waits_for_room_until_its_deadline() {
     drop(soon(waiting).await.unwrap().unwrap());
 }
 
-/// Whoever has met a full server waits for room on any, whatever it has tried.
+/// A checkout that has met a full server waits for room on any, whatever it has tried.
 #[tokio::test]
-async fn nobody_is_stuck_at_a_full_server() {
+async fn no_caller_is_stuck_at_a_full_server() {
     let (_full, url) = server(10).await;
     let others = fill(&url, 10).await;
     let (_other, other) = server(50).await;

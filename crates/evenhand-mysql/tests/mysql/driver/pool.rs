@@ -10,7 +10,7 @@ use evenhand_testkit::MariaDb;
 use futures_util::future::{join_all, select_all, try_join_all};
 use futures_util::{FutureExt, poll};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{opts_of, pool_with, stage};
 use crate::common::setup::{patient, root};
@@ -22,6 +22,15 @@ async fn held(pool: &Pool, count: usize) -> Vec<PeerConn> {
     try_join_all((0..count).map(|_| pool.get_conn()))
         .await
         .unwrap()
+}
+
+/// Waits until the query gives this number. What the server sent to other connections before has arrived
+/// then.
+async fn until_read(operator: &mut impl Queryable, query: &str, number: u32) {
+    let read = async { while operator.query_first(query).await.unwrap() != Some(number) {} };
+    soon(read).await;
+    // One answer more: the runtime has seen all that came before it.
+    operator.ping().await.unwrap();
 }
 
 fn idle(pool: &Pool) -> usize {
@@ -85,8 +94,7 @@ async fn connections_that_were_killed_while_idle_are_replaced() {
     }
     // Deviation: the server's goodbye may still be on its way, and then the first statement meets it.
     let connected = "SELECT COUNT(*) FROM information_schema.processlist";
-    while operator.query_first(connected).await.unwrap() != Some(1) {}
-    sleep(Duration::from_millis(50)).await;
+    until_read(&mut operator, connected, 1).await;
     let mut conn = pool.get_conn().await.unwrap();
     conn.ping().await.unwrap();
     assert!(!ids.contains(&conn.id()));
@@ -101,7 +109,7 @@ async fn one_connection_serves_one_caller_after_the_other() {
     for _ in 0..16 {
         assert_eq!(pool.get_conn().await.unwrap().id(), id);
     }
-    // An error that nobody read does not end it.
+    // An error that was not read does not end it.
     for _ in 0..10 {
         let mut conn = pool.get_conn().await.unwrap();
         drop(conn.query_iter("DO 1; nonsense").await.unwrap());
@@ -192,10 +200,7 @@ async fn connection_that_the_server_has_closed_is_replaced() {
     let id = conn.id();
     drop(conn);
     let gone = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
-    while operator.query_first(&*gone).await.unwrap() != Some(0) {
-        operator.query_drop("DO 1").await.unwrap();
-    }
-    sleep(Duration::from_millis(50)).await;
+    until_read(&mut operator, &gone, 0).await;
     let mut conn = pool.get_conn().await.unwrap();
     conn.ping().await.unwrap();
     assert_ne!(conn.id(), id);

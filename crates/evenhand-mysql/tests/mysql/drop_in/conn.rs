@@ -204,7 +204,7 @@ async fn rows_are_streamed_from_a_connection_by_value() {
     assert_eq!(first, Some(2));
 }
 
-/// The driver does not tell of an error that nobody reads.
+/// The driver does not tell of an error that is not read.
 #[tokio::test]
 async fn unread_error_keeps_the_connection() {
     let (_server, pool) = stage().await;

@@ -267,7 +267,7 @@ async fn probe_that_meets_a_full_peer_brings_it_back() {
         let usage = &pool.usage().peers[0];
         assert_eq!((usage.in_use, usage.limit), (1, 1), "{code}");
         let asked = fakes[0].accepted();
-        // Whoever waits tries it again.
+        // A caller that waits tries it again.
         until("a trial", || fakes[0].accepted() > asked).await;
         assert_eq!(up(&pool), 1, "{code}");
         fakes[0].clear_fault();

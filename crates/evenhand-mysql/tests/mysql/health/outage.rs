@@ -8,7 +8,7 @@ use evenhand_mysql::mysql_async::{self, TxOpts, prelude::Queryable};
 use evenhand_mysql::{DEFAULT_CONNECT_TIMEOUT, PeerConn, Pool, PoolOptions, Transaction};
 use evenhand_testkit::MariaDb;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::common::setup::{add_app, pool_of, root, servers, urls};
 use crate::common::{GUARD, soon, states, until, up};
@@ -38,6 +38,17 @@ async fn until_probes_are_rare(events: &mut Events, peer: &str) {
         }
     };
     soon(rare).await;
+}
+
+/// Waits until so many probes have failed.
+async fn until_probes_fail(events: &mut Events, mut times: u32) {
+    let failed = async {
+        while times > 0 {
+            let event = events.next().await.unwrap().unwrap();
+            times -= u32::from(matches!(event.kind, EventKind::ProbeFailed { .. }));
+        }
+    };
+    soon(failed).await;
 }
 
 async fn write(conn: &mut impl Queryable) -> mysql_async::Result<()> {
@@ -96,7 +107,7 @@ async fn work_goes_on_soon_after_any_server_returns() {
             restart(&mut servers, 1).await;
             waiting = tasks(&pool);
         } else {
-            sleep(SOON).await;
+            until_probes_fail(&mut events, 50).await;
             restart(&mut servers, 1).await;
         }
         go_on(waiting, SOON).await;
@@ -113,9 +124,10 @@ async fn work_goes_on_soon_after_a_frozen_server_answers_again() {
     for server in &servers {
         server.freeze().unwrap();
     }
+    let mut events = pool.subscribe();
     let waiting = tasks(&pool);
     until("both are out", || up(&pool) == 0).await;
-    sleep(SOON).await;
+    until_probes_fail(&mut events, 2).await;
     servers[1].thaw().unwrap();
     go_on(waiting, SOON + DEFAULT_CONNECT_TIMEOUT).await;
     servers[0].thaw().unwrap();

@@ -115,7 +115,7 @@ impl tracing::Subscriber for Warnings {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Whoever may not read the tables of the group learns nothing from them.
+/// A user that may not read the tables of the group learns nothing from them.
 #[tokio::test]
 async fn group_that_cannot_be_read_leaves_the_settings_to_decide() {
     let fakes: [_; 1] = fakes().await;

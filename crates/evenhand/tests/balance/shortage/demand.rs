@@ -25,7 +25,7 @@ async fn first_served_after(outage: Duration, with_prober: bool, seed: u64) -> D
         layer = layer.probe(Probe::new(service_fn(probe), Duration::from_secs(1)));
     }
     let balance = layer.all_down(WAITS).layer(connector.clone());
-    // Somebody finds out that all are down, and nobody waits while they are.
+    // A request finds out that all are down, and none waits while they are.
     let fails = tokio::time::timeout(Duration::from_millis(1), send(&balance)).await;
     assert!(fails.is_err());
     assert_eq!(up_and_down(&peers), (0, 3));

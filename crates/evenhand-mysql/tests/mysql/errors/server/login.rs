@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable};
-use evenhand_mysql::{PeerConn, Pool};
 use evenhand_testkit::{Maker, MariaDb};
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use crate::common::setup::{
     add_app, agreed, as_user, at_rest, checkout_code, ejection, fill, is_up, patient, pool_of,
     root, servers, until_gone, urls,
 };
-use crate::common::{states, until, up};
+use crate::common::{soon, states, until, up};
 
 /// Checks out until the first peer is out; no checkout may fail meanwhile.
 async fn until_a_is_out(pool: &Pool) -> (String, &'static str, Duration) {
@@ -68,12 +68,9 @@ async fn full_a_costs_nothing(pool: &Pool, make_room: impl AsyncFnOnce()) {
     }
     drop(held);
     make_room().await;
-    let mut held = Vec::new();
-    while held.iter().all(|conn: &PeerConn| conn.peer() != "a") {
-        // A trial comes within a second.
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        held.push(pool.get_conn().await.unwrap());
-    }
+    // A trial comes within a second.
+    let given = async { while pool.get_conn().await.unwrap().peer() != "a" {} };
+    soon(given).await;
     assert!(events.try_next().unwrap().is_none());
 }
 
@@ -196,7 +193,7 @@ async fn login_refused_by_one_or_both_servers() {
     }
 }
 
-/// What befalls one of two servers under load shows in its logins only.
+/// What happens to one of two servers under load shows in its logins only.
 ///
 /// Rows: login-refused (MariaDB)
 #[tokio::test]
