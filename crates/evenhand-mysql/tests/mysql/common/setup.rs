@@ -101,6 +101,14 @@ pub(crate) async fn fill(url: &str, room: usize) -> Vec<Conn> {
     others
 }
 
+/// A query for this many rows of 1000 bytes, a million at most, that any maker's server understands.
+pub(crate) fn rows_query(rows: u32) -> String {
+    format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+         SELECT REPEAT('x', 1000) FROM n AS a, n AS b LIMIT {rows}"
+    )
+}
+
 /// A connection to the peer of this name.
 pub(crate) async fn conn_to(pool: &Pool, peer: &str) -> PeerConn {
     let mut held = Vec::new();

@@ -8,7 +8,7 @@ use evenhand_mysql::{PeerConn, Pool};
 use evenhand_testkit::{Direction, FaultProxy, MariaDb};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::common::setup::{add_app, patient, pool_of, root, servers};
+use crate::common::setup::{add_app, patient, pool_of, root, rows_query, servers, until_gone};
 use crate::common::{until, up};
 
 /// A server, and a pool with one connection to it.
@@ -59,8 +59,7 @@ async fn exchanged_connection_is_closed() {
         assert_ne!(pool.get_conn().await.unwrap().id(), other_id);
     }
     let mut operator = root(&server.url()).await;
-    let list = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {other_id}");
-    while operator.query_first(&*list).await.unwrap() != Some(0) {}
+    until_gone(&mut operator, other_id).await;
 }
 
 #[tokio::test]
@@ -69,7 +68,7 @@ async fn connection_lost_in_a_helper_moves_idempotent_work() {
     let proxy = FaultProxy::start(servers[0].addr()).unwrap();
     let pool = pool_of(&[proxy.url(), servers[1].url()], patient());
     proxy.cut_after(Direction::ToClient, 100_000);
-    let rows = "SELECT REPEAT('x', 1000) FROM seq_1_to_1000";
+    let rows = &*rows_query(1000);
     for _ in 0..10 {
         let work = async |mut conn: PeerConn| {
             let rows: Vec<String> = conn.conn_mut().await?.query(rows).await?;
@@ -182,7 +181,7 @@ async fn local_file_is_served_by_the_callers_handler() {
 #[tokio::test]
 async fn rows_are_streamed_from_a_connection_by_value() {
     let (_server, pool) = stage().await;
-    let numbers = "SELECT seq FROM seq_1_to_3";
+    let numbers = "SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3";
     // From now on the driver takes connections back itself.
     "DO 1".ignore(&pool).await.unwrap();
     let conn = pool.get_conn().await.unwrap();
@@ -196,7 +195,7 @@ async fn rows_are_streamed_from_a_connection_by_value() {
 
     let conn = pool.get_conn().await.unwrap();
     assert_eq!(conn.id(), id);
-    let first: Option<u32> = "SELECT seq FROM seq_1_to_3 WHERE seq > ?"
+    let first: Option<u32> = format!("SELECT n FROM ({numbers}) AS t WHERE n > ?")
         .with((1,))
         .first(conn)
         .await
