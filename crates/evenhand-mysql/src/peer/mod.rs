@@ -140,7 +140,8 @@ impl Endpoint {
 
     /// Whether a checkout would get a connection without waiting for another one to be returned.
     pub(crate) fn has_room(&self) -> bool {
-        if self.permits.waiting() == 0 && self.permits.may_begin_trial(self.driver.open()) {
+        let open = || self.driver.open_in_all();
+        if self.permits.waiting() == 0 && self.permits.may_begin_trial(open) {
             return true;
         }
         self.permits.free() > 0 && (self.has_idle() || self.logins.free() > 0)
@@ -265,6 +266,10 @@ impl fmt::Debug for Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::pin::pin;
+    use std::task::Poll;
+
     use super::*;
 
     fn endpoint(url: &str) -> Endpoint {
@@ -277,6 +282,27 @@ mod tests {
         assert_eq!((endpoint.permits.limit(), endpoint.permits.free()), (7, 7));
         assert_eq!(endpoint.missing(), 3);
         assert!(endpoint.resets);
+    }
+
+    /// Those of a purged pool count in the limit that was learned, and so in whether it may grow.
+    #[tokio::test(start_paused = true)]
+    async fn full_peer_has_room_again_though_its_connections_were_purged() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!(
+            "mysql://{}/d?pool_min=0&pool_max=2",
+            silent.local_addr().unwrap()
+        );
+        let endpoint = endpoint(&url);
+        let _permit = endpoint.permits.try_acquire().unwrap();
+        let mut opening = pin!(endpoint.driver.get_conn());
+        let begun = endpoint.driver.poll_first(opening.as_mut(), || true).await;
+        assert!(matches!(begun, Some(Poll::Pending)));
+        endpoint.driver.purge();
+        endpoint.note_full(None);
+        assert_eq!(endpoint.permits.limit(), 1);
+        assert!(!endpoint.has_room());
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert!(endpoint.has_room());
     }
 
     #[test]

@@ -161,22 +161,25 @@ impl Permits {
             *trials = Trials::INITIAL;
         }
         if self.waiting() > 0 {
-            self.begin_trial(open);
+            self.begin_trial(|| open);
         }
     }
 
     /// Whether a trial may begin: the pause is over, and the connections that are open, or being opened,
     /// are as many as may be.
-    pub(crate) fn may_begin_trial(&self, open: usize) -> bool {
-        self.are_short() && self.limit() <= open && self.trials().are_due()
+    ///
+    /// `open` is not asked while the limit is the one that was set, as most are.
+    pub(crate) fn may_begin_trial(&self, open: impl FnOnce() -> usize) -> bool {
+        self.are_short() && self.limit() <= open() && self.trials().are_due()
     }
 
-    /// Raises the limit by one if a trial may begin. Called by those who wait, or are about to.
-    pub(crate) fn begin_trial(&self, open: usize) {
-        // Without the lock first, as most limits are not learned.
-        if !self.may_begin_trial(open) {
+    /// Raises the limit by one if a trial may begin. Called by those who wait, or are about to. `open` as in
+    /// [`may_begin_trial`](Self::may_begin_trial).
+    pub(crate) fn begin_trial(&self, open: impl FnOnce() -> usize) {
+        if !self.are_short() {
             return;
         }
+        let open = open();
         {
             let mut trials = self.trials();
             let limit = self.limit();
@@ -295,14 +298,14 @@ mod tests {
         assert!(poll(waiter.as_mut()).is_pending());
         for pause in [100, 200, 400, 800, 1000, 1000].map(Duration::from_millis) {
             let began = Instant::now();
-            while !permits.may_begin_trial(0) {
+            while !permits.may_begin_trial(|| 0) {
                 tokio::time::advance(Duration::from_millis(1)).await;
             }
             let waited = began.elapsed() + Duration::from_millis(1);
             assert!(waited >= pause / 2, "{waited:?} of {pause:?}");
             assert!(began.elapsed() <= pause + Duration::from_millis(1));
-            permits.begin_trial(0);
-            permits.begin_trial(0);
+            permits.begin_trial(|| 0);
+            permits.begin_trial(|| 0);
             assert_eq!(permits.limit(), 1, "one at a time");
             let Poll::Ready(Ok(permit)) = poll(waiter.as_mut()) else {
                 unreachable!("the trial is the waiter's")
@@ -329,7 +332,7 @@ mod tests {
         for waiter in &mut waiters {
             assert!(poll(waiter.as_mut()).is_pending());
         }
-        permits.begin_trial(0);
+        permits.begin_trial(|| 0);
         let mut held = Vec::new();
         for open in 1..=3 {
             let Poll::Ready(Ok(permit)) = poll(waiters.remove(0).as_mut()) else {

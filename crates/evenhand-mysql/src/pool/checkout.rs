@@ -268,7 +268,7 @@ async fn acquire(
         return Ok(permit);
     }
     if permits.are_short() {
-        permits.begin_trial(peer.driver.open_in_all());
+        permits.begin_trial(|| peer.driver.open_in_all());
         if let Some(permit) = permits.try_acquire() {
             return Ok(permit);
         }
@@ -279,7 +279,7 @@ async fn acquire(
     // One wait, however often it looks around, so that it keeps its place in the queue.
     let mut acquiring = pin!(permits.acquire());
     loop {
-        permits.begin_trial(peer.driver.open_in_all());
+        permits.begin_trial(|| peer.driver.open_in_all());
         let look = |began| deadline.min(began + LOOK_AROUND);
         match timeout_lazy(look, acquiring.as_mut()).await {
             Ok(Ok(permit)) => return Ok(permit),

@@ -95,7 +95,7 @@ struct Failed;
 /// Opens one connection after the other until none is missing, or callers need the permits.
 async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(), Failed> {
     while peer.state() == State::Up && peer.missing() > 0 {
-        peer.permits.begin_trial(peer.driver.open_in_all());
+        peer.permits.begin_trial(|| peer.driver.open_in_all());
         let Some(permit) = peer.permits.try_acquire() else {
             return Ok(());
         };
