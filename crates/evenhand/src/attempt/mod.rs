@@ -97,7 +97,7 @@ impl<Target, Request> Attempt<Target, Request> {
         Reporter {
             peer: InFlightPeer::new(self.peer.clone()),
             epoch: self.epoch,
-            policy: self.peer.policy(self.policy),
+            policy: self.policy,
         }
     }
 
