@@ -37,8 +37,8 @@ pub(crate) struct Policies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PolicyId(u32);
 
-#[cfg(test)]
 impl PolicyId {
+    /// The first policy's.
     pub(crate) const FIRST: Self = Self(1);
 }
 
