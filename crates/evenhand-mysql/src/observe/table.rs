@@ -71,9 +71,9 @@ pub const METRICS: &[Metric] = &[
     counter(
         FAILURES,
         &["pool", "peer", "phase", "row"],
-        "Attempts (`phase` is `connect`) and statements (`query`, `commit`) that failed, whoever was \
-         to blame. `row` is the row of the [table of errors](MYSQL-ERRORS.md), or `custom` if the \
-         pool's own classifier judged the error.",
+        "Attempts (`phase` is `connect`) and statements (`query`, `commit`) that failed, whether or \
+         not the peer was to blame. `row` is one of the [rows](#rows) of the table of errors, or \
+         `custom` if the pool's own classifier judged the error.",
     ),
     counter(
         RERUNS,

@@ -28,6 +28,7 @@ fn the_page_of_metrics_agrees_with_the_tables() {
     let kept = fs::read_to_string(&path).unwrap();
     let made = with_table(&kept, "pool", METRICS);
     let made = with_table(&made, "peers", evenhand::METRICS);
+    let made = with(&made, "rows", &row_table());
     if std::env::var_os("EVENHAND_BLESS").is_some() {
         return fs::write(&path, made).unwrap();
     }
@@ -39,9 +40,6 @@ fn the_page_of_metrics_agrees_with_the_tables() {
 
 /// The page with the table of this name made anew.
 fn with_table(page: &str, name: &str, metrics: &[Metric]) -> String {
-    let (begin, end) = (format!("<!-- metrics: {name} -->\n"), "<!-- end -->\n");
-    let (before, rest) = page.split_once(&begin).unwrap();
-    let (_, after) = rest.split_once(end).unwrap();
     let mut table = "| name | kind | labels | |\n| --- | --- | --- | --- |\n".to_owned();
     for metric in metrics {
         let labels = metric.labels.iter().map(|label| format!("`{label}`"));
@@ -54,6 +52,24 @@ fn with_table(page: &str, name: &str, metrics: &[Metric]) -> String {
         let (name, help) = (metric.name, metric.help);
         writeln!(table, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
     }
+    with(page, &format!("metrics: {name}"), &table)
+}
+
+/// The rows whose errors are counted.
+fn row_table() -> String {
+    let mut table = "| `row` | meaning |\n| --- | --- |\n".to_owned();
+    for row in rows() {
+        let reason = row.judgement.verdict.reason.unwrap();
+        writeln!(table, "| `{}` | {reason} |", row.id).unwrap();
+    }
+    table
+}
+
+/// The page with this table under the mark.
+fn with(page: &str, mark: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- {mark} -->\n"), "<!-- end -->\n");
+    let (before, rest) = page.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
     format!("{before}{begin}\n{table}\n{end}{after}")
 }
 

@@ -44,7 +44,7 @@ async fn ejection_says_pool_peer_reason_and_next_probe() {
 async fn events_and_recoveries_name_the_pool() {
     let (kept, _guard) = Kept::set();
     let [fake] = fakes::<1>().await;
-    let pool = pool(&[fake], still().name("orders"));
+    let pool = pool(std::slice::from_ref(&fake), still().name("orders"));
     let mut events = pool.subscribe();
     pool.peers().eject("a", Duration::from_millis(1)).unwrap();
     drop(pool.get_conn().await.unwrap());

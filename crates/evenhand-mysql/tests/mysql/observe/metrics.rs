@@ -244,6 +244,8 @@ async fn recorded_names_and_labels_are_documented() {
 async fn secrets_are_in_no_label() {
     recorder();
     let [fake] = fakes::<1>().await;
+    let refusal = err(1045, "Access denied for user 'app' (hunter2)");
+    fake.set_fault(Fault::ErrAtLogin(refusal));
     let login = format!("app:hunter2@127.0.0.1:{}", fake.port());
     let url = format!("mysql://{login}/test?pool_min=0");
     let options = quick().name("secrets").all_down(AllDownKind::Fail);

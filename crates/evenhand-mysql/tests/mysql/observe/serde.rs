@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 async fn usage_has_the_fields_of_pool_and_peers() {
     let [fake] = fakes::<1>().await;
     let options = quick().max_connections(3);
-    let pool = pool_with("pool_min=0&pool_max=2", &[fake], options);
+    let one = std::slice::from_ref(&fake);
+    let pool = pool_with("pool_min=0&pool_max=2", one, options);
     let mut held = pool.get_conn().await.unwrap();
     held.ping().await.unwrap();
     assert_eq!(
@@ -75,7 +76,8 @@ fn changes_of_a_reload_are_words() {
 #[tokio::test]
 async fn statuses_and_events_are_the_balancers() {
     let [fake] = fakes::<1>().await;
-    let pool = pool_with("pool_min=0", &[fake], quick().name("orders"));
+    let one = std::slice::from_ref(&fake);
+    let pool = pool_with("pool_min=0", one, quick().name("orders"));
     let mut events = pool.subscribe();
     pool.peers().eject("a", Duration::from_secs(60)).unwrap();
     let statuses = serde_json::to_value(pool.statuses()).unwrap();

@@ -134,6 +134,8 @@ async fn transaction_contains_its_checkouts_and_tries() {
 async fn secrets_are_in_no_span_or_event() {
     let (kept, _guard) = Kept::set();
     let [fake] = fakes::<1>().await;
+    let refusal = err(1045, "Access denied for user 'app' (hunter2)");
+    fake.set_fault(Fault::ErrAtLogin(refusal));
     let url = format!(
         "mysql://app:hunter2@127.0.0.1:{}/test?pool_min=0",
         fake.port()
