@@ -205,7 +205,7 @@
 //! | feature | gives |
 //! | --- | --- |
 //! | `discover` | `Peers::follow`: peers from a `tower::discover::Discover` |
-//! | `metrics` | `Peers::record_metrics`: counters and gauges through the `metrics` facade |
+//! | `metrics` | `Peers::record_metrics`: counters and gauges through the `metrics` facade; `METRICS` lists them |
 //! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`] and [`EventKind`] |
 //!
 //! None is on by default.
@@ -262,6 +262,8 @@ pub use error::{
 pub use event::{Event, EventKind, Events, Lagged};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use observe::Observer;
+#[cfg(feature = "metrics")]
+pub use observe::table::{METRICS, Metric, MetricKind};
 pub use peers::Peers;
 pub use pick::{Candidates, LeastInFlight, Pick, Uniform, Weighted};
 pub use probe::{ActiveChecks, DEFAULT_FALL, Probe};

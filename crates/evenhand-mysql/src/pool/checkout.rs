@@ -11,6 +11,7 @@ use evenhand::{Attempt, PeerVerdict, Peers, State, Ticket};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::classify::Phase;
 use crate::conn::PeerConn;
 use crate::conn::recycle::HeldPermits;
 use crate::error::AttemptError;
@@ -138,6 +139,9 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
             ..
         } = attempt.request;
         let is_back = others.are_tried;
+        if is_retry {
+            ticket.peer().metrics.retried();
+        }
         let admission = failures.map_or(Admission::Open, |failures| {
             failures.admission(ticket.peer(), is_back)
         });
@@ -150,7 +154,9 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
                 }
                 Admission::Closed => return Err(AttemptError::Avoided),
             }
-            let (mut conn, permit) = connect(&ticket, deadline, &others).await?;
+            let connected = connect(&ticket, deadline, &others).await;
+            let (mut conn, permit) =
+                connected.inspect_err(|error| note_failed(ticket.peer(), error))?;
             if is_retry && !conn.is_new {
                 conn.is_new = accepts_logins(ticket.peer(), &others.peers).await;
             }
@@ -161,6 +167,11 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
             Ok(PeerConn::new(conn, held, ticket))
         })
     }
+}
+
+fn note_failed(peer: &Peer, error: &AttemptError) {
+    let row = || peer.check.rules.row_of_attempt(error);
+    peer.metrics.failed(Phase::Connect, row);
 }
 
 /// Ends well if the peer has answered something since the moment, or passes a check now.
@@ -286,6 +297,7 @@ async fn wait_for_permit(
             return Err(no_room(peer, AttemptError::Busy));
         }
     }
+    peer.metrics.waits();
     // One wait, however often it looks around, so that it keeps its place in the queue.
     let mut acquiring = pin!(permits.acquire());
     loop {
