@@ -255,7 +255,7 @@ async fn local_files_are_read_by_the_connections_handler_or_the_options() {
     let handler = WhiteListFsHandler::new(&[path][..]);
     let pool = pool_with(opts.local_infile_handler(Some(handler)));
     let mut conn = pool.get_conn().await.unwrap();
-    let create = "CREATE OR REPLACE TEMPORARY TABLE t (a TEXT)";
+    let create = "DROP TEMPORARY TABLE IF EXISTS t; CREATE TEMPORARY TABLE t (a TEXT)";
     let load = format!("LOAD DATA LOCAL INFILE '{path}' INTO TABLE t");
     conn.query_drop(create).await.unwrap();
     conn.query_drop(&*load).await.unwrap();
