@@ -187,16 +187,17 @@ done
     cat <<HEAD
 # Servers that the tests run on
 
-\`scripts/compat.sh\` wrote this page on $day, on $(. /etc/os-release && echo "$PRETTY_NAME") ($(uname -m)), with
-$(rustc --version). It fetches the servers that are not installed, builds the tests once, and runs them with each
-server. Run it again to renew the page. It is not part of what runs before each change.
+\`scripts/compat.sh\` wrote this page on $day, on $(. /etc/os-release && echo "$PRETTY_NAME"), $(uname -m),
+with $(rustc --version).
+It fetches the servers that are not installed, builds the tests once, and runs them with each server. Run it again to
+renew the page. It is not part of what runs before each change.
 
 A cell is a test:
 
 - *yes*: it passed on that server.
 - *yes, alone*: it failed beside other tests, and passed when it ran once more by itself.
 - *no*: it failed both times.
-- –: it shows what only another maker's server can do, or that server's words for it.
+- –: it is about what that server does not have. The line below the table says what that is.
 
 Tests that use no real server are left out. The title of a table leads to the tests.
 
@@ -259,6 +260,8 @@ HEAD
                             text[s] = is_outcome(got) ? got : "–"
                             if (got && text[s] == "–" && !((name, got) in noted)) {
                                 noted[name, got] = 1
+                                sub(/^MariaDb/, "MariaDB", got)
+                                sub(/^MySql/, "MySQL", got)
                                 notes = notes "\n- `" name "`: only on " got
                             }
                         }
