@@ -134,7 +134,7 @@ build() {
 run() {
     local server=$1 log=$2 target program name
     # The installed one is what the tests start by themselves.
-    [ "$server" = "$installed" ] || export EVENHAND_MYSQLD=$server
+    if [ "$server" = "$installed" ]; then unset EVENHAND_MYSQLD; else export EVENHAND_MYSQLD=$server; fi
     : >"$log"
     for target in "${!sources[@]}"; do
         program=${programs[$target]}
