@@ -125,7 +125,10 @@ build() {
         --test mysql --test servers --no-run --message-format json-render-diagnostics)
     for program in $(sed -nE 's/.*"kind":\["test"\].*"executable":"([^"]+)".*/\1/p' <<<"$built"); do
         target=$(basename "$program")
-        programs[${target%-*}]=$program
+        target=${target%-*}
+        # A copy, as another build may replace it meanwhile.
+        cp "$program" "$folder/$target"
+        programs[$target]=$folder/$target
     done
 }
 
