@@ -119,9 +119,9 @@ async fn failures_are_counted_by_row_and_retries_by_peer() {
     recorder();
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().name(NAME));
-    drop(pool.get_conn().await.unwrap());
+    // Held, as a clean-up that fails would eject the peer as well.
+    let mut held = vec![pool.get_conn().await.unwrap()];
     fakes[0].kill();
-    let mut held = Vec::new();
     while states(&pool)[0] == State::Up {
         held.push(pool.get_conn().await.unwrap());
     }
