@@ -30,6 +30,25 @@ pub struct Event {
     /// What happened.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
+    /// What it means for the set as a whole, if it is the last peer to go or the first to come back.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub set: Option<SetEvent>,
+}
+
+/// What an event of one peer means for its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum SetEvent {
+    /// No peer is up any more: the last one was ejected, drained or removed. An empty set is not told
+    /// of.
+    AllDown,
+    /// A peer is up again, after all were down.
+    FirstUp,
 }
 
 /// What happened to a peer.
@@ -108,27 +127,38 @@ impl Event {
             peer: peer.clone(),
             kind,
             at: Instant::now(),
+            set: None,
         }
     }
 
-    /// Logs one line for each transition: ejections at `WARN`, good news at `INFO`, the rest at
-    /// `DEBUG`.
-    pub(crate) fn trace(&self) {
+    /// Logs one line for each transition, with the name of the set: ejections at `WARN`, good news at
+    /// `INFO`, the rest at `DEBUG`. And one if all peers are down, at `ERROR`, or one is up again.
+    pub(crate) fn trace(&self, set: Option<&str>) {
+        self.trace_peer(set);
+        let peer = &*self.peer;
+        match self.set {
+            Some(SetEvent::AllDown) => tracing::error!(set, peer, "all peers are down"),
+            Some(SetEvent::FirstUp) => tracing::info!(set, peer, "a peer is up again"),
+            None => {}
+        }
+    }
+
+    fn trace_peer(&self, set: Option<&str>) {
         let peer = &*self.peer;
         match self.kind {
             EventKind::Ejected { reason, probe_in } => {
-                tracing::warn!(peer, reason, ?probe_in, "peer ejected");
+                tracing::warn!(set, peer, reason, ?probe_in, "peer ejected");
             }
             EventKind::ProbeFailed { reason, probe_in } => {
-                tracing::debug!(peer, reason, ?probe_in, "probe failed");
+                tracing::debug!(set, peer, reason, ?probe_in, "probe failed");
             }
-            EventKind::ProbeStarted => tracing::debug!(peer, "probe started"),
-            EventKind::ProbeAbandoned => tracing::debug!(peer, "probe abandoned"),
-            EventKind::Recovered => tracing::info!(peer, "peer recovered"),
-            EventKind::Added => tracing::info!(peer, "peer added"),
-            EventKind::Removed => tracing::info!(peer, "peer removed"),
-            EventKind::Draining => tracing::info!(peer, "peer draining"),
-            EventKind::Restored => tracing::info!(peer, "peer restored"),
+            EventKind::ProbeStarted => tracing::debug!(set, peer, "probe started"),
+            EventKind::ProbeAbandoned => tracing::debug!(set, peer, "probe abandoned"),
+            EventKind::Recovered => tracing::info!(set, peer, "peer recovered"),
+            EventKind::Added => tracing::info!(set, peer, "peer added"),
+            EventKind::Removed => tracing::info!(set, peer, "peer removed"),
+            EventKind::Draining => tracing::info!(set, peer, "peer draining"),
+            EventKind::Restored => tracing::info!(set, peer, "peer restored"),
         }
     }
 }

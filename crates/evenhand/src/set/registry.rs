@@ -9,14 +9,14 @@
 //! While all peers are up, it is `NEVER`, and a pick reads no clock.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::health::{Phase, Reading};
-use super::ledger::{Counts, Ledger, Record};
+use super::ledger::{Counts, Ledger, Note, Record};
 use super::member::Member;
 use super::policies::Policies;
 use super::ramps::Ramping;
@@ -49,6 +49,7 @@ pub(crate) struct Registry {
     /// Woken when due times change, so that background probers look again.
     pub(crate) due_changed: Notify,
     pub(crate) policies: Policies,
+    pub(crate) name: OnceLock<Arc<str>>,
 }
 
 /// A transition that took place.
@@ -72,6 +73,7 @@ impl Registry {
             available: Arc::default(),
             due_changed: Notify::new(),
             policies: Policies::default(),
+            name: OnceLock::new(),
         }
     }
 
@@ -238,7 +240,12 @@ impl Registry {
         ledger.refresh |= matches!(change, Change::Weight);
         self.publish(&ledger);
         let event = match &change {
-            Change::Event(kind) => Some(Event::now(&member.name, *kind)),
+            Change::Event(kind) => {
+                let mut event = Event::now(&member.name, *kind);
+                ledger.take_note(member.id, *kind, event.at);
+                event.set = ledger.take_turn();
+                Some(event)
+            }
             Change::Weight => None,
         };
         event.iter().for_each(|event| self.send(event));
@@ -250,7 +257,7 @@ impl Registry {
             // A prober takes them out, if no pick does.
             self.due_changed.notify_waiters();
         }
-        event.iter().for_each(Event::trace);
+        event.iter().for_each(|event| event.trace(self.name()));
         true
     }
 
@@ -287,13 +294,19 @@ impl Registry {
         claimed
     }
 
-    /// When each of these members is due, if it is ejected.
-    pub(crate) fn due_times<'a>(
+    /// When each of these members is due, if it is ejected, and what is told of it.
+    pub(crate) fn due_and_notes<'a>(
         &self,
         members: impl Iterator<Item = &'a Member>,
-    ) -> Vec<Option<Instant>> {
+    ) -> Vec<(Option<Instant>, Option<Note>)> {
         let ledger = self.lock();
-        members.map(|member| ledger.due(member.id)).collect()
+        let both = |member: &Member| (ledger.due(member.id), ledger.note(member.id));
+        members.map(both).collect()
+    }
+
+    /// The set's name, for logs.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.get().map(|name| &**name)
     }
 
     /// Lets the caller change the membership or the snapshot.
