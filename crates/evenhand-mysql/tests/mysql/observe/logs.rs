@@ -32,12 +32,18 @@ async fn ejection_says_pool_peer_reason_and_next_probe() {
     assert!(field("probe_in").ends_with('s'), "{first:?}");
     assert_eq!(field("up"), "1");
     let field = |name| last.field(name).unwrap();
-    assert_eq!(field("message"), "peer ejected: no peer is up");
+    assert_eq!((field("message"), field("up")), ("peer ejected", "0"));
     assert_eq!((field("pool"), field("peer")), ("orders", "b"));
     assert_eq!(
         (field("reason"), field("probe_in")),
         ("by an operator", "3600s")
     );
+    let errors = kept.events(Level::ERROR);
+    let [all] = &errors[..] else {
+        unreachable!("{errors:?}")
+    };
+    assert_eq!(all.field("message").unwrap(), "all peers are down");
+    assert_eq!(all.field("pool").unwrap(), "orders");
 }
 
 #[tokio::test]
