@@ -204,7 +204,7 @@
 //!
 //! | feature | gives |
 //! | --- | --- |
-//! | `discover` | `Peers::follow`: peers from a `tower::discover::Discover` |
+//! | `discover` | `Peers::follow` and `follow_weighted`: peers from a `tower::discover::Discover` |
 //! | `metrics` | `Peers::record_metrics` and `BalanceLayer::record_metrics`: what happens to peers, and what requests do, through the `metrics` facade; `METRICS` and `REQUEST_METRICS` list them |
 //! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`], [`EventKind`] and [`SetEvent`] |
 //!

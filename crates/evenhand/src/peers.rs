@@ -358,11 +358,7 @@ impl<Target> Peers<Target> {
     ///
     /// [`PeersError::Unknown`] if the set has no peer of that name.
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), PeersError> {
-        let peer = self.set.peer(name)?;
-        peer.change(|_, _| {
-            peer.member().set_weight(weight);
-            Some(Change::Weight)
-        });
+        self.set.peer(name)?.change_weight(weight);
         Ok(())
     }
 }

@@ -217,24 +217,34 @@ impl<Target> Set<Target> {
 
     /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
     /// `same` says that the wanted target equals its own, and is replaced otherwise. `others_stay`:
-    /// peers of other names do.
+    /// peers of other names do. Where a weight is wanted, the peer has it afterwards, and a new one from
+    /// the start.
     ///
     /// # Errors
     ///
     /// [`PeersError::Duplicate`] if two names are equal; then nothing is changed.
-    pub(crate) fn update(
+    pub(crate) fn update<W: Into<Wanted<Target>>>(
         &self,
         join: Join,
-        wanted: impl IntoIterator<Item = (Arc<str>, Option<Target>)>,
+        wanted: impl IntoIterator<Item = (Arc<str>, Option<W>)>,
         others_stay: bool,
         same: impl Fn(&Target, &Target) -> bool,
     ) -> Result<(), PeersError> {
         let (mut places, mut wanted_peers) = (HashMap::new(), Vec::new());
-        for (name, target) in wanted {
+        let mut weights = Vec::new();
+        for (name, wanted) in wanted {
             if places.insert(name.clone(), wanted_peers.len()).is_some() {
                 return Err(PeersError::Duplicate(name));
             }
-            wanted_peers.push(target.map(|target| self.new_peer(name, target)));
+            wanted_peers.push(wanted.map(|wanted| {
+                let Wanted { target, weight } = wanted.into();
+                let peer = self.new_peer(name.clone(), target);
+                if let Some(weight) = weight {
+                    peer.member().set_weight(weight);
+                    weights.push((name, weight));
+                }
+                peer
+            }));
         }
         let keep = |member: &Member| places.contains_key(&member.name);
         self.edit(join, keep, |peers| {
@@ -253,7 +263,29 @@ impl<Target> Set<Target> {
             }
             after.extend(joining.into_iter().flatten().cloned());
             Ok(after)
-        })
+        })?;
+        for (name, weight) in weights {
+            self.peer(&name)
+                .iter()
+                .for_each(|peer| peer.change_weight(weight));
+        }
+        Ok(())
+    }
+}
+
+/// A peer as it is to be.
+pub(crate) struct Wanted<Target> {
+    pub(crate) target: Target,
+    /// `None`: as it is, or 1.
+    pub(crate) weight: Option<u32>,
+}
+
+impl<Target> From<Target> for Wanted<Target> {
+    fn from(target: Target) -> Self {
+        Self {
+            target,
+            weight: None,
+        }
     }
 }
 
