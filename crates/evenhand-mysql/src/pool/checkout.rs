@@ -19,7 +19,7 @@ use crate::options::{AllDownKind, PoolOptions};
 use crate::peer::connect::{Connected, NoConnection};
 use crate::peer::permits::{Closed, Permit, Permits};
 use crate::peer::{Endpoint, Peer};
-use crate::time::deadline::timeout_lazy;
+use crate::time::deadline::{race_lazy, timeout_lazy};
 use crate::time::jitter::jittered;
 use crate::usage::PeerUsage;
 
@@ -217,15 +217,15 @@ async fn connect(
 ) -> Result<(Connected, Permit), AttemptError> {
     let peer: &Peer = ticket.peer();
     let is_out = peer.state() == State::Ejected;
-    // Pinned here: moved into the `select!`, it would need its size twice.
-    let mut opening = pin!(open(peer, deadline, others));
-    let opened = tokio::select! {
-        biased;
-        opened = opening.as_mut() => opened,
-        () = ticket.ejected(), if !is_out => Err(AttemptError::Ejected),
-        // A login that waits for a silent peer goes on until the peer is ejected.
-        never = watched(ticket) => never,
+    let other = || async {
+        tokio::select! {
+            () = ticket.ejected(), if !is_out => AttemptError::Ejected,
+            // A login that waits for a silent peer goes on until the peer is ejected.
+            never = watched(ticket) => never,
+        }
     };
+    let opening = pin!(open(peer, deadline, others));
+    let opened = race_lazy(opening, other).await.unwrap_or_else(Err);
     if let Err(AttemptError::Slow(_)) = opened {
         peer.check_now(ticket);
     }
@@ -278,6 +278,16 @@ async fn acquire(
     if let Some(permit) = permits.try_acquire() {
         return Ok(permit);
     }
+    // Boxed, as it is rarely needed and would make every attempt larger.
+    Box::pin(wait_for_permit(peer, permits, deadline, others)).await
+}
+
+async fn wait_for_permit(
+    peer: &Peer,
+    permits: &Permits,
+    deadline: Instant,
+    others: &Others,
+) -> Result<Permit, AttemptError> {
     if permits.are_short() {
         permits.begin_trial(|| peer.driver.open_in_all());
         if let Some(permit) = permits.try_acquire() {
