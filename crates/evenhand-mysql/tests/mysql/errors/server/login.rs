@@ -249,7 +249,10 @@ async fn login_refused_by_one_server_costs_no_checkout() {
         load.stop().await;
         let (out, reason, _) = ejection(&mut events).unwrap();
         assert_eq!(out, "a", "{expected}");
-        assert_eq!(reason, "another peer did what this one refused");
+        // A server that goes offline closes the sessions, too, which may tell first.
+        if expected != 3032 {
+            assert_eq!(reason, "another peer did what this one refused");
+        }
         let refused = Conn::new(peer(&urls[0])).await.unwrap_err();
         assert_eq!(checkout_code(&refused), Some(expected), "{refused}");
         operator.query_drop(mend).await.unwrap();
