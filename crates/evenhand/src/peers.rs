@@ -44,8 +44,39 @@ impl<Target> Peers<Target> {
     pub fn new<Name: Into<Arc<str>>>(
         peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
-        let set = Arc::new(Set::new());
-        set.update(Join::AtOnce, named(peers), false, |_, _| false)?;
+        Self::of(Set::new(), peers)
+    }
+
+    /// As [`new`](Self::new), with a name that tells this set from others in log lines and
+    /// [events](crate::Event).
+    ///
+    /// ```
+    /// use evenhand::Peers;
+    ///
+    /// let peers = Peers::named("orders", [("db0", "10.0.0.1:3306"), ("db1", "10.0.0.2:3306")])?;
+    /// let mut events = peers.subscribe();
+    /// peers.remove("db1")?;
+    /// let event = events.try_next()?.ok_or("no event")?;
+    /// assert_eq!(event.to_string(), "db1 of orders was removed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn named<Name: Into<Arc<str>>>(
+        name: impl Into<Arc<str>>,
+        peers: impl IntoIterator<Item = (Name, Target)>,
+    ) -> Result<Self, PeersError> {
+        Self::of(Set::named(name.into()), peers)
+    }
+
+    fn of<Name: Into<Arc<str>>>(
+        set: Set<Target>,
+        peers: impl IntoIterator<Item = (Name, Target)>,
+    ) -> Result<Self, PeersError> {
+        let set = Arc::new(set);
+        set.update(Join::AtOnce, wanted(peers), false, |_, _| false)?;
         Ok(Self {
             set,
             join: Join::AtOnce,
@@ -169,7 +200,7 @@ impl<Target> Peers<Target> {
     where
         Target: PartialEq,
     {
-        self.set.update(self.join, named(peers), false, Target::eq)
+        self.set.update(self.join, wanted(peers), false, Target::eq)
     }
 
     /// Takes a peer out of the picks, and resolves once no attempt is in flight on it and no
@@ -260,7 +291,7 @@ impl<Target> Peers<Target> {
 }
 
 /// Peers as [`Set::update`] takes them.
-fn named<Name: Into<Arc<str>>, Target>(
+fn wanted<Name: Into<Arc<str>>, Target>(
     peers: impl IntoIterator<Item = (Name, Target)>,
 ) -> impl Iterator<Item = (Arc<str>, Option<Target>)> {
     let peers = peers.into_iter();

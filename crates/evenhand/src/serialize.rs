@@ -10,7 +10,7 @@
 //! | [`State`](crate::State) | `"up"`, `"ejected"`, `"probing"`, `"draining"` |
 //! | [`Status`](crate::Status) | `{"peer":"db0","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1}`; `next_probe_in` is `null` unless it is ejected, and 0 once the probe is due |
 //! | [`EventKind`](crate::EventKind) | `{"kind":"recovered"}`; `{"kind":"ejected","reason":"refused","probe_in":30.0}`, and so `probe_failed`, where `reason` is `null` if none was given |
-//! | [`Event`](crate::Event) | the fields of its kind, and `"peer":"db0","ago":0.2`: seconds since it happened |
+//! | [`Event`](crate::Event) | the fields of its kind, and `"peer":"db0","ago":0.2`: seconds since it happened; `"pool":"orders"` if the set is [named](crate::Peers::named) so |
 
 use std::time::Duration;
 

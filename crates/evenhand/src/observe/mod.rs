@@ -8,6 +8,8 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "metrics")]
+pub(crate) mod table;
 
 use std::sync::Arc;
 

@@ -40,8 +40,17 @@ pub(crate) struct Set<Target> {
 
 impl<Target> Set<Target> {
     pub(crate) fn new() -> Self {
+        Self::of(None)
+    }
+
+    /// A set of this name.
+    pub(crate) fn named(name: Arc<str>) -> Self {
+        Self::of(Some(name))
+    }
+
+    fn of(name: Option<Arc<str>>) -> Self {
         Self {
-            registry: Arc::new(Registry::new()),
+            registry: Arc::new(Registry::new(name)),
             snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default())),
             next_id: AtomicU64::new(0),
         }
@@ -137,7 +146,7 @@ impl<Target> Set<Target> {
             for peer in gone {
                 if ledger.dismiss(peer.member(), join) {
                     ledger.leave(peer.member());
-                    events.push(Event::now(&peer.member().name, EventKind::Removed));
+                    events.push(self.registry.event(peer.member(), EventKind::Removed));
                 } else {
                     later.push(peer);
                 }
@@ -145,7 +154,7 @@ impl<Target> Set<Target> {
             let now = self.registry.ramp_time(&ledger);
             for peer in joined {
                 ledger.join(peer.member(), join, now);
-                events.push(Event::now(&peer.member().name, EventKind::Added));
+                events.push(self.registry.event(peer.member(), EventKind::Added));
             }
             if !later.is_empty() {
                 let mut all: Vec<_> = later.into_iter().chain(&*peers).cloned().collect();
@@ -176,7 +185,7 @@ impl<Target> Set<Target> {
             gone.sort_by_key(|member| member.health.generation_if_up().is_some());
             for member in gone.into_iter().take(may_leave) {
                 ledger.leave(member);
-                events.push(Event::now(&member.name, EventKind::Removed));
+                events.push(self.registry.event(member, EventKind::Removed));
             }
             let stay = peers.iter().filter(|peer| !peer.member().is_removed());
             peers = stay.cloned().collect();
@@ -185,8 +194,9 @@ impl<Target> Set<Target> {
         ledger.refreshed();
         self.registry.publish(&ledger);
         events.iter().for_each(|event| self.registry.send(event));
+        let up = ledger.up;
         drop(ledger);
-        events.iter().for_each(Event::trace);
+        events.iter().for_each(|event| event.trace(up));
         // It may hold the last handle of a peer that left. It is dropped last, as that may panic.
         drop(before);
     }

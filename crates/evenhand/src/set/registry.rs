@@ -35,6 +35,8 @@ const NOW: u64 = 0;
 const DUE_SHOWN: usize = 16;
 
 pub(crate) struct Registry {
+    /// The set's name, if it has one.
+    pub(crate) pool: Option<Arc<str>>,
     ledger: Mutex<Ledger>,
     /// When the next pick is to look: nanoseconds since `epoch`, or `NOW`, `LATER` or `NEVER`.
     look_at: AtomicU64,
@@ -60,8 +62,9 @@ pub(crate) enum Change {
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pool: Option<Arc<str>>) -> Self {
         Self {
+            pool,
             ledger: Mutex::default(),
             look_at: AtomicU64::new(NEVER),
             ramping: Ramping::default(),
@@ -238,11 +241,11 @@ impl Registry {
         ledger.refresh |= matches!(change, Change::Weight);
         self.publish(&ledger);
         let event = match &change {
-            Change::Event(kind) => Some(Event::now(&member.name, *kind)),
+            Change::Event(kind) => Some(self.event(member, *kind)),
             Change::Weight => None,
         };
         event.iter().for_each(|event| self.send(event));
-        let may_leave = ledger.may_leave() > 0;
+        let (may_leave, up) = (ledger.may_leave() > 0, ledger.up);
         drop(ledger);
 
         self.wake(member, &change);
@@ -250,7 +253,7 @@ impl Registry {
             // A prober takes them out, if no pick does.
             self.due_changed.notify_waiters();
         }
-        event.iter().for_each(Event::trace);
+        event.iter().for_each(|event| event.trace(up));
         true
     }
 
@@ -316,6 +319,16 @@ impl Registry {
         self.up.store(ledger.up, Ordering::Release);
     }
 
+    /// What has just happened to a member.
+    pub(crate) fn event(&self, member: &Member, kind: EventKind) -> Event {
+        Event {
+            pool: self.pool.clone(),
+            peer: member.name.clone(),
+            at: Instant::now(),
+            kind,
+        }
+    }
+
     pub(crate) fn send(&self, event: &Event) {
         if self.events.receiver_count() > 0 {
             // Fails only if the last reader has just gone.
@@ -365,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_removed_member_takes_no_transition() {
-        let registry = Registry::new();
+        let registry = Registry::new(None);
         let member = Member::new(0, "a".into());
         registry.lock().join(&member, Join::AtOnce, 0);
         registry.lock().leave(&member);

@@ -81,7 +81,7 @@ impl Recorder for Kept {
     }
 }
 
-/// The one recorder of this process; each test reads its own set's values.
+/// The one recorder of this process; each test reads its own pool's values.
 fn recorder() -> &'static Kept {
     static RECORDER: OnceLock<Kept> = OnceLock::new();
     RECORDER.get_or_init(|| {
@@ -91,16 +91,16 @@ fn recorder() -> &'static Kept {
     })
 }
 
-/// The values recorded for a set, after all events so far.
-async fn recorded(set: &str) -> Vec<String> {
+/// The values recorded for a pool, after all events so far.
+async fn recorded(pool: &str) -> Vec<String> {
     // The paused clock does not advance while the recorder's thread works.
     sleep(Duration::from_millis(100)).await;
-    let label = format!("{{set={set}");
+    let label = format!("{{pool={pool}");
     let values = recorder().0.lock().unwrap();
     values
         .iter()
         .filter(|(name, _)| name.contains(&label))
-        .map(|(name, value)| format!("{} {value}", name.replace(&format!("set={set},"), "")))
+        .map(|(name, value)| format!("{} {value}", name.replace(&format!("pool={pool},"), "")))
         .collect()
 }
 
@@ -186,7 +186,7 @@ async fn gauges_are_right_after_lost_events() {
     let recorded = recorded("losses").await;
     for expected in [
         "evenhand_ejections_total{peer=a,reason=by an operator} 512",
-        "evenhand_events_lost_total{set=losses} 178",
+        "evenhand_events_lost_total{pool=losses} 178",
         "evenhand_peer_up{peer=a} 1",
         "evenhand_peer_up{peer=b} 0",
         "evenhand_peer_up{peer=c} 0",

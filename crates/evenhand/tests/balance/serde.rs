@@ -72,6 +72,17 @@ async fn events_have_their_age_and_details() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_of_a_named_set_name_it() {
+    let peers = Peers::named("orders", [("a", ())]).unwrap();
+    let mut events = peers.subscribe();
+    peers.add("b", ()).unwrap();
+    assert_eq!(
+        json(&events.try_next().unwrap().unwrap()),
+        r#"{"pool":"orders","peer":"b","ago":0.0,"kind":"added"}"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn state_serializes_as_its_display() {
     let (peers, connector, balance) = balance(&["up", "out", "tried", "drained"]);
     for name in ["out", "tried"] {
