@@ -114,15 +114,11 @@ async fn user_limit_does_not_eject_the_server() {
     for (limit, lift, expected) in limits {
         let pool = pool_of(&urls, patient());
         operator.query_drop(limit).await.unwrap();
-        let own = Conn::from_url(&urls[0]).await.unwrap();
+        let own = fill(&urls[0], 1).await;
         let refused = Conn::from_url(&urls[0]).await.unwrap_err();
-        assert_eq!(
-            crate::common::setup::code(&refused),
-            Some(expected),
-            "{refused}"
-        );
+        assert_eq!(checkout_code(&refused), Some(expected), "{refused}");
         let lift = async || {
-            own.disconnect().await.unwrap();
+            drop(own);
             operator.query_drop(lift).await.unwrap();
         };
         full_a_costs_nothing(&pool, lift).await;
