@@ -104,9 +104,9 @@ name_of() {
     if [[ $version == *MariaDB* ]]; then echo "MariaDB $number"; else echo "MySQL $number"; fi
 }
 
-# What a server says of itself, but for its path.
+# What a server says of itself, but for its path and what stands in brackets.
 version_of() {
-    "$1" --no-defaults --version | sed -E 's/.*(Ver )/\1/'
+    "$1" --no-defaults --version | sed -E 's/.*(Ver )/\1/; s/ \(.*//'
 }
 
 # The tests to run: the packages' test targets, and where their sources are. Some tests need these features.

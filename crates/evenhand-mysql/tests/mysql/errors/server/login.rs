@@ -114,15 +114,11 @@ async fn user_limit_does_not_eject_the_server() {
     for (limit, lift, expected) in limits {
         let pool = pool_of(&urls, patient());
         operator.query_drop(limit).await.unwrap();
-        let own = Conn::from_url(&urls[0]).await.unwrap();
+        let own = fill(&urls[0], 1).await;
         let refused = Conn::from_url(&urls[0]).await.unwrap_err();
-        assert_eq!(
-            crate::common::setup::code(&refused),
-            Some(expected),
-            "{refused}"
-        );
+        assert_eq!(checkout_code(&refused), Some(expected), "{refused}");
         let lift = async || {
-            own.disconnect().await.unwrap();
+            drop(own);
             operator.query_drop(lift).await.unwrap();
         };
         full_a_costs_nothing(&pool, lift).await;
@@ -249,7 +245,10 @@ async fn login_refused_by_one_server_costs_no_checkout() {
         load.stop().await;
         let (out, reason, _) = ejection(&mut events).unwrap();
         assert_eq!(out, "a", "{expected}");
-        assert_eq!(reason, "another peer did what this one refused");
+        // A server that goes offline closes the sessions, too, which may tell first.
+        if expected != 3032 {
+            assert_eq!(reason, "another peer did what this one refused");
+        }
         let refused = Conn::new(peer(&urls[0])).await.unwrap_err();
         assert_eq!(checkout_code(&refused), Some(expected), "{refused}");
         operator.query_drop(mend).await.unwrap();

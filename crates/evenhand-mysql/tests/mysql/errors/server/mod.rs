@@ -1,4 +1,4 @@
-//! Errors from real servers: MariaDB, MariaDB behind a relay that alters packets (`wire`), Galera
+//! Errors from real servers: MariaDB or MySQL, the same behind a relay that alters packets (`wire`), Galera
 //! and HAProxy.
 
 mod client;
