@@ -45,6 +45,12 @@ use std::time::Duration;
 ///
 /// A closure `Fn(Result<&Response, &Error>) -> Verdict` is a classifier; see the
 /// [module docs](self) for an example.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot judge outcomes of type `Result<&{T}, &{E}>`",
+    label = "no classifier of this connector's outcomes",
+    note = "a closure with this type is a classifier: `|outcome: Result<&{T}, &{E}>| -> Verdict`",
+    note = "`classify_fn::<{T}, {E}, _>(|outcome| ..)` and `BalanceLayer::service_classified_by(connector, |outcome| ..)` give a closure its type"
+)]
 pub trait Classify<T, E> {
     /// Judges one outcome. Runs once for each attempt, on the caller's task, and must not block.
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
@@ -80,6 +86,7 @@ pub trait Classify<T, E> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, T, E> Classify<T, E> for F
 where
     F: Fn(Result<&T, &E>) -> Verdict,
@@ -87,6 +94,32 @@ where
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
         self(outcome)
     }
+}
+
+/// Gives a closure the type of a classifier, with the types of the connector's responses and errors
+/// named once and not in the closure.
+///
+/// Where the connector is at hand, [`BalanceLayer::service_classified_by`] needs no types at all.
+///
+/// ```
+/// use std::io;
+/// use evenhand::{BalanceLayer, Peers, Verdict, classify_fn};
+///
+/// let layer = BalanceLayer::new(Peers::new([("a", 1), ("b", 2)])?)
+///     .classify(classify_fn::<String, io::Error, _>(|outcome| match outcome {
+///         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Verdict::down().safe(),
+///         Err(_) => Verdict::degraded().if_idempotent(),
+///         Ok(_) => Verdict::healthy(),
+///     }));
+/// # Ok::<(), evenhand::PeersError>(())
+/// ```
+///
+/// [`BalanceLayer::service_classified_by`]: crate::BalanceLayer::service_classified_by
+pub const fn classify_fn<T, E, F>(classify: F) -> F
+where
+    F: Fn(Result<&T, &E>) -> Verdict,
+{
+    classify
 }
 
 /// What an outcome says about the peer that produced it.

@@ -34,7 +34,7 @@
 //!   drain, eject, restore, and read statuses and events.
 //! - [`BalanceLayer`]: how to balance, as a value. It wraps a *connector*, a cloneable
 //!   `Service<Attempt<Target, Request>>`, into a [`Balance`], a `Service<Request>`. If the peers are
-//!   services already, [`PerPeer`] is the connector.
+//!   services already, [`PerPeer`] is the connector. [`Connect`] is the bound that says all this.
 //! - [`Classify`]: judges each outcome. What does it say about the peer, and may another peer be
 //!   tried? See [`classify`] for how to write one.
 //! - [`Replay`]: how a request is copied for another attempt, and whether it may be executed twice.
@@ -46,6 +46,8 @@
 //!   its place ([`Attempt::deciding_ticket`]).
 //! - [`Hedge`]: a balancer that asks a second peer where the first takes long
 //!   ([`BalanceLayer::hedge_after`]).
+//! - [`Error`]: why a request failed, with every peer that was tried. [`BoxErrorsLayer`] makes boxed
+//!   errors fit.
 //! - [`Observer`] and [`Events`]: what happens to peers, delivered outside every lock.
 //!
 //! # A peer's states
@@ -122,6 +124,8 @@
 //! | peers that stay up | 0 | [`Eject::min_up`] |
 //! | all down | fail at once | [`AllDown::Fail`] |
 //! | pick | uniform | [`Uniform`] |
+//! | time of an attempt, time of a request | no limits | [`BalanceLayer::attempt_timeout`], [`BalanceLayer::deadline`] |
+//! | an attempt that timed out | counts as `Degraded`; only idempotent requests are retried | [`BalanceLayer::timeout_verdict`] |
 //! | wait for a deciding ticket | the probe's timeout; without a probe 1 s | [`BalanceLayer::ticket_timeout`] |
 //! | probe | the next caller's attempt | [`BalanceLayer::probe`] |
 //! | active checks, hedging | none | [`Probe::active_checks`], [`BalanceLayer::hedge_after`] |
@@ -133,38 +137,57 @@
 //!
 //! # Runtime
 //!
-//! Times are those of tokio. [`AllDown::WaitUpTo`], [`BalanceLayer::probe`], hedging and
-//! [`Attempt::deciding_ticket`] need a runtime with a timer; [`Peers::observe`] needs a runtime. The rest
+//! Times are those of tokio. [`AllDown::WaitUpTo`], [`BalanceLayer::attempt_timeout`],
+//! [`BalanceLayer::deadline`], [`BalanceLayer::probe`], hedging and [`Attempt::deciding_ticket`] need a
+//! runtime with a timer; [`Peers::observe`] needs a runtime. The rest
 //! works without one.
 //!
 //! # How to stack it
 //!
 //! [`Balance`] is always ready and can be cloned freely, so it needs no `Buffer`.
 //!
-//! - **Above it** goes what applies to the request as a whole: a `Timeout` over all attempts, a
-//!   `ConcurrencyLimit` or `LoadShed` for backpressure (the balancer exerts none), metrics of what
-//!   the caller sees.
-//! - **Below it**, around the connector, goes what applies to each attempt: a `Timeout` for one
-//!   peer, metrics of each attempt. Only such a timeout finds a peer that hangs: add one.
+//! - **Above it** goes what applies to the request as a whole: a `ConcurrencyLimit` or `LoadShed` for
+//!   backpressure (the balancer exerts none), metrics of what the caller sees.
+//! - **Below it**, around the connector, goes what applies to each attempt: a `ConcurrencyLimit` for
+//!   all peers, metrics of each attempt.
+//! - **In it** are time limits, as only the balancer knows the peers:
+//!   [`BalanceLayer::attempt_timeout`] finds a peer that hangs, and [`BalanceLayer::deadline`] ends a
+//!   request with an error that names all that were tried. A `Timeout` above the balancer names none.
 //! - Not above it: `Retry` for a peer's failures. The balancer tries other peers itself, and knows
 //!   which it has tried.
 //!
+//! [`BalanceLayer::service`] checks that connector and rules fit, and says what does not. With
+//! [`BalanceLayer::service_classified_by`] a closure takes its types from the connector.
+//!
 //! [`Error<E>`] is a `std::error::Error` if `E` is one. `Box<dyn Error>`, the error of tower's
-//! `Timeout`, is none: if a `Timeout` is below the balancer, put a `map_err` into an error type of
-//! your own between the two. Keep the connector's error there, so that the classifier sees it:
+//! `Timeout` and others, is none: put a [`BoxErrorsLayer`] between the balancer and such a layer.
 //!
 //! ```
 //! use std::io;
+//! use std::time::Duration;
+//! use evenhand::{Attempt, BalanceLayer, BoxErrorsLayer, BoxedError, Peers, Verdict};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
-//! fn unbox(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
-//!     match error.downcast::<io::Error>() {
-//!         Ok(error) => *error,
-//!         Err(elapsed) => io::Error::new(io::ErrorKind::TimedOut, elapsed),
-//!     }
-//! }
-//! // .layer(balance).map_err(unbox).timeout(..).service(connector)
-//! # let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-//! # assert_eq!(unbox(refused.into()).kind(), io::ErrorKind::ConnectionRefused);
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let connector = ServiceBuilder::new()
+//!     .layer(BoxErrorsLayer)
+//!     .timeout(Duration::from_secs(2))
+//!     .service(service_fn(async |attempt: Attempt<&'static str, String>| {
+//!         Ok::<_, io::Error>(format!("{} from {}", attempt.request, *attempt.peer))
+//!     }));
+//! let balance = BalanceLayer::new(Peers::new([("a", "10.0.0.1"), ("b", "10.0.0.1")])?)
+//!     .deadline(Duration::from_secs(5))
+//!     .service_classified_by(connector, |outcome| match outcome {
+//!         Ok(_) => Verdict::healthy(),
+//!         Err(error) => match error.downcast_ref::<io::Error>() {
+//!             Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+//!                 Verdict::down().safe()
+//!             }
+//!             _ => Verdict::degraded().if_idempotent(),
+//!         },
+//!     });
+//! assert_eq!(balance.oneshot("hello".to_owned()).await?, "hello from 10.0.0.1");
+//! # Ok(()) }
 //! ```
 //!
 //! # Compared with tower's `balance`
@@ -218,7 +241,7 @@ mod serialize;
 mod set;
 mod task_guard;
 
-pub use attempt::{Attempt, PerPeer, PerPeerFuture, Ticket};
+pub use attempt::{Attempt, Connect, PeerTarget, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;
 pub use balance::future::ResponseFuture;
 pub use balance::layer::{BalanceLayer, DEFAULT_TICKET_TIMEOUT};
@@ -226,12 +249,16 @@ pub use balance::rules::{Rules, RulesFor};
 pub use balance::service::Balance;
 pub use balance::shared::{DEFAULT_MAX_REFUSALS, DEFAULT_MAX_UNKNOWN};
 pub use classify::{
-    AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict, on_error,
+    AnyErrorIsDown, Classify, NothingIsDown, OnError, PeerVerdict, Retry, Unless, Verdict,
+    classify_fn, on_error,
 };
 pub use eject::{
     Accrual, DEFAULT_DEGRADED_LIMIT, DEFAULT_FIRST_RECHECK, DEFAULT_MAX_RECHECK_INTERVAL, Eject,
 };
-pub use error::{Cause, Error, PeersError, Tried};
+pub use error::{
+    BoxErrors, BoxErrorsFuture, BoxErrorsLayer, BoxedError, Cause, CauseError, Error, PeersError,
+    Tried,
+};
 pub use event::{Event, EventKind, Events, Lagged};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use observe::Observer;

@@ -33,6 +33,11 @@ use crate::set::snapshot::{Snapshot, running_weights};
 /// let layer = BalanceLayer::new(peers).pick(NearFirst);
 /// # Ok::<(), evenhand::PeersError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot pick peers",
+    label = "no `Pick`",
+    note = "`Uniform`, `Weighted` and `LeastInFlight` can; a closure cannot, as a `Pick` is generic over the peers' type"
+)]
 pub trait Pick {
     /// The index of the chosen candidate. `None`, or an index out of range, chooses no peer, and the
     /// request goes on as if no peer were up.

@@ -4,6 +4,12 @@
 ///
 /// An attempt consumes its request, so a request that may go to another peer must be copied first. A
 /// request that cannot be copied gets one attempt.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot copy requests of type `{R}`",
+    label = "no `Replay<{R}>`",
+    note = "`Cloned`, the default, copies requests that are `Clone`",
+    note = "for others, give `BalanceLayer::replay` a `Replay` of your own, or `Once`, with which each request gets one attempt"
+)]
 pub trait Replay<R> {
     /// A copy for the next attempt, or `None` if there must not be one. Called before each attempt, on
     /// the caller's task.
@@ -52,6 +58,7 @@ impl<F> Cloned<F> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: Clone> Replay<R> for Cloned<bool> {
     fn copy(&self, request: &R) -> Option<R> {
         Some(request.clone())
@@ -62,6 +69,7 @@ impl<R: Clone> Replay<R> for Cloned<bool> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: Clone, F: Fn(&R) -> bool> Replay<R> for Cloned<F> {
     fn copy(&self, request: &R) -> Option<R> {
         Some(request.clone())

@@ -3,6 +3,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod chooser;
+mod connect;
 mod deferral;
 pub(crate) mod ejection;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::set::health::{Phase, Reading};
 use crate::set::peer::{InFlightPeer, Peer};
 use crate::set::policies::PolicyId;
 
+pub use self::connect::{Connect, PeerTarget};
 pub use self::per_peer::{PerPeer, PerPeerFuture};
 
 /// What a connector is called with: a request, and the peer to send it to.
@@ -52,6 +54,57 @@ impl<Target, Request> Attempt<Target, Request> {
             epoch,
             policy,
             second_pass,
+        }
+    }
+
+    /// An attempt on this peer that no balancer makes, for tests of a connector. It is not counted as in
+    /// flight, and no outcome of it is judged, but its tickets work: what they report counts as for an
+    /// attempt that picked the peer now, by the first balancer over the set.
+    ///
+    /// ```
+    /// use evenhand::{Attempt, Peers};
+    /// use tower::{ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connector = service_fn(async |attempt: Attempt<&'static str, u32>| {
+    ///     Ok::<_, std::io::Error>(format!("{} to {}", attempt.request, *attempt.peer))
+    /// });
+    /// let peers = Peers::new([("a", "10.0.0.1")])?;
+    /// for peer in peers.iter() {
+    ///     assert_eq!(connector.oneshot(Attempt::detached(peer, 7)).await?, "7 to 10.0.0.1");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn detached(peer: Peer<Target>, request: Request) -> Self {
+        let (peer, number) = InFlightPeer::numbered(peer);
+        let now = peer.member().health.read();
+        let epoch = match now.phase {
+            Phase::Ejected | Phase::Probing => Epoch::open(now.generation, number),
+            Phase::Up | Phase::Draining => Epoch::up(now.generation, number),
+        };
+        Self::new(Peer::clone(&peer), epoch, request, PolicyId::FIRST, false)
+    }
+
+    /// The same attempt with another request, for a connector over a connector.
+    ///
+    /// ```
+    /// use evenhand::{Attempt, Peers};
+    ///
+    /// # let peers = Peers::new([("a", "10.0.0.1:80")])?;
+    /// # let attempt = Attempt::detached(peers.iter().next().unwrap(), "/users");
+    /// // An attempt to send a path to a peer becomes one to send a URL.
+    /// let peer = attempt.peer.clone();
+    /// let attempt = attempt.map(|path| format!("http://{}{path}", *peer));
+    /// assert_eq!(attempt.request, "http://10.0.0.1:80/users");
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    pub fn map<R>(self, map: impl FnOnce(Request) -> R) -> Attempt<Target, R> {
+        Attempt {
+            peer: self.peer,
+            request: map(self.request),
+            epoch: self.epoch,
+            policy: self.policy,
+            second_pass: self.second_pass,
         }
     }
 

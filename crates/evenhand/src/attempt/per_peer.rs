@@ -23,6 +23,26 @@ use super::Attempt;
 /// assert_eq!(balance.oneshot(21).await?, 42);
 /// # Ok(()) }
 /// ```
+///
+/// Services of different types are peers of one set in boxes that threads can share, as tower's
+/// `BoxCloneSyncService` is and `BoxCloneService` is not:
+///
+/// ```
+/// use evenhand::{BalanceLayer, PerPeer, Peers};
+/// use tower::util::BoxCloneSyncService;
+/// use tower::{ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let double = service_fn(|n: u32| async move { Ok::<_, std::io::Error>(2 * n) });
+/// let add = service_fn(|n: u32| async move { Ok::<_, std::io::Error>(n + 21) });
+/// let peers = Peers::new([
+///     ("double", BoxCloneSyncService::new(double)),
+///     ("add", BoxCloneSyncService::new(add)),
+/// ])?;
+/// let balance = BalanceLayer::new(peers).service(PerPeer);
+/// assert_eq!(balance.oneshot(21).await?, 42);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerPeer;
 

@@ -5,13 +5,14 @@
 //! round. What ends it is decided here and nowhere else.
 
 use super::all_down::AllDown;
-use super::history::{History, LazyHistory, Role, role};
+use super::history::{History, Role};
+use super::lazy::Lazy;
 use super::rules::RulesFor;
 use super::shared::Shared;
 use super::wait::Wait;
 use crate::attempt::permit::AttemptPermit;
 use crate::classify::{PeerVerdict, Retry, Verdict};
-use crate::error::{Error, Rank};
+use crate::error::{Cause, Error, Rank};
 use crate::pick::Pick;
 use crate::set::health::Phase;
 use crate::set::peer::Peer;
@@ -27,9 +28,9 @@ pub(crate) enum NoPeer {
 #[inline(always)]
 pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
     shared: &Shared<Target, Rules>,
-    history: &LazyHistory<Target, T, E>,
+    lazy: &Lazy<Target, T, E>,
 ) -> Option<AttemptPermit<Target>> {
-    if history.is_some() {
+    if lazy.history().is_some() {
         return None;
     }
     shared.chooser(None).permit()
@@ -39,13 +40,15 @@ pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
 #[cold]
 pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
     shared: &Shared<Target, Rules>,
-    history: &mut LazyHistory<Target, T, E>,
+    lazy: &mut Lazy<Target, T, E>,
 ) -> Result<AttemptPermit<Target>, NoPeer> {
     let set = &*shared.peers.set;
-    let role = role(history);
-    let history = &mut **history.get_or_insert_default();
+    let role = lazy.role();
+    let is_late = lazy.is_late();
+    let history = lazy.make_history();
     let pick = |history: &History<Target, T, E>| shared.chooser(Some(&history.asked)).permit();
-    if history.attempts + history.elsewhere >= shared.limits.attempts || history.is_spent {
+    let is_last = history.attempts + history.elsewhere >= shared.limits.attempts;
+    if is_last || history.is_spent || is_late {
         return Err(if role == Role::Alone {
             NoPeer::End
         } else {
@@ -78,10 +81,12 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
         }
         AllDown::WaitUpTo(patience) => {
             let mut looks = may_ask;
+            let deadline = lazy.deadline(&shared.times);
+            let history = lazy.make_history();
             match &mut history.wait {
                 Some(wait) if wait.is_over() => return Err(NoPeer::End),
                 Some(wait) => looks |= wait.listen(),
-                None => history.begin_wait(Wait::new(&set.registry, patience)),
+                None => history.begin_wait(Wait::new(&set.registry, patience, deadline)),
             }
             // From here on the request misses nothing. What came just before is found by another
             // look.
@@ -107,16 +112,17 @@ pub(crate) fn judge<Target, Rules, Request, T, E>(
     shared: &Shared<Target, Rules>,
     permit: AttemptPermit<Target>,
     verdict: &Verdict,
-    outcome: Result<T, E>,
+    outcome: Result<T, Cause<E>>,
     request: Option<&Request>,
-    history: &mut LazyHistory<Target, T, E>,
+    lazy: &mut Lazy<Target, T, E>,
 ) -> Option<Result<T, Error<E>>>
 where
     Target: Send + Sync + 'static,
     Rules: RulesFor<Request, T, E>,
 {
     let peer = permit.peer().clone();
-    let history = history.get_or_insert_default();
+    lazy.end_attempt();
+    let history = lazy.make_history();
     let id = peer.member().id;
     history.attempts += 1;
     if let Some(wait) = &mut history.wait {
@@ -183,7 +189,7 @@ where
     if may_retry {
         history.decide_by_first_refusal();
     }
-    let (tried, rejected) = std::mem::take(&mut **history).into_tried();
+    let (tried, rejected) = std::mem::take(history).into_tried();
     Some(match rejected {
         Some(response) if may_retry => Ok(response),
         _ if may_retry => Err(Error::Inconclusive { tried }),
@@ -195,9 +201,10 @@ where
 #[cold]
 pub(crate) fn give_up<Target, Rules, T, E>(
     shared: &Shared<Target, Rules>,
-    mut history: History<Target, T, E>,
+    lazy: &mut Lazy<Target, T, E>,
 ) -> Result<T, Error<E>> {
     let set = &*shared.peers.set;
+    let (is_late, mut history) = (lazy.is_late(), lazy.take_history());
     // First, so that a suspect that was a probe is among the peers whose due time is told.
     history.clear_suspects();
     let attempts = history.attempts;
@@ -213,8 +220,24 @@ pub(crate) fn give_up<Target, Rules, T, E>(
     if attempts == 0 && weightless {
         return Err(Error::ZeroWeight);
     }
-    Err(Error::Exhausted {
-        tried,
-        next_due: set.registry.next_due(),
+    let next_due = set.registry.next_due();
+    Err(if is_late {
+        Error::TimedOut { tried, next_due }
+    } else {
+        Error::Exhausted { tried, next_due }
     })
+}
+
+/// Adds the attempt that was in flight when the request's deadline passed. Its peer is not to blame:
+/// it may have been asked a moment ago.
+#[cold]
+pub(crate) fn note_late<Target, T, E>(
+    permit: &AttemptPermit<Target>,
+    lazy: &mut Lazy<Target, T, E>,
+) {
+    let (peer, history) = (permit.peer(), lazy.make_history());
+    let verdict = Verdict::neutral().because("no answer by the deadline");
+    let rank = Rank::new(&verdict, peer.member().id);
+    history.attempts += 1;
+    history.add(peer, &verdict, Err(Cause::TimedOut), rank);
 }

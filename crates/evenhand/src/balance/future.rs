@@ -15,13 +15,15 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::failover::{self, NoPeer};
-use super::history::{LazyHistory, Role, role};
+use super::history::Role;
+use super::lazy::Lazy;
 use super::rules::RulesFor;
 use super::shared::Handle;
-use crate::attempt::Attempt;
+use super::time::Over;
 use crate::attempt::permit::AttemptPermit;
+use crate::attempt::{Attempt, Connect, PeerTarget};
 use crate::classify::{PeerVerdict, Retry};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 pin_project! {
     /// The future of a request to a [`Balance`](crate::Balance).
@@ -39,7 +41,7 @@ pin_project! {
         pub(crate) connector: Connector,
         // What the next attempt sends. `None` while the only copy is in flight.
         pub(crate) request: Option<Request>,
-        pub(crate) history: LazyHistory<Target, Connector::Response, Connector::Error>,
+        pub(crate) lazy: Lazy<Target, Connector::Response, Connector::Error>,
         #[pin]
         pub(crate) step: Step<Connector::Future, Target>,
     }
@@ -81,7 +83,7 @@ where
             shared,
             connector,
             request: Some(request),
-            history: None,
+            lazy: Lazy::none(),
             step: Step::Pick,
         }
     }
@@ -93,7 +95,7 @@ where
     pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        let (tried, _) = this.history.take().unwrap_or_default().into_tried();
+        let (tried, _) = this.lazy.take_history().into_tried();
         Error::Exhausted {
             tried,
             next_due: this.shared.peers.set.registry.next_due(),
@@ -113,8 +115,8 @@ where
 
 impl<Connector, Target, Request, Rules> Future for ResponseFuture<Connector, Target, Request, Rules>
 where
-    Connector: Service<Attempt<Target, Request>> + Clone,
-    Target: Send + Sync + 'static,
+    Connector: Connect<Target, Request>,
+    Target: PeerTarget,
     Rules: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Output = Result<Connector::Response, Error<Connector::Error>>;
@@ -124,16 +126,23 @@ where
             let mut this = self.as_mut().project();
             let shared = &**this.shared;
             if let Step::Pick = *this.step {
-                if let Err(error) = ready!(this.connector.poll_ready(cx)) {
-                    match role(this.history) {
-                        Role::Alone => return Poll::Ready(Err(self.fail_unready(error))),
-                        Role::First | Role::Hedge => this.step.set(Step::Yielded),
+                match this.connector.poll_ready(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => {
+                        match this.lazy.role() {
+                            Role::Alone => return Poll::Ready(Err(self.fail_unready(error))),
+                            Role::First | Role::Hedge => this.step.set(Step::Yielded),
+                        }
+                        continue;
                     }
-                    continue;
+                    Poll::Pending => match ready!(self.as_mut().poll_over(cx)) {
+                        Some(outcome) => return Poll::Ready(outcome),
+                        None => continue,
+                    },
                 }
-                let permit = match failover::first_peer(shared, this.history) {
+                let permit = match failover::first_peer(shared, this.lazy) {
                     Some(permit) => permit,
-                    None => match failover::next_peer(shared, this.history) {
+                    None => match failover::next_peer(shared, this.lazy) {
                         Ok(permit) => permit,
                         Err(without) => match self.as_mut().go_without(without) {
                             Some(outcome) => return Poll::Ready(outcome),
@@ -150,7 +159,7 @@ where
                     permit.epoch(),
                     request,
                     shared.policy_id,
-                    this.history.as_ref().is_some_and(|h| h.second_pass),
+                    this.lazy.history().is_some_and(|h| h.second_pass),
                 );
                 let future = this.connector.call(attempt);
                 let permit = Some(permit);
@@ -163,7 +172,12 @@ where
                     None => continue,
                 }
             };
-            let outcome = ready!(future.poll(cx));
+            let Poll::Ready(outcome) = future.poll(cx) else {
+                match ready!(self.as_mut().poll_over(cx)) {
+                    Some(outcome) => return Poll::Ready(outcome),
+                    None => continue,
+                }
+            };
             let Some(permit) = permit.take() else {
                 polled_after_completion()
             };
@@ -172,24 +186,21 @@ where
                 Ok(response)
                     if verdict.peer == PeerVerdict::Healthy
                         && verdict.retry == Retry::Never
-                        && this.history.is_none()
+                        && this.lazy.history().is_none()
                         && permit.settle_healthy(&shared.policy) =>
                 {
                     this.step.set(Step::Done);
                     return Poll::Ready(Ok(response));
                 }
                 outcome => {
-                    let (request, history) = (this.request.as_ref(), this.history);
-                    let outcome =
-                        failover::judge(shared, permit, &verdict, outcome, request, history);
+                    let (request, lazy) = (this.request.as_ref(), this.lazy);
+                    let outcome = outcome.map_err(Cause::Error);
+                    let outcome = failover::judge(shared, permit, &verdict, outcome, request, lazy);
                     if let Some(outcome) = self.as_mut().proceed(outcome) {
                         return Poll::Ready(outcome);
                     }
-                    let history = self.as_mut().project().history;
-                    if history
-                        .as_ref()
-                        .is_some_and(|history| history.is_to_yield())
-                    {
+                    let history = self.lazy.history();
+                    if history.is_some_and(|history| history.is_to_yield()) {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -219,8 +230,7 @@ where
             NoPeer::Yield => this.step.set(Step::Yielded),
             NoPeer::End => {
                 this.step.set(Step::Done);
-                let history = *this.history.take().unwrap_or_default();
-                return Some(failover::give_up(this.shared, history));
+                return Some(failover::give_up(this.shared, this.lazy));
             }
         }
         None
@@ -234,10 +244,8 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Outcome<Connector::Response, Connector::Error>>> {
         let mut this = self.as_mut().project();
-        let wait = this
-            .history
-            .as_mut()
-            .and_then(|history| history.wait.as_mut());
+        let history = this.lazy.history_mut();
+        let wait = history.and_then(|history| history.wait.as_mut());
         match (&*this.step, wait) {
             (Step::Yielded, _) => Poll::Pending,
             (Step::Wait, Some(wait)) => {
@@ -257,7 +265,7 @@ where
     fn fail_unready(self: Pin<&mut Self>, error: Connector::Error) -> Error<Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        *this.history = None;
+        this.lazy.clear();
         Error::NotReady(error)
     }
 
@@ -272,13 +280,58 @@ where
         if outcome.is_some() {
             this.step.set(Step::Done);
             // The permit of a suspect is released now, not when the future is dropped.
-            *this.history = None;
+            this.lazy.clear();
         } else if this.request.is_none() {
             this.step.set(Step::Yielded);
         } else {
             this.step.set(Step::Pick);
         }
         outcome
+    }
+}
+
+impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
+where
+    Connector: Connect<Target, Request>,
+    Target: PeerTarget,
+    Rules: RulesFor<Request, Connector::Response, Connector::Error>,
+{
+    /// Waits until the time of the attempt in flight, or of the request, is over. Returns the
+    /// request's outcome, if that is over; the attempt is.
+    #[inline(never)]
+    fn poll_over(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Outcome<Connector::Response, Connector::Error>>> {
+        let mut this = self.as_mut().project();
+        let shared = &**this.shared;
+        let is_attempting = matches!(*this.step, Step::Call { .. });
+        let over = ready!(this.lazy.poll_over(&shared.times, is_attempting, cx));
+        let permit = match this.step.as_mut().project() {
+            StepProj::Call { permit, .. } => permit.take(),
+            _ => None,
+        };
+        // The attempt is dropped before it is judged: a ticket that goes with it decides nothing.
+        this.step.set(Step::Yielded);
+        Poll::Ready(match (over, permit) {
+            (Over::Attempt, Some(permit)) => {
+                let (verdict, request) = (&shared.times.verdict, this.request.as_ref());
+                let outcome = Err(Cause::TimedOut);
+                let lazy = this.lazy;
+                let outcome = failover::judge(shared, permit, verdict, outcome, request, lazy);
+                self.proceed(outcome)
+            }
+            (_, permit) => {
+                if let Some(permit) = permit {
+                    failover::note_late(&permit, this.lazy);
+                }
+                // One leg of a hedged request leaves the end to the other, which adds its own peers.
+                match this.lazy.role() {
+                    Role::Alone => self.go_without(NoPeer::End),
+                    Role::First | Role::Hedge => None,
+                }
+            }
+        })
     }
 }
 

@@ -1,6 +1,4 @@
 //! What a request remembers once its first attempt did not settle it, or once it is hedged.
-//!
-//! Boxed, and absent from most requests, so that those which their first peer settles stay small.
 
 use std::collections::HashMap;
 
@@ -59,17 +57,6 @@ struct Suspect<Target> {
     permit: Option<AttemptPermit<Target>>,
 }
 
-/// A history, if there is one yet.
-pub(crate) type LazyHistory<Target, Response, Error> =
-    Option<Box<History<Target, Response, Error>>>;
-
-/// The part that the request plays.
-pub(crate) fn role<Target, Response, Error>(
-    history: &LazyHistory<Target, Response, Error>,
-) -> Role {
-    history.as_ref().map_or(Role::Alone, |history| history.role)
-}
-
 impl<Target, Response, Error> Default for History<Target, Response, Error> {
     fn default() -> Self {
         Self {
@@ -95,7 +82,7 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         &mut self,
         peer: &Peer<Target>,
         verdict: &Verdict,
-        outcome: Result<Response, Error>,
+        outcome: Result<Response, Cause<Error>>,
         rank: Rank,
     ) {
         let cause = match outcome {
@@ -105,7 +92,7 @@ impl<Target, Response, Error> History<Target, Response, Error> {
                 }
                 Cause::Rejected
             }
-            Err(error) => Cause::Error(error),
+            Err(cause) => cause,
         };
         let outcome = Tried {
             peer: peer.shared_name(),

@@ -19,6 +19,10 @@ pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Unifor
 
 /// [`Rules`] that fit a connector's requests and outcomes. Implemented for every `Rules` whose
 /// parts do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are no rules for requests of type `{Request}` with outcomes of type `Result<{Response}, {Error}>`",
+    note = "the classifier, the replayer and the pick must fit the connector: see `BalanceLayer::classify`, `replay` and `pick`"
+)]
 pub trait RulesFor<Request, Response, Error>: Pick {
     /// [`Classify::classify`].
     fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict;

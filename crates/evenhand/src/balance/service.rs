@@ -8,7 +8,7 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::rules::{Rules, RulesFor};
 use super::shared::{Handle, Shared};
-use crate::attempt::Attempt;
+use crate::attempt::{Connect, PeerTarget};
 use crate::error::Error;
 use crate::peers::Peers;
 
@@ -37,12 +37,27 @@ enum Calls {
 }
 
 impl<Connector, Target, R> Balance<Connector, Target, R> {
-    pub(super) fn new(connector: Connector, shared: Shared<Target, R>) -> Self {
+    pub(super) fn from_shared(connector: Connector, shared: Shared<Target, R>) -> Self {
         Self {
             connector,
             handle: Handle::new(shared),
             calls: Calls::None,
         }
+    }
+
+    /// The connector.
+    pub fn get_ref(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// The connector of this clone.
+    pub fn get_mut(&mut self) -> &mut Connector {
+        &mut self.connector
+    }
+
+    /// Takes the connector out.
+    pub fn into_inner(self) -> Connector {
+        self.connector
     }
 
     /// The peers that this service balances over.
@@ -60,8 +75,8 @@ impl<Connector, Target, R> Balance<Connector, Target, R> {
 
 impl<Connector, Target, R, Request> Service<Request> for Balance<Connector, Target, R>
 where
-    Connector: Service<Attempt<Target, Request>> + Clone,
-    Target: Send + Sync + 'static,
+    Connector: Connect<Target, Request>,
+    Target: PeerTarget,
     R: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Response = Connector::Response;

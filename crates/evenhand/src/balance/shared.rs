@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::all_down::AllDown;
+use super::time::TimeLimits;
 use crate::attempt::asked::Asked;
 use crate::attempt::chooser::Chooser;
 use crate::peers::Peers;
@@ -53,6 +54,7 @@ pub(crate) struct Shared<Target, Rules> {
     pub(crate) policy_id: PolicyId,
     pub(crate) all_down: AllDown,
     pub(crate) limits: Limits,
+    pub(crate) times: TimeLimits,
     pub(crate) budget: Option<Budget>,
     pub(crate) prober: Option<Prober<Target>>,
 }

@@ -32,9 +32,15 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    pub(crate) fn new(registry: &Arc<Registry>, patience: Duration) -> Self {
+    /// A wait for at most `patience`, and not after the request's own deadline.
+    pub(crate) fn new(
+        registry: &Arc<Registry>,
+        patience: Duration,
+        request_ends: Option<Instant>,
+    ) -> Self {
         registry.add_waiter();
         let deadline = Instant::now() + patience.min(LONGEST);
+        let deadline = request_ends.map_or(deadline, |ends| ends.min(deadline));
         Self {
             available: listen(registry).0,
             registry: registry.clone(),

@@ -34,24 +34,22 @@ where
             Step::Call { permit, .. } => permit.as_ref().map(|permit| permit.peer().member().id),
             _ => None,
         };
-        let asked = self
-            .history
-            .iter()
-            .flat_map(|history| history.asked.round());
+        let history = self.lazy.history().into_iter();
+        let asked = history.flat_map(|history| history.asked.round());
         asked.chain(on)
     }
 
     /// How many attempts the leg has made.
     fn attempts(&self) -> u32 {
-        let ended = self.history.as_ref().map_or(0, |history| history.attempts);
+        let ended = self.lazy.history().map_or(0, |history| history.attempts);
         ended + u32::from(self.is_attempting())
     }
 
     /// Keeps the leg from the peers of the other one.
     pub(super) fn avoid(self: Pin<&mut Self>, other: &Self) {
         let this = self.project();
-        let history = this.history.get_or_insert_default();
-        if let Some(other) = &other.history {
+        let history = this.lazy.make_history();
+        if let Some(other) = other.lazy.history() {
             history
                 .asked
                 .learn(&other.asked, this.shared.limits.unknown);
@@ -66,7 +64,7 @@ where
     ) -> History<Target, Connector::Response, Connector::Error> {
         let mut this = self.project();
         this.step.set(Step::Done);
-        *this.history.take().unwrap_or_default()
+        this.lazy.take_history()
     }
 
     /// Goes on alone after the other leg has ended.
@@ -74,8 +72,7 @@ where
         self: Pin<&mut Self>,
         other: History<Target, Connector::Response, Connector::Error>,
     ) {
-        let history = self.project().history.get_or_insert_default();
-        history.merge(other);
+        self.project().lazy.make_history().merge(other);
     }
 }
 
@@ -98,7 +95,7 @@ where
         }
         let mut hedge = History::default();
         hedge.role = Role::Hedge;
-        if let Some(history) = &self.history {
+        if let Some(history) = self.lazy.history() {
             hedge
                 .asked
                 .learn(&history.asked, self.shared.limits.unknown);
@@ -117,9 +114,10 @@ where
         }
         let request = self.shared.rules.copy(self.request.as_ref()?)?;
         let this = self.project();
-        this.history.get_or_insert_default().role = Role::First;
+        this.lazy.make_history().role = Role::First;
         let mut leg = Self::new(this.shared.clone(), this.connector.clone(), request);
-        leg.history = Some(Box::new(hedge));
+        *leg.lazy.make_history() = hedge;
+        leg.lazy.share_deadline(this.lazy.begun_deadline());
         Some(leg)
     }
 }

@@ -37,6 +37,11 @@ pub(crate) struct Policies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PolicyId(u32);
 
+impl PolicyId {
+    /// The first policy's.
+    pub(crate) const FIRST: Self = Self(1);
+}
+
 impl Policies {
     pub(crate) fn add(&self, policy: &Arc<Policy>) -> PolicyId {
         self.first.get_or_init(|| policy.clone());

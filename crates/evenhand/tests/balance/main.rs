@@ -27,7 +27,9 @@ mod recovery;
 #[cfg(feature = "serde")]
 mod serde;
 mod shortage;
+mod stacking;
 mod stress;
 mod suspect;
 mod tickets;
+mod time_limits;
 mod user_code;

@@ -96,8 +96,10 @@ pub(crate) struct History {
     /// Those that refused it.
     pub(crate) refused: Vec<u32>,
     pub(crate) waits: u32,
-    /// Set when it waits for the first time.
+    /// Set when it waits for a peer for the first time.
     pub(crate) deadline: Option<Instant>,
+    /// The request's own deadline. Set when it waits for anything for the first time.
+    pub(crate) ends: Option<Instant>,
     /// How many peers it may ask before it waits again, once it has a deadline.
     pub(crate) asks: usize,
     /// The retry budget had no more for it.
@@ -124,7 +126,8 @@ pub(crate) enum Next {
 
 /// What a request does next.
 pub(crate) fn next(history: &History, there: &Candidates, rules: &Rules, now: Instant) -> Next {
-    if history.attempts >= rules.max_attempts || history.is_spent {
+    let is_late = history.ends.is_some_and(|ends| ends <= now);
+    if history.attempts >= rules.max_attempts || history.is_spent || is_late {
         return Next::End;
     }
     let is_confined = history.unknown.len() >= rules.max_unknown;

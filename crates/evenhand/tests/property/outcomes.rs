@@ -22,13 +22,22 @@ fn rank(verdict: &Verdict, instance: u32) -> Rank {
     (says, Reverse(instance))
 }
 
+/// How an attempt ended that did not settle its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// With this attempt's error.
+    Error(usize),
+    /// With this attempt's response.
+    Rejected(usize),
+    TimedOut,
+}
+
 /// The last outcome of a peer.
 #[derive(Clone, Debug)]
 struct Outcome {
     instance: u32,
     name: String,
-    /// `None` if it was a response.
-    error: Option<usize>,
+    how: How,
     attempts: u32,
     rank: Rank,
 }
@@ -47,7 +56,7 @@ impl Outcomes {
         &mut self,
         instance: u32,
         name: &str,
-        (serial, ok): (usize, bool),
+        how: How,
         verdict: &Verdict,
         may_retry: bool,
     ) {
@@ -56,13 +65,15 @@ impl Outcomes {
         } else {
             DECIDES
         };
-        if ok && self.response.is_none_or(|(best, _)| rank >= best) {
+        if let How::Rejected(serial) = how
+            && self.response.is_none_or(|(best, _)| rank >= best)
+        {
             self.response = Some((rank, serial));
         }
         let mut outcome = Outcome {
             instance,
             name: name.to_owned(),
-            error: (!ok).then_some(serial),
+            how,
             attempts: 1,
             rank,
         };
@@ -89,20 +100,33 @@ impl Outcomes {
 
     /// Whether the error tells these, and has the one that says most as its cause.
     pub(crate) fn are_told(&self, error: &Error<End>) -> Result<(), String> {
-        let one = |tried: &Tried<End>| match &tried.cause {
-            Cause::Error(end) => (tried.peer.to_string(), Some(end.serial), tried.attempts),
-            _ => (tried.peer.to_string(), None, tried.attempts),
+        let one = |tried: &Tried<End>| {
+            let how = match &tried.cause {
+                Cause::Error(end) => format!("error of {}", end.serial),
+                Cause::Rejected => "rejected".to_owned(),
+                _ => "timed out".to_owned(),
+            };
+            (tried.peer.to_string(), how, tried.attempts)
         };
         let told: Vec<_> = error.tried().iter().map(one).collect();
-        let expected = self.of_peers.iter();
-        let expected: Vec<_> = expected
-            .map(|one| (one.name.clone(), one.error, one.attempts))
-            .collect();
+        let one = |one: &Outcome| {
+            let how = match one.how {
+                How::Error(serial) => format!("error of {serial}"),
+                How::Rejected(_) => "rejected".to_owned(),
+                How::TimedOut => "timed out".to_owned(),
+            };
+            (one.name.clone(), how, one.attempts)
+        };
+        let expected: Vec<_> = self.of_peers.iter().map(one).collect();
         if told != expected {
             return Err(format!("the error names {told:?}, not {expected:?}"));
         }
-        let errors = self.of_peers.iter().filter(|one| one.error.is_some());
-        let best = errors.max_by_key(|one| one.rank).and_then(|one| one.error);
+        let errors = self.of_peers.iter().filter_map(|one| match one.how {
+            How::Error(serial) => Some((one.rank, serial)),
+            _ => None,
+        });
+        let best = errors.max_by_key(|(rank, _)| *rank);
+        let best = best.map(|(_, serial)| serial);
         let cause = error.cause().map(|end| end.serial);
         if cause != best {
             return Err(format!("its cause is {cause:?}, not {best:?}"));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::controlled_connector::Request;
 use crate::decisions::{History, Next, Way, next};
-use crate::outcomes::Outcomes;
+use crate::outcomes::{How, Outcomes};
 use crate::reference::Reference;
 use crate::turns::{Seen, TURNS, Turn, decide, fits};
 
@@ -22,6 +22,13 @@ enum Ending {
     Exhausted,
     Failed,
     Inconclusive,
+    TimedOut,
+}
+
+/// Whose time is over.
+enum Over {
+    Attempt,
+    Request,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +53,8 @@ pub(crate) struct Asked {
     calls: usize,
     /// How its attempt ends, once the test has decided.
     pub(crate) told: Option<(bool, Verdict)>,
+    /// When its attempt is cut off.
+    limit: Option<Instant>,
 }
 
 impl Asked {
@@ -59,6 +68,7 @@ impl Asked {
             suspects: Vec::new(),
             calls: 0,
             told: None,
+            limit: None,
         }
     }
 
@@ -75,6 +85,37 @@ impl Asked {
         match self.phase {
             Phase::Waits(until) => Some(until),
             _ => None,
+        }
+    }
+
+    /// The moments at which it looks again, or something of it ends.
+    pub(crate) fn moments(&self) -> impl Iterator<Item = Option<Instant>> {
+        [self.looks_by(), self.deadline(), self.limit, self.ends_at()].into_iter()
+    }
+
+    /// Its own deadline.
+    fn ends_at(&self) -> Option<Instant> {
+        self.histories[0].ends
+    }
+
+    /// Whether its time is over, or that of its attempt.
+    fn is_over(&self, r: &Reference) -> Option<Over> {
+        let end = self.limit.into_iter().chain(self.ends_at()).min()?;
+        let over = match self.ends_at() == Some(end) {
+            true => Over::Request,
+            false => Over::Attempt,
+        };
+        (r.whole(end) <= Instant::now()).then_some(over)
+    }
+
+    /// It waits: its times begin, if they have not begun.
+    fn begin_times(&mut self, r: &Reference) {
+        let now = Instant::now();
+        let ends = r.rules.deadline.map(|deadline| now + deadline);
+        self.each(|history| history.ends = history.ends.or(ends));
+        if let Phase::Calls(_) = self.phase {
+            let limit = r.rules.attempt_timeout.map(|timeout| now + timeout);
+            self.limit = self.limit.or(limit);
         }
     }
 
@@ -111,11 +152,32 @@ impl Asked {
     ///
     /// What the balancer did wrong.
     pub(crate) fn follow(&mut self, r: &mut Reference, seen: &Seen<'_>) -> Result<(), String> {
+        self.follow_poll(r, seen)?;
+        if seen.outcome.is_pending() {
+            self.begin_times(r);
+        }
+        Ok(())
+    }
+
+    fn follow_poll(&mut self, r: &mut Reference, seen: &Seen<'_>) -> Result<(), String> {
         let ending = match self.phase {
-            Phase::Calls(serial) => match self.told.take() {
-                Some((ok, verdict)) => self.judge(r, serial, ok, &verdict),
-                None if seen.is_idle() => return Ok(()),
-                None => return Err("it moved on before its attempt ended".into()),
+            Phase::Calls(serial) => match (self.told.take(), self.is_over(r)) {
+                (Some((true, verdict)), _) => {
+                    self.judge(r, serial, How::Rejected(serial), &verdict)
+                }
+                (Some((false, verdict)), _) => self.judge(r, serial, How::Error(serial), &verdict),
+                (None, Some(Over::Attempt)) => {
+                    self.judge(r, serial, How::TimedOut, &r.rules.timeout_verdict.clone())
+                }
+                (None, Some(Over::Request)) => {
+                    let (instance, late) = (r.instance_of(serial), Verdict::neutral());
+                    self.outcomes
+                        .note(instance, &self.name, How::TimedOut, &late, true);
+                    r.close(serial);
+                    return self.ends(r, seen, None);
+                }
+                (None, None) if seen.is_idle() => return Ok(()),
+                (None, None) => return Err("it moved on before its attempt ended".into()),
             },
             Phase::Waits(by) if seen.is_perhaps_vain && seen.is_idle() => {
                 // It looked in vain, or did not look.
@@ -219,6 +281,7 @@ impl Asked {
                 self.each(|history| history.asks = history.asks.saturating_sub(1));
                 r.picked(one.serial, one.instance, *way, one.taken);
                 self.phase = Phase::Calls(one.serial);
+                self.limit = None;
                 self.name.clone_from(&one.name);
                 Ok(())
             }
@@ -258,9 +321,10 @@ impl Asked {
         &mut self,
         r: &mut Reference,
         serial: usize,
-        ok: bool,
+        how: How,
         verdict: &Verdict,
     ) -> Option<Ending> {
+        self.limit = None;
         let instance = r.instance_of(serial);
         self.each(|history| {
             history.attempts += 1;
@@ -312,11 +376,11 @@ impl Asked {
                 self.each(|history| history.busy.push(instance));
             }
         }
-        if ok && !may_retry {
+        if matches!(how, How::Rejected(_)) && !may_retry {
             return Some(Ending::Response(serial));
         }
         self.outcomes
-            .note(instance, &self.name, (serial, ok), verdict, may_retry);
+            .note(instance, &self.name, how, verdict, may_retry);
         if !may_retry {
             return Some(Ending::Failed);
         }
@@ -345,6 +409,7 @@ impl Asked {
         let ending = ending.unwrap_or(match self.outcomes.response() {
             Some(serial) => Ending::Response(serial),
             None if r.peers.is_empty() => Ending::NoPeers,
+            None if self.ends_at().is_some_and(|ends| ends <= Instant::now()) => Ending::TimedOut,
             None => Ending::Exhausted,
         });
         let Poll::Ready(outcome) = seen.outcome else {
@@ -353,6 +418,7 @@ impl Asked {
         let found = match outcome {
             Ok(end) => Ending::Response(end.serial),
             Err(Error::Exhausted { .. }) => Ending::Exhausted,
+            Err(Error::TimedOut { .. }) => Ending::TimedOut,
             Err(Error::Failed { .. }) => Ending::Failed,
             Err(Error::Inconclusive { .. }) => Ending::Inconclusive,
             Err(Error::NoPeers) => Ending::NoPeers,
@@ -366,7 +432,7 @@ impl Asked {
             return Ok(());
         }
         let (told, due) = (error.next_due(), r.next_due(r.demand(), |_| true));
-        let due = due.filter(|_| found == Ending::Exhausted);
+        let due = due.filter(|_| matches!(found, Ending::Exhausted | Ending::TimedOut));
         if told.is_some() != due.is_some() || !due.zip(told).is_none_or(|(d, t)| d.contains(t)) {
             return Err(format!("it says the next is due at {told:?}, not {due:?}"));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenhand::Eject;
+use evenhand::{Eject, Verdict};
 
 /// What a request does when no peer is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,9 @@ pub(crate) struct Rules {
     pub(crate) max_unknown: usize,
     pub(crate) max_refusals: usize,
     pub(crate) ticket_timeout: Duration,
+    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) timeout_verdict: Verdict,
+    pub(crate) deadline: Option<Duration>,
     /// Retries are asked of a budget.
     pub(crate) has_budget: bool,
     /// Changes only which of the peers that are up is asked. The reference allows any.

@@ -54,6 +54,14 @@ pub(crate) async fn run(seed: u64, steps: usize, all_down: AllDown) -> Result<()
         ticket_timeout: rng.of(&[SECOND / 2, SECOND * 5, SECOND * 60]),
         has_budget: rng.once_in(4),
         slow_start: rng.of(&[Duration::ZERO, Duration::ZERO, SECOND * 3]),
+        attempt_timeout: rng.of(&[None, None, Some(SECOND / 2), Some(SECOND * 4)]),
+        timeout_verdict: rng.of(&[
+            Verdict::degraded().if_idempotent(),
+            Verdict::down().safe(),
+            Verdict::suspect().safe(),
+            Verdict::neutral().busy(),
+        ]),
+        deadline: rng.of(&[None, None, Some(SECOND), Some(SECOND * 9)]),
     };
     let mood = rng.of(&[
         Mood::Mixed,

@@ -65,7 +65,10 @@ pub(crate) fn decide(
             }
             // Now that it waits, peers may be due sooner.
             (Next::Wait, AllDown::Wait(patience)) if history.deadline.is_none() => {
-                history.deadline = Some(now + patience);
+                let ends = r.rules.deadline.map(|deadline| now + deadline);
+                let ends = history.ends.or(ends);
+                let patience_ends = now + patience;
+                history.deadline = Some(ends.map_or(patience_ends, |ends| ends.min(patience_ends)));
                 history.asks = 1;
             }
             (Next::Wait, _) if turn.is_some() => {

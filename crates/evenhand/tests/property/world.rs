@@ -62,7 +62,16 @@ impl World {
             .max_refusals(rules.max_refusals)
             .ticket_timeout(rules.ticket_timeout)
             .slow_start(rules.slow_start)
+            .timeout_verdict(rules.timeout_verdict)
             .seed(seed);
+        let layer = match rules.attempt_timeout {
+            Some(timeout) => layer.attempt_timeout(timeout),
+            None => layer,
+        };
+        let layer = match rules.deadline {
+            Some(deadline) => layer.deadline(deadline),
+            None => layer,
+        };
         let layer = match rules.has_budget {
             true => layer.retry_budget(withdraw(budget.clone())),
             false => layer,
@@ -126,7 +135,7 @@ impl World {
         let peers = r.peers.iter();
         let peers = peers.flat_map(|peer| due(peer).or_else(|| forgotten(peer)));
         let waits = self.requests.values();
-        let waits = waits.flat_map(|live| [live.asked.looks_by(), live.asked.deadline()]);
+        let waits = waits.flat_map(|live| live.asked.moments());
         let limits = r.deferred.iter().map(|one| one.limit);
         let all = peers.chain(waits.flatten()).chain(limits);
         all.filter(|moment| *moment > now).collect()

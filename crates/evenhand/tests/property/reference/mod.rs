@@ -91,7 +91,7 @@ impl Reference {
     }
 
     /// The moment at which a timer for this one rings: at whole milliseconds.
-    fn whole(&self, moment: Instant) -> Instant {
+    pub(crate) fn whole(&self, moment: Instant) -> Instant {
         let nanos = (moment - self.start).as_nanos().div_ceil(1_000_000) * 1_000_000;
         self.start + Duration::from_nanos(nanos as u64)
     }

@@ -1,5 +1,8 @@
 //! How to balance, as a value.
 
+mod constructors;
+mod times;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,8 @@ use super::all_down::AllDown;
 use super::rules::Rules;
 use super::service::Balance;
 use super::shared::{Budget, Limits, Shared};
+use super::time::TimeLimits;
+use crate::attempt::PeerTarget;
 use crate::eject::Eject;
 use crate::interval::within_bounds;
 use crate::peers::Peers;
@@ -39,6 +44,9 @@ pub const DEFAULT_TICKET_TIMEOUT: Duration = Duration::from_secs(1);
 /// | [`max_unknown`](Self::max_unknown) | [`DEFAULT_MAX_UNKNOWN`](crate::DEFAULT_MAX_UNKNOWN) |
 /// | [`max_refusals`](Self::max_refusals) | [`DEFAULT_MAX_REFUSALS`](crate::DEFAULT_MAX_REFUSALS) |
 /// | [`retry_budget`](Self::retry_budget) | none |
+/// | [`attempt_timeout`](Self::attempt_timeout) | none: an attempt may take any time |
+/// | [`timeout_verdict`](Self::timeout_verdict) | `Verdict::degraded().if_idempotent()` |
+/// | [`deadline`](Self::deadline) | none |
 /// | [`probe`](Self::probe) | none: the next caller's attempt is the probe, and peers that are up are not checked |
 /// | [`ticket_timeout`](Self::ticket_timeout) | the probe's timeout; without a probe [`DEFAULT_TICKET_TIMEOUT`]: 1 s |
 /// | [`slow_start`](Self::slow_start) | off: a peer that comes back takes its full share at once |
@@ -57,6 +65,7 @@ struct Settings {
     eject: Eject,
     all_down: AllDown,
     limits: Limits,
+    times: TimeLimits,
     budget: Option<Budget>,
     ticket_timeout: Option<Duration>,
     slow_start: Duration,
@@ -246,9 +255,7 @@ impl<Target, R> BalanceLayer<Target, R> {
     }
 }
 
-impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
-    for BalanceLayer<Target, R>
-{
+impl<Target: PeerTarget, R: Clone, Connector> Layer<Connector> for BalanceLayer<Target, R> {
     type Service = Balance<Connector, Target, R>;
 
     fn layer(&self, connector: Connector) -> Self::Service {
@@ -256,6 +263,7 @@ impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
             eject,
             all_down,
             limits,
+            times,
             budget,
             ticket_timeout,
             slow_start,
@@ -284,10 +292,11 @@ impl<Target: Send + Sync + 'static, R: Clone, Connector> Layer<Connector>
             policy,
             all_down,
             limits,
+            times,
             budget,
             prober,
         };
-        Balance::new(connector, shared)
+        Balance::from_shared(connector, shared)
     }
 }
 
@@ -297,6 +306,7 @@ impl fmt::Debug for Settings {
             .field("eject", &self.eject)
             .field("all_down", &self.all_down)
             .field("limits", &self.limits)
+            .field("times", &self.times)
             .field("has_budget", &self.budget.is_some())
             .field("slow_start", &self.slow_start)
             .field("seed", &self.seed)
