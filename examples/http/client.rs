@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
-use evenhand_http::{BaseUrl, KeepBodyLayer, PeerClient, PeerName, PeerNameLayer};
+use evenhand_http::{KeepBodyLayer, PeerClient, PeerName, PeerNameLayer};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceBuilder, ServiceExt};
@@ -57,13 +57,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn ask<S, B>(client: &S, requests: usize) -> Result<(), Box<dyn Error>>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Error: Error + 'static,
     B: http_body::Body<Error: Error + 'static>,
 {
     let mut counts = BTreeMap::<String, usize>::new();
     for id in 0..requests {
         let request = Request::get(format!("/orders/{id}")).body(Full::default())?;
-        let response = client.clone().oneshot(request).await.map_err(Into::into)?;
+        let response = client.clone().oneshot(request).await?;
         let Some(PeerName(peer)) = response.extensions().get().cloned() else {
             return Err("no peer is named".into());
         };

@@ -47,7 +47,13 @@ fn gateway(peers: Peers<BaseUrl>) -> Router {
 
 /// Headers that are meant for the gateway alone (RFC 9110, section 7.6.1).
 fn without_hop_by_hop(mut request: Request<Body>) -> Request<Body> {
-    const FIXED: [&str; 5] = ["keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+    const FIXED: [&str; 5] = [
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
     let headers = request.headers_mut();
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -72,9 +78,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(axum::serve(listener, gateway).into_future());
 
     let client = evenhand_http::client::<http_body_util::Empty<bytes::Bytes>>();
-    let ask = async || -> Result<Response<_>, Box<dyn Error>> {
-        Ok(client.get(url.parse()?).await?)
-    };
+    let ask =
+        async || -> Result<Response<_>, Box<dyn Error>> { Ok(client.get(url.parse()?).await?) };
     for requests in [30, 60] {
         for _ in 0..requests {
             let status = ask().await?.status();
@@ -95,7 +100,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             break response;
         }
     };
-    let after = response.headers().get(RETRY_AFTER).ok_or("no `Retry-After`")?;
+    let after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .ok_or("no `Retry-After`")?;
     println!("without a server: 503, `Retry-After: {}`", after.to_str()?);
     Ok(())
 }

@@ -62,7 +62,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if let Ok(Err(status)) = waited.await {
             *stream = client.watch(idempotent()).await?.into_inner();
             stream.message().await?;
-            println!("  a stream that ended with {:?} goes on elsewhere", status.code());
+            println!(
+                "  a stream that ended with {:?} goes on elsewhere",
+                status.code()
+            );
         }
     }
 

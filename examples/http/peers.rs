@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 /// A server on a runtime of its own: when that ends, its connections end as those of a process that
 /// is killed.
-pub struct Peer {
+pub(crate) struct Peer {
     address: SocketAddr,
     hangs: Arc<AtomicBool>,
     runtime: Option<Runtime>,
@@ -20,7 +20,7 @@ pub struct Peer {
 
 impl Peer {
     /// Serves `router` by HTTP/1.1 and HTTP/2.
-    pub fn start(router: Router) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(router: Router) -> Result<Self, Box<dyn Error>> {
         let hangs = Arc::new(AtomicBool::new(false));
         let runtime = Runtime::new()?;
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -49,22 +49,22 @@ impl Peer {
     }
 
     /// Three of them.
-    pub fn start_three(router: &Router) -> Result<[Self; 3], Box<dyn Error>> {
+    pub(crate) fn start_three(router: &Router) -> Result<[Self; 3], Box<dyn Error>> {
         let start = || Self::start(router.clone());
         Ok([start()?, start()?, start()?])
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// From now on it accepts requests and answers none.
-    pub fn hang(&self) {
+    pub(crate) fn hang(&self) {
         self.hangs.store(true, Ordering::Relaxed);
     }
 
     /// Ends it at once.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

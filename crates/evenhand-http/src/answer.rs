@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The response of a gateway whose request failed so: 503, with `Retry-After` from the time when the
-/// next peer is due, if no peer was left to try; 502 otherwise. Its body is empty, and it names no
-/// peer.
+/// The response of a gateway whose request failed so: 504 if its deadline passed, 502 if a peer failed
+/// and no other may be asked, and otherwise 503, as no peer was left to try. With `Retry-After` from the
+/// time when the next peer is due, if one is out. Its body is empty, and it names no peer.
 ///
 /// ```
 /// use evenhand::Error;
@@ -29,25 +29,32 @@ pub fn unavailable<B: Default, E>(error: &Error<E>) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = match error {
         Error::Failed { .. } | Error::Inconclusive { .. } => StatusCode::BAD_GATEWAY,
+        Error::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     if let Some(due) = error.next_due() {
         let wait = due.saturating_duration_since(Instant::now());
         // Whole seconds, and not before the peer is due.
-        let secs = wait.saturating_add(Duration::from_nanos(999_999_999)).as_secs();
+        let secs = wait
+            .saturating_add(Duration::from_nanos(999_999_999))
+            .as_secs();
         let value = HeaderValue::from(secs.max(1));
         response.headers_mut().insert(RETRY_AFTER, value);
     }
     response
 }
 
-/// The response of gRPC to a request that failed so: `UNAVAILABLE`, with the error's text, which names
-/// the peers that were tried, as its message.
+/// The response of gRPC to a request that failed so: `DEADLINE_EXCEEDED` if its deadline passed,
+/// `UNAVAILABLE` otherwise. Its message is the error's text, which names the peers that were tried.
 pub fn grpc_unavailable<B: Default, E>(error: &Error<E>) -> Response<B> {
     let mut response = Response::new(B::default());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from_static("14"));
+    let status = match error {
+        Error::TimedOut { .. } => "4",
+        _ => "14",
+    };
+    headers.insert("grpc-status", HeaderValue::from_static(status));
     // Percent-encoded, it has no character that a header may not have.
     if let Ok(message) = HeaderValue::from_str(&percent_encoded(&error.to_string())) {
         headers.insert("grpc-message", message);
@@ -176,6 +183,15 @@ mod tests {
     #[test]
     fn message_is_percent_encoded() {
         assert_eq!(percent_encoded("50% of \u{e4}\n"), "50%25 of %C3%A4%0A");
+    }
+
+    #[test]
+    fn deadline_that_passed_is_told() {
+        let late = Error::<std::io::Error>::timed_out(Vec::new(), None);
+        let response: Response<String> = unavailable(&late);
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+        let response: Response<String> = grpc_unavailable(&late);
+        assert_eq!(response.headers()["grpc-status"], "4");
     }
 
     #[test]

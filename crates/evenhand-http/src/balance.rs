@@ -17,9 +17,7 @@ pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Below it goes a connector such as [`PeerClient`](crate::PeerClient), above it
 /// [`KeepBodyLayer`](crate::KeepBodyLayer).
-pub fn balance(
-    peers: Peers<BaseUrl>,
-) -> BalanceLayer<BaseUrl, Rules<HttpClassifier, HttpReplay>> {
+pub fn balance(peers: Peers<BaseUrl>) -> BalanceLayer<BaseUrl, Rules<HttpClassifier, HttpReplay>> {
     BalanceLayer::new(peers)
         .classify(HttpClassifier::new())
         .replay(HttpReplay::new())

@@ -38,7 +38,11 @@ impl BaseUrl {
 
     /// The port: the scheme's own if the URL names none.
     pub fn port(&self) -> u16 {
-        let default = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
+        let default = if self.scheme == Scheme::HTTPS {
+            443
+        } else {
+            80
+        };
         self.authority.port_u16().unwrap_or(default)
     }
 
@@ -86,7 +90,9 @@ impl TryFrom<Uri> for BaseUrl {
     fn try_from(uri: Uri) -> Result<Self, BaseUrlError> {
         let has_path = uri.path() != "/" && !uri.path().is_empty();
         let parts = uri.into_parts();
-        let has_query = parts.path_and_query.is_some_and(|path| path.query().is_some());
+        let has_query = parts
+            .path_and_query
+            .is_some_and(|path| path.query().is_some());
         let scheme = match parts.scheme {
             Some(scheme) if scheme == Scheme::HTTP || scheme == Scheme::HTTPS => scheme,
             _ => return Err(BaseUrlError(Problem::Scheme)),
@@ -223,15 +229,24 @@ mod tests {
             assert_eq!(request.headers().get(HOST), None);
             assert_eq!(request.version(), Version::HTTP_11);
         }
-        assert_eq!(directed("http://shop.example", None, false).uri(), "https://peer:8443/");
+        assert_eq!(
+            directed("http://shop.example", None, false).uri(),
+            "https://peer:8443/"
+        );
     }
 
     #[test]
     fn host_is_kept_as_told() {
         let host = |request: Request<()>| request.headers().get(HOST).cloned();
         assert_eq!(host(directed("/", Some("a"), false)).unwrap(), "a");
-        assert_eq!(host(directed("http://shop.example/", None, true)).unwrap(), "shop.example");
-        assert_eq!(host(directed("http://shop.example/", Some("a"), true)).unwrap(), "a");
+        assert_eq!(
+            host(directed("http://shop.example/", None, true)).unwrap(),
+            "shop.example"
+        );
+        assert_eq!(
+            host(directed("http://shop.example/", Some("a"), true)).unwrap(),
+            "a"
+        );
         assert_eq!(host(directed("/", None, true)), None);
     }
 
@@ -240,7 +255,16 @@ mod tests {
         for good in ["http://a", "https://a:1/", "http://[::1]:80"] {
             assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
         }
-        for bad in ["", "a", "a:80", "/a", "ftp://a", "http://u:secret@a", "http://a/b", "http://a?b"] {
+        for bad in [
+            "",
+            "a",
+            "a:80",
+            "/a",
+            "ftp://a",
+            "http://u:secret@a",
+            "http://a/b",
+            "http://a?b",
+        ] {
             let error = bad.parse::<BaseUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"));
         }
@@ -251,6 +275,9 @@ mod tests {
     fn invalid_peers_are_told_by_their_place() {
         let error = peers(["http://a", "b"]).unwrap_err();
         assert!(matches!(error, InvalidPeers::Url { index: 1, .. }));
-        assert!(matches!(peers(["http://a", "http://a"]), Err(InvalidPeers::Peers(_))));
+        assert!(matches!(
+            peers(["http://a", "http://a"]),
+            Err(InvalidPeers::Peers(_))
+        ));
     }
 }

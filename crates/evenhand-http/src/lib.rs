@@ -52,9 +52,10 @@
 //!
 //! # What hangs
 //!
-//! A peer that accepts a request and never answers is found by a time limit only. Over HTTP/2
-//! `http2_client` pings its connections. Over HTTP/1.1 put a time limit for each attempt below the
-//! balancer, and use a probe with [active checks](evenhand::ActiveChecks).
+//! A peer that accepts a request and never answers is found by a time limit only: set
+//! [`attempt_timeout`](evenhand::BalanceLayer::attempt_timeout), which covers the time to the head of the
+//! response. A probe with [active checks](evenhand::ActiveChecks) finds it as well. Over HTTP/2
+//! `http2_client` pings its connections, which finds a machine that is gone.
 //!
 //! # Features
 //!
@@ -94,10 +95,10 @@ pub use body::keep::{DEFAULT_KEPT_BYTES, KeepBody, KeepBodyFuture, KeepBodyLayer
 pub use body::kept::KeptBody;
 pub use body::tracked::TrackedBody;
 pub use classify::{DEFAULT_MAX_REST, HttpClassifier, TooManyRequests};
-#[cfg(feature = "http2")]
-pub use client::{DEFAULT_PING_INTERVAL, http2_client};
 #[cfg(feature = "client")]
 pub use client::{DEFAULT_CONNECT_TIMEOUT, HttpClient, client};
+#[cfg(feature = "http2")]
+pub use client::{DEFAULT_PING_INTERVAL, http2_client};
 pub use peer_client::{PeerClient, PeerClientFuture};
 pub use peer_name::{PeerName, PeerNameLayer, TellPeerName, TellPeerNameFuture};
 #[cfg(feature = "grpc-health")]

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use evenhand::{Attempt, Ticket};
+use evenhand::Attempt;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -109,32 +109,28 @@ where
     }
 
     fn call(&mut self, attempt: Attempt<BaseUrl, Request<B>>) -> Self::Future {
-        let tickets = Tickets {
-            in_flight: attempt.ticket(),
-            decides: attempt.deciding_ticket(),
-        };
-        let mut request = attempt.request;
-        attempt.peer.direct(&mut request, self.keep_host);
+        let peer = attempt.peer.clone();
+        let mut future = None;
+        let attempt = attempt.map(|mut request| {
+            peer.direct(&mut request, self.keep_host);
+            future = Some(self.service.call(request));
+        });
         PeerClientFuture {
-            future: self.service.call(request),
-            tickets: Some(tickets),
+            future,
+            attempt,
             classifier: self.classifier,
         }
     }
-}
-
-struct Tickets {
-    in_flight: Ticket<BaseUrl>,
-    decides: Ticket<BaseUrl>,
 }
 
 pin_project! {
     /// The future of [`PeerClient`].
     #[must_use = "futures do nothing unless they are polled"]
     pub struct PeerClientFuture<F> {
+        // `None` if the call panicked.
         #[pin]
-        future: F,
-        tickets: Option<Tickets>,
+        future: Option<F>,
+        attempt: Attempt<BaseUrl, ()>,
         classifier: HttpClassifier,
     }
 }
@@ -148,21 +144,28 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let outcome = ready!(this.future.poll(cx));
-        // Tickets that are dropped here leave the verdict to the outcome.
-        let tickets = this.tickets.take();
-        let (head, body) = outcome?.into_parts();
-        let is_success = head.status.is_success() && status_of(&head.headers).is_none();
-        let content_type = head.headers.get(CONTENT_TYPE);
-        let is_grpc = content_type.is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"));
-        let watch = tickets.filter(|_| !body.is_end_stream()).map(|tickets| Watch {
-            // The other one is dropped, so that the attempt is in flight once.
-            ticket: if is_success { tickets.decides } else { tickets.in_flight },
-            decides: is_success,
-            classifier: *this.classifier,
-            is_grpc,
+        let Some(future) = this.future.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let (head, body) = ready!(future.poll(cx))?.into_parts();
+        let watch = (!body.is_end_stream()).then(|| {
+            let decides = head.status.is_success() && status_of(&head.headers).is_none();
+            let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+            Watch {
+                ticket: if decides {
+                    this.attempt.deciding_ticket()
+                } else {
+                    this.attempt.ticket()
+                },
+                decides,
+                classifier: *this.classifier,
+                is_grpc: content_type.is_some_and(|t| t.starts_with(b"application/grpc")),
+            }
         });
-        Poll::Ready(Ok(Response::from_parts(head, TrackedBody::new(body, watch))))
+        Poll::Ready(Ok(Response::from_parts(
+            head,
+            TrackedBody::new(body, watch),
+        )))
     }
 }
 

@@ -41,9 +41,7 @@ pub struct HttpReplay<F = fn(&Method, &Uri) -> bool> {
 impl HttpReplay {
     /// As RFC 9110 says.
     pub const fn new() -> Self {
-        Self {
-            rule: |_, _| false,
-        }
+        Self { rule: |_, _| false }
     }
 }
 
@@ -122,7 +120,9 @@ mod tests {
     #[test]
     fn key_rule_and_extension_make_a_request_idempotent() {
         let mut keyed = request("POST");
-        keyed.headers_mut().insert("Idempotency-Key", "7".parse().unwrap());
+        keyed
+            .headers_mut()
+            .insert("Idempotency-Key", "7".parse().unwrap());
         assert!(HttpReplay::new().is_idempotent(&keyed));
         keyed.extensions_mut().insert(Idempotent(false));
         assert!(!HttpReplay::new().is_idempotent(&keyed));
@@ -131,7 +131,8 @@ mod tests {
         marked.extensions_mut().insert(Idempotent(true));
         assert!(HttpReplay::new().is_idempotent(&marked));
 
-        let rule = HttpReplay::new().idempotent_if(|method, uri| method == "POST" && uri.path() == "/b");
+        let rule =
+            HttpReplay::new().idempotent_if(|method, uri| method == "POST" && uri.path() == "/b");
         assert!(rule.is_idempotent(&request("POST")));
         assert!(!rule.is_idempotent(&request("PATCH")));
         let mut effect = request("GET");

@@ -71,7 +71,11 @@ where
 
     fn call(&mut self, attempt: Attempt<BaseUrl, Request<A>>) -> Self::Future {
         let method = attempt.request.method().as_str();
-        let method = if KNOWN.contains(&method) { method } else { "_OTHER" };
+        let method = if KNOWN.contains(&method) {
+            method
+        } else {
+            "_OTHER"
+        };
         let span = info_span!(
             target: "evenhand_http",
             "http_attempt",
@@ -146,6 +150,7 @@ fn version(version: Version) -> &'static str {
 
 impl<F> fmt::Debug for TraceAttemptsFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TraceAttemptsFuture").finish_non_exhaustive()
+        f.debug_struct("TraceAttemptsFuture")
+            .finish_non_exhaustive()
     }
 }

@@ -110,7 +110,10 @@ where
                 trailers: None,
                 bytes: 0,
                 limit: self.limit,
-                is_short: body.size_hint().exact().is_some_and(|bytes| bytes <= self.limit),
+                is_short: body
+                    .size_hint()
+                    .exact()
+                    .is_some_and(|bytes| bytes <= self.limit),
                 is_long: body.size_hint().lower() > self.limit,
                 error: None,
                 body: Box::pin(body),

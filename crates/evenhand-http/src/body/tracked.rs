@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::base_url::BaseUrl;
-use crate::classify::HttpClassifier;
+use crate::classify::{HttpClassifier, judge_grpc};
 
 pin_project! {
     /// A response's body. While it lives, the attempt that it belongs to is in flight.
@@ -57,7 +57,7 @@ impl<B> Default for TrackedBody<B> {
 
 /// What the end of a body says, with these trailers if it has any.
 fn judge_end(watch: &Watch, trailers: Option<&HeaderMap>) -> Verdict {
-    match trailers.and_then(|trailers| watch.classifier.judge_grpc(trailers)) {
+    match trailers.and_then(|trailers| judge_grpc(&watch.classifier, trailers)) {
         Some(verdict) => verdict,
         None if watch.is_grpc => Verdict::degraded().because("ended without a gRPC status"),
         None => Verdict::healthy(),

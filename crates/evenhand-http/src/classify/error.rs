@@ -58,7 +58,8 @@ impl Facts {
             self.io = Some(error.kind());
             if is_local(error) {
                 let local = Verdict::neutral().safe();
-                self.verdict.get_or_insert(local.because("no local port or descriptor is left"));
+                self.verdict
+                    .get_or_insert(local.because("no local port or descriptor is left"));
             }
         }
         #[cfg(feature = "client")]
@@ -79,11 +80,15 @@ impl Facts {
             return;
         };
         let verdict = if error.is_canceled() || error.is_closed() {
-            Verdict::neutral().safe().because("the connection ended before the request was sent")
+            Verdict::neutral()
+                .safe()
+                .because("the connection ended before the request was sent")
         } else if error.is_user() {
             Verdict::neutral().because("the request's body failed")
         } else if error.is_timeout() {
-            Verdict::down().if_idempotent().because("no answer to a ping")
+            Verdict::down()
+                .if_idempotent()
+                .because("no answer to a ping")
         } else {
             return;
         };
@@ -93,7 +98,9 @@ impl Facts {
 
 /// The next of the chain. What an `io::Error` wraps is not its source, but that one's source is.
 fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
     match wrapped {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
@@ -103,7 +110,10 @@ fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
 /// Whether it is this machine that lacks something, and no peer.
 fn is_local(error: &io::Error) -> bool {
     #[cfg(unix)]
-    if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
+    if error
+        .raw_os_error()
+        .is_some_and(|code| NO_DESCRIPTOR.contains(&code))
+    {
         return true;
     }
     error.kind() == io::ErrorKind::AddrNotAvailable
@@ -113,7 +123,9 @@ fn is_local(error: &io::Error) -> bool {
 #[cfg(feature = "http2")]
 fn judge_h2(error: &h2::Error) -> Option<Verdict> {
     if !error.is_remote() {
-        return None;
+        // Only what the caller gave can reset a stream on this side.
+        let is_own = error.is_reset() && !error.is_library();
+        return is_own.then_some(Verdict::neutral().because("the request's body failed"));
     }
     if error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
         return Some(Verdict::neutral().busy().because("REFUSED_STREAM"));
@@ -161,8 +173,13 @@ mod tests {
 
     #[test]
     fn what_this_machine_lacks_blames_no_peer() {
-        let expected = Verdict::neutral().safe().because("no local port or descriptor is left");
-        assert_eq!(judge(&Wrapped(io::ErrorKind::AddrNotAvailable.into())), expected);
+        let expected = Verdict::neutral()
+            .safe()
+            .because("no local port or descriptor is left");
+        assert_eq!(
+            judge(&Wrapped(io::ErrorKind::AddrNotAvailable.into())),
+            expected
+        );
         #[cfg(unix)]
         assert_eq!(judge(&io::Error::from_raw_os_error(24)), expected);
     }

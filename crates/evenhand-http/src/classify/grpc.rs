@@ -6,7 +6,7 @@ use evenhand::Verdict;
 use http::HeaderMap;
 
 use super::retry_after::retry_after;
-use super::{HttpClassifier, TooManyRequests};
+use super::rules::{HttpClassifier, TooManyRequests};
 
 const CANCELLED: u32 = 1;
 const UNKNOWN: u32 = 2;
@@ -22,7 +22,8 @@ pub(crate) fn status_of(headers: &HeaderMap) -> Option<u32> {
     Some(value.and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN))
 }
 
-pub(super) fn judge(rules: &HttpClassifier, headers: &HeaderMap) -> Option<Verdict> {
+/// What the status of gRPC among these headers or trailers says, if there is one.
+pub(crate) fn judge(rules: &HttpClassifier, headers: &HeaderMap) -> Option<Verdict> {
     Some(match status_of(headers)? {
         UNAVAILABLE => unavailable(rules, headers).because("UNAVAILABLE"),
         UNKNOWN => Verdict::degraded().because("UNKNOWN"),
@@ -43,9 +44,14 @@ fn unavailable(rules: &HttpClassifier, headers: &HeaderMap) -> Verdict {
     let Some(pushback) = headers.get("grpc-retry-pushback-ms") else {
         return Verdict::degraded().if_idempotent();
     };
-    let millis = pushback.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+    let millis = pushback
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<u32>().ok());
     match millis {
-        Some(millis) => rules.rest(Some(Duration::from_millis(millis.into()))).if_idempotent(),
+        Some(millis) => rules
+            .rest(Some(Duration::from_millis(millis.into())))
+            .if_idempotent(),
         None => Verdict::degraded(),
     }
 }
@@ -56,9 +62,8 @@ mod tests {
 
     fn of(rules: HttpClassifier, headers: &[(&'static str, &str)]) -> Option<Verdict> {
         let headers = headers.iter();
-        let headers = headers.map(|(name, value)| {
-            (http::HeaderName::from_static(name), value.parse().unwrap())
-        });
+        let headers = headers
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         judge(&rules, &headers.collect())
     }
 
@@ -66,14 +71,23 @@ mod tests {
     fn status_of_grpc_tells_the_peers_fault_from_the_callers() {
         let rules = HttpClassifier::new();
         let of = |status| of(rules, &[("grpc-status", status)]).unwrap();
-        for status in ["0", "3", "5", "6", "7", "8", "9", "10", "11", "12", "16", "99"] {
+        for status in [
+            "0", "3", "5", "6", "7", "8", "9", "10", "11", "12", "16", "99",
+        ] {
             assert_eq!(of(status), Verdict::healthy(), "{status}");
         }
-        assert_eq!(of("14"), Verdict::degraded().if_idempotent().because("UNAVAILABLE"));
+        assert_eq!(
+            of("14"),
+            Verdict::degraded().if_idempotent().because("UNAVAILABLE")
+        );
         assert_eq!(of("13"), Verdict::degraded().because("INTERNAL"));
         assert_eq!(of("15"), Verdict::degraded().because("DATA_LOSS"));
         for unknown in ["2", "", "x", "-1"] {
-            assert_eq!(of(unknown), Verdict::degraded().because("UNKNOWN"), "{unknown}");
+            assert_eq!(
+                of(unknown),
+                Verdict::degraded().because("UNKNOWN"),
+                "{unknown}"
+            );
         }
         assert_eq!(of("1"), Verdict::neutral().because("CANCELLED"));
         assert_eq!(of("4"), Verdict::neutral().because("DEADLINE_EXCEEDED"));

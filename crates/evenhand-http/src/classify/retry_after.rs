@@ -30,7 +30,10 @@ mod tests {
     fn seconds_and_dates_are_read() {
         assert_eq!(of("120"), Some(Duration::from_secs(120)));
         assert_eq!(of(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(of("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(
+            of("99999999999999999999"),
+            Some(Duration::from_secs(u64::MAX))
+        );
         let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
         let read = of(&httpdate::fmt_http_date(in_an_hour)).unwrap();
         assert!((3500..=3600).contains(&read.as_secs()), "{read:?}");

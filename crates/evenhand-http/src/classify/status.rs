@@ -4,7 +4,7 @@ use evenhand::Verdict;
 use http::{HeaderMap, StatusCode};
 
 use super::retry_after::retry_after;
-use super::{HttpClassifier, TooManyRequests};
+use super::rules::{HttpClassifier, TooManyRequests};
 
 pub(super) fn judge(rules: &HttpClassifier, status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status {
@@ -42,15 +42,27 @@ mod tests {
     #[test]
     fn status_tells_the_peers_fault_from_the_callers() {
         let rules = HttpClassifier::new();
-        for status in [100, 200, 204, 301, 304, 400, 401, 403, 404, 409, 422, 429, 501, 505, 599] {
-            assert_eq!(of(&rules, status, Some("5")), Verdict::healthy(), "{status}");
+        for status in [
+            100, 200, 204, 301, 304, 400, 401, 403, 404, 409, 422, 429, 501, 505, 599,
+        ] {
+            assert_eq!(
+                of(&rules, status, Some("5")),
+                Verdict::healthy(),
+                "{status}"
+            );
         }
         for (status, reason) in [(500, "500"), (502, "502"), (503, "503"), (504, "504")] {
             let expected = Verdict::degraded().if_idempotent().because(reason);
             assert_eq!(of(&rules, status, None), expected);
         }
-        assert_eq!(of(&rules, 421, None), Verdict::degraded().safe().because("421"));
-        assert_eq!(of(&rules, 408, None), Verdict::neutral().if_idempotent().because("408"));
+        assert_eq!(
+            of(&rules, 421, None),
+            Verdict::degraded().safe().because("421")
+        );
+        assert_eq!(
+            of(&rules, 408, None),
+            Verdict::neutral().if_idempotent().because("408")
+        );
     }
 
     #[test]
@@ -66,7 +78,10 @@ mod tests {
         for none in ["0", "", "soon"] {
             assert_eq!(of(&rules, 503, Some(none)), degraded);
         }
-        assert_eq!(of(&rules.max_rest(Duration::ZERO), 503, Some("7")), degraded);
+        assert_eq!(
+            of(&rules.max_rest(Duration::ZERO), 503, Some("7")),
+            degraded
+        );
     }
 
     #[test]
@@ -74,6 +89,9 @@ mod tests {
         let rules = HttpClassifier::new().too_many_requests(TooManyRequests::Peer);
         let rest = Verdict::down().recover_in(Duration::from_secs(7));
         assert_eq!(of(&rules, 429, Some("7")), rest.safe().because("429"));
-        assert_eq!(of(&rules, 429, None), Verdict::degraded().safe().because("429"));
+        assert_eq!(
+            of(&rules, 429, None),
+            Verdict::degraded().safe().because("429")
+        );
     }
 }

@@ -151,7 +151,10 @@ mod tests {
         let is_healthy = |status, data: &[u8]| judge(status, data) == Verdict::healthy();
         assert!(is_healthy(Some(0), b"\0\0\0\0\x02\x08\x01"));
         assert!(!is_healthy(Some(0), b"\0\0\0\0\x02\x08\x02"));
-        assert!(!is_healthy(Some(0), b"\0\0\0\0\0"), "UNKNOWN is 0, which is not sent");
+        assert!(
+            !is_healthy(Some(0), b"\0\0\0\0\0"),
+            "UNKNOWN is 0, which is not sent"
+        );
         assert!(!is_healthy(Some(0), b""));
         assert!(!is_healthy(Some(0), b"\0\0\0\0\x01\x08"));
         assert!(!is_healthy(None, b"\0\0\0\0\x02\x08\x01"));

@@ -38,6 +38,8 @@ async fn attempt_is_in_flight_while_its_body_lives() {
                 assert_eq!(in_flight(&set), [1]);
                 peer.go_on();
                 assert_eq!(body.collect().await.unwrap().to_bytes(), " whole");
+            } else {
+                drop(body);
             }
             assert_eq!(in_flight(&set), [0], "{mode:?}");
         }
@@ -52,7 +54,10 @@ async fn drain_waits_for_a_body() {
     let mut drain = std::pin::pin!(set.drain("0"));
     poll_once(&mut drain).await;
     drop(response);
-    tokio::time::timeout(GUARD, drain).await.expect("the drain ends").unwrap();
+    tokio::time::timeout(GUARD, drain)
+        .await
+        .expect("the drain ends")
+        .unwrap();
 }
 
 #[tokio::test]
@@ -93,7 +98,10 @@ async fn head_of_a_body_that_runs_is_no_success() {
 /// A caller's request is the probe: its body decides.
 #[tokio::test]
 async fn peer_that_is_out_comes_back_with_the_end_of_a_body() {
-    for (mode, back) in [(Mode::Stream, State::Up), (Mode::StreamAndBreak, State::Ejected)] {
+    for (mode, back) in [
+        (Mode::Stream, State::Up),
+        (Mode::StreamAndBreak, State::Ejected),
+    ] {
         let peer = Peer::start(mode).await;
         let set = peers_of([&peer]);
         set.eject("0", Duration::from_millis(1)).unwrap();

@@ -17,7 +17,10 @@ async fn each_peer_gets_requests_and_the_response_names_it() {
             let response = send(&client, get("/a?b=c")).await.unwrap();
             let index: usize = peer_name(&response).parse().unwrap();
             let authority = peers[index].base_url().authority().to_string();
-            assert_eq!(text(response).await.unwrap(), format!("GET /a {authority} "));
+            assert_eq!(
+                text(response).await.unwrap(),
+                format!("GET /a {authority} ")
+            );
             seen[index] += 1;
         }
         assert_eq!(seen, peers.each_ref().map(Peer::requests));
@@ -30,10 +33,19 @@ async fn each_peer_gets_requests_and_the_response_names_it() {
 async fn host_of_the_callers_url_is_kept_if_told() {
     let peer = Peer::start(Mode::Serve).await;
     let layer = evenhand_http::balance(peers_of([&peer]));
-    for (keep, expected) in [(true, "shop.example".into()), (false, peer.base_url().authority().to_string())] {
+    for (keep, expected) in [
+        (true, "shop.example".into()),
+        (false, peer.base_url().authority().to_string()),
+    ] {
         let connector = PeerClient::new(evenhand_http::client()).keep_host(keep);
-        let stack = ServiceBuilder::new().layer(KeepBodyLayer::new()).layer(&layer);
-        let response = stack.service(connector).oneshot(get("http://shop.example/")).await.unwrap();
+        let stack = ServiceBuilder::new()
+            .layer(KeepBodyLayer::new())
+            .layer(&layer);
+        let response = stack
+            .service(connector)
+            .oneshot(get("http://shop.example/"))
+            .await
+            .unwrap();
         assert_eq!(text(response).await.unwrap(), format!("GET / {expected} "));
     }
 }
@@ -46,5 +58,8 @@ async fn router_of_axum_is_a_client() {
     let balance = layer.layer(PeerClient::new(router));
     let service = KeepBodyLayer::new().layer(balance);
     let request = http::Request::new(Full::<Bytes>::default());
-    assert_eq!(text(service.oneshot(request).await.unwrap()).await.unwrap(), "hello");
+    assert_eq!(
+        text(service.oneshot(request).await.unwrap()).await.unwrap(),
+        "hello"
+    );
 }

@@ -1,5 +1,12 @@
+use std::io;
+
 use evenhand::{Peers, State};
-use evenhand_http::BaseUrl;
+use evenhand_http::{BaseUrl, KeepBodyLayer, KeptBody, PeerClient};
+use http::Uri;
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::common::peer::{Mode, Peer};
 use crate::common::wire::{INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, Wire, WirePeer};
@@ -29,16 +36,53 @@ async fn refused_connection_moves_any_request() {
     }
 }
 
+/// Whatever the connector's error is: one of TLS, say.
+#[tokio::test]
+async fn failed_handshake_moves_any_request() {
+    let good = Peer::start(Mode::Serve).await;
+    let bad = "https://bad.example".parse().unwrap();
+    let set = Peers::new([("bad", bad), ("good", good.base_url())]).unwrap();
+    let connector = service_fn(|uri: Uri| {
+        Box::pin(async move {
+            if uri.scheme_str() == Some("https") {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "bad certificate",
+                ));
+            }
+            let stream = TcpStream::connect(uri.authority().unwrap().as_str()).await?;
+            Ok(TokioIo::new(stream))
+        })
+    });
+    let hyper = HyperClient::builder(TokioExecutor::new());
+    let hyper = hyper.build::<_, KeptBody<TestBody>>(connector);
+    let service = KeepBodyLayer::new().layer(balance(&set).layer(PeerClient::new(hyper)));
+    for _ in 0..20 {
+        let sent = service
+            .clone()
+            .oneshot(request("POST", "/", "x"))
+            .await
+            .unwrap();
+        assert_eq!(sent.status(), 200);
+    }
+    assert_eq!(states(&set), [State::Ejected, State::Up]);
+}
+
 #[tokio::test]
 async fn error_names_each_peer_with_its_reason() {
     let mut peers = Peer::start_all::<2>(Mode::Serve).await;
     for peer in &mut peers {
         peer.kill().await;
     }
-    let error = send(&client(Http::One, &peers_of(&peers)), get("/")).await.unwrap_err();
+    let error = send(&client(Http::One, &peers_of(&peers)), get("/"))
+        .await
+        .unwrap_err();
     let text = error.to_string();
     for name in ["0", "1"] {
-        assert!(text.contains(&format!("{name}: connection refused")), "{text}");
+        assert!(
+            text.contains(&format!("{name}: connection refused")),
+            "{text}"
+        );
     }
     assert!(error.next_due().is_some());
 }
@@ -130,7 +174,10 @@ async fn killed_peer_moves_the_idempotent_requests_on_it() {
             let client = client.clone();
             async move { send(&client, get("/")).await }
         });
-        until("a peer has the request", || peers.iter().any(|peer| peer.requests() > 0)).await;
+        until("a peer has the request", || {
+            peers.iter().any(|peer| peer.requests() > 0)
+        })
+        .await;
         let hit = usize::from(peers[1].requests() > 0);
         peers[1 - hit].set(Mode::Serve);
         peers[hit].kill().await;

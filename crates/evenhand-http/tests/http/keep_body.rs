@@ -4,6 +4,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use evenhand::State;
 use evenhand_http::{KeepBodyLayer, KeptBody};
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
@@ -93,7 +94,10 @@ async fn body_that_is_longer_or_still_to_come_is_streamed_whole() {
             pieces.send(data("world")).unwrap();
         }
         let kept = kept(limit, body).await;
-        assert!(!kept.is_kept() && kept.copy().is_none(), "{length:?} {limit}");
+        assert!(
+            !kept.is_kept() && kept.copy().is_none(),
+            "{length:?} {limit}"
+        );
         assert!(!kept.is_end_stream());
         if limit != 9 {
             pieces.send(data("world")).unwrap();
@@ -132,8 +136,10 @@ async fn kept_body_goes_to_the_next_peer() {
             assert!(text(response).await.unwrap().ends_with(" hello"));
         }
         let mut keyed = request("POST", "/key", "hello");
-        keyed.headers_mut().insert("idempotency-key", "1".parse().unwrap());
-        while peers[0].paths().get("/key").is_none() {
+        keyed
+            .headers_mut()
+            .insert("idempotency-key", "1".parse().unwrap());
+        while !peers[0].paths().contains_key("/key") {
             let response = send(&client, keyed.clone()).await.unwrap();
             assert_eq!(response.status(), 200);
         }
@@ -155,4 +161,32 @@ async fn streamed_body_goes_to_one_peer_only() {
     drop(pieces);
     assert_eq!(sent.await.unwrap().unwrap().status(), 500);
     assert_eq!(peers.iter().map(Peer::requests).sum::<u32>(), 1);
+}
+
+/// It is the caller's own body that fails.
+#[tokio::test]
+async fn error_of_a_requests_body_blames_no_peer() {
+    for http in BOTH {
+        let peers = Peer::start_all::<2>(Mode::Serve).await;
+        let set = peers_of(&peers);
+        let hyper = match http {
+            Http::One => evenhand_http::client::<Channel>(),
+            Http::Two => evenhand_http::http2_client(),
+        };
+        let service = balance(&set).layer(evenhand_http::PeerClient::new(hyper));
+        let service = KeepBodyLayer::new().layer(service);
+        for _ in 0..20 {
+            let (pieces, body) = channel(None);
+            pieces.send(data("hello")).unwrap();
+            pieces.send(Err(io::Error::other("lost"))).unwrap();
+            let sent = service
+                .clone()
+                .oneshot(Request::put("/").body(body).unwrap());
+            let sent = tokio::time::timeout(GUARD, sent)
+                .await
+                .expect("the request ends");
+            assert!(sent.is_err(), "{http:?}");
+        }
+        assert_eq!(states(&set), [State::Up, State::Up], "{http:?}");
+    }
 }

@@ -28,7 +28,9 @@ async fn get_probe_brings_a_peer_back_and_takes_it_out() {
         let set = peers_of([&peer]);
         let service = HttpProbe::new(hyper_client(http), Uri::from_static("/healthz?full"));
         let probe = Probe::new(service, TIMEOUT).active_checks(often());
-        let layer = evenhand_http::balance(set.clone()).eject(soon()).probe(probe);
+        let layer = evenhand_http::balance(set.clone())
+            .eject(soon())
+            .probe(probe);
         let _client = client_of(http, &layer);
         until("a failed check ejects", || states(&set) == [State::Ejected]).await;
         assert!(peer.paths()["/healthz"] > 0);
@@ -50,7 +52,9 @@ async fn get_probe_expects_the_status_that_it_was_told() {
     let service = HttpProbe::new(hyper_client(Http::One), Uri::from_static("/"));
     let probe = Probe::new(service.expect(StatusCode::IM_A_TEAPOT), TIMEOUT);
     set.eject("0", Duration::from_millis(1)).unwrap();
-    let layer = evenhand_http::balance(set.clone()).eject(soon()).probe(probe);
+    let layer = evenhand_http::balance(set.clone())
+        .eject(soon())
+        .probe(probe);
     let _client = client_of(Http::One, &layer);
     until("a probe brings it back", || states(&set) == [State::Up]).await;
 }
@@ -71,17 +75,29 @@ async fn health_server() -> (HealthReporter, String, tokio::task::JoinHandle<()>
 #[tokio::test]
 async fn grpc_probe_goes_by_the_health_service() {
     let (mut reporter, url, server) = health_server().await;
-    reporter.set_service_status("shop", ServingStatus::NotServing).await;
+    reporter
+        .set_service_status("shop", ServingStatus::NotServing)
+        .await;
     let set = Peers::new([("a", url.parse().unwrap())]).unwrap();
     let service = GrpcProbe::new(hyper_client(Http::Two), "shop");
     let probe = Probe::new(service, TIMEOUT).active_checks(often());
-    let layer = evenhand_http::balance(set.clone()).eject(soon()).probe(probe);
+    let layer = evenhand_http::balance(set.clone())
+        .eject(soon())
+        .probe(probe);
     let _client = client_of(Http::Two, &layer);
-    until("a check ejects what does not serve", || states(&set) == [State::Ejected]).await;
-    reporter.set_service_status("shop", ServingStatus::Serving).await;
+    until("a check ejects what does not serve", || {
+        states(&set) == [State::Ejected]
+    })
+    .await;
+    reporter
+        .set_service_status("shop", ServingStatus::Serving)
+        .await;
     until("a probe brings it back", || states(&set) == [State::Up]).await;
     reporter.clear_service_status("shop").await;
-    until("a check ejects what it does not know", || states(&set) != [State::Up]).await;
+    until("a check ejects what it does not know", || {
+        states(&set) != [State::Up]
+    })
+    .await;
     server.abort();
 }
 
@@ -91,6 +107,8 @@ async fn grpc_probe_of_a_server_without_the_service_fails() {
     let set = peers_of([&peer]);
     let probe = Probe::new(GrpcProbe::new(hyper_client(Http::Two), ""), TIMEOUT);
     let layer = evenhand_http::balance(set.clone()).eject(soon());
-    let _client = layer.probe(probe.active_checks(often())).layer(connector(Http::Two));
+    let _client = layer
+        .probe(probe.active_checks(often()))
+        .layer(connector(Http::Two));
     until("a check ejects", || states(&set) == [State::Ejected]).await;
 }

@@ -61,7 +61,10 @@ async fn retry_after_rests_the_peer_at_once() {
     }
     assert_eq!(states(&set), [State::Ejected, State::Up]);
     let due = set.statuses()[0].next_probe.unwrap() - Instant::now();
-    assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&due), "{due:?}");
+    assert!(
+        (Duration::from_secs(20)..=Duration::from_secs(30)).contains(&due),
+        "{due:?}"
+    );
 }
 
 #[tokio::test]
@@ -77,12 +80,18 @@ async fn gateway_answers_503_with_the_time_of_the_next_probe() {
     let seconds = |headers: &http::HeaderMap| -> u64 {
         headers[RETRY_AFTER].to_str().unwrap().parse().unwrap()
     };
-    assert!((20..=30).contains(&seconds(response.headers())), "{response:?}");
+    assert!(
+        (20..=30).contains(&seconds(response.headers())),
+        "{response:?}"
+    );
 
     let answering = AnswerErrorsLayer::http().layer(client);
     let response = answering.oneshot(get("/")).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!((20..=30).contains(&seconds(response.headers())), "{response:?}");
+    assert!(
+        (20..=30).contains(&seconds(response.headers())),
+        "{response:?}"
+    );
     assert_eq!(text(response).await.unwrap(), "");
 }
 
@@ -91,7 +100,9 @@ async fn gateway_answers_502_where_the_outcome_is_not_known() {
     use crate::common::wire::{Wire, WirePeer};
     let bad = WirePeer::start(Wire::Lose).await;
     let peers = evenhand::Peers::new([("bad", bad.base_url())]).unwrap();
-    let error = send(&client(Http::One, &peers), request("POST", "/", "")).await.unwrap_err();
+    let error = send(&client(Http::One, &peers), request("POST", "/", ""))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Failed { .. }), "{error}");
     let response: http::Response<String> = unavailable(&error);
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);

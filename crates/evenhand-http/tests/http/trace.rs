@@ -76,7 +76,12 @@ async fn each_attempt_is_a_span_with_the_fields_of_opentelemetry() {
     sent.with_subscriber(spans.clone()).await;
 
     let spans = spans.0.lock().unwrap();
-    let of = |peer: &str| spans.iter().find(|fields| fields["evenhand.peer"] == peer).unwrap();
+    let of = |peer: &str| {
+        spans
+            .iter()
+            .find(|fields| fields["evenhand.peer"] == peer)
+            .unwrap()
+    };
     let refused = of("0");
     assert_eq!(refused["error.type"], "error");
     assert_eq!(refused["otel.status_code"], "ERROR");

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenhand::{Balance, BalanceLayer, Eject, Peers, Rules, State};
 use evenhand_http::{
-    BaseUrl, HttpClassifier, HttpClient, HttpReplay, KeepBody, KeepBodyLayer, PeerClient,
-    PeerName, PeerNameLayer, TellPeerName, TrackedBody,
+    BaseUrl, HttpClassifier, HttpClient, HttpReplay, KeepBody, KeepBodyLayer, PeerClient, PeerName,
+    PeerNameLayer, TellPeerName, TrackedBody,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -51,11 +51,10 @@ pub(crate) fn connector(http: Http) -> Connector {
 }
 
 /// A client of this layer.
-pub(crate) fn client_of(
-    http: Http,
-    layer: &BalanceLayer<BaseUrl, TestRules>,
-) -> Client {
-    let stack = ServiceBuilder::new().layer(KeepBodyLayer::new()).layer(layer);
+pub(crate) fn client_of(http: Http, layer: &BalanceLayer<BaseUrl, TestRules>) -> Client {
+    let stack = ServiceBuilder::new()
+        .layer(KeepBodyLayer::new())
+        .layer(layer);
     stack.service(connector(http))
 }
 
@@ -100,12 +99,12 @@ pub(crate) async fn text<B: Body>(response: Response<B>) -> Result<String, B::Er
 }
 
 /// The first frame of a body.
-pub(crate) async fn first_frame<B: Body<Error: std::fmt::Debug>>(body: &mut B) -> Bytes
+pub(crate) async fn first_frame<B>(body: &mut B) -> Bytes
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error: std::fmt::Debug> + Unpin,
 {
     let frame = body.frame().await.expect("a frame").expect("no error");
-    frame.into_data().ok().expect("data")
+    frame.into_data().expect("data")
 }
 
 pub(crate) fn peer_name(response: &Response<impl Sized>) -> &str {

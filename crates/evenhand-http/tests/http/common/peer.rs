@@ -194,7 +194,12 @@ async fn answer(
         Ok(body) => body.to_bytes(),
         Err(_) => Bytes::new(),
     };
-    *shared.requests.lock().unwrap().entry(path.clone()).or_default() += 1;
+    *shared
+        .requests
+        .lock()
+        .unwrap()
+        .entry(path.clone())
+        .or_default() += 1;
     let mode = *shared.mode.lock().unwrap();
     let grpc = || HeaderValue::from_static("application/grpc");
     Ok(match mode {
@@ -223,7 +228,11 @@ async fn answer(
                 Mode::Stream => Piece::Data(" whole".into()),
                 _ => Piece::Break,
             };
-            Response::new(Pieces::of([Piece::Data("half".into()), Piece::Wait(wait), last]))
+            Response::new(Pieces::of([
+                Piece::Data("half".into()),
+                Piece::Wait(wait),
+                last,
+            ]))
         }
         Mode::Trailers(status) => {
             let mut trailers = HeaderMap::new();

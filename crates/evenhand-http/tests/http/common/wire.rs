@@ -78,7 +78,10 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
             }
             requests.fetch_add(1, Ordering::Relaxed);
             if wire == Wire::Nonsense {
-                socket.write_all(b"220 mail.example ESMTP\r\n\r\n").await.ok()?;
+                socket
+                    .write_all(b"220 mail.example ESMTP\r\n\r\n")
+                    .await
+                    .ok()?;
             }
         }
         Wire::GoAway(_) | Wire::Reset(_) => {
