@@ -200,7 +200,7 @@ mod tests {
     const DRAWS: u32 = 200_000;
 
     fn set(n: u64) -> Set<()> {
-        let set = Set::new();
+        let set = Set::new(None);
         let peers = (0..n).map(|number| (number.to_string().into(), Some(())));
         set.update(Join::AtOnce, peers, false, |(), ()| false)
             .unwrap();

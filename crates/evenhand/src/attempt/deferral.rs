@@ -318,7 +318,7 @@ mod tests {
     }
 
     fn set() -> (Set<()>, Peer<()>) {
-        let set = Set::new();
+        let set = Set::new(None);
         let peers = [("a".into(), Some(()))];
         set.update(crate::set::ledger::Join::AtOnce, peers, false, |(), ()| {
             false

@@ -40,16 +40,7 @@ pub(crate) struct Set<Target> {
 }
 
 impl<Target> Set<Target> {
-    pub(crate) fn new() -> Self {
-        Self::of(None)
-    }
-
-    /// A set of this name.
-    pub(crate) fn named(name: Arc<str>) -> Self {
-        Self::of(Some(name))
-    }
-
-    fn of(name: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(name: Option<Arc<str>>) -> Self {
         Self {
             registry: Arc::new(Registry::new(name)),
             snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default())),
@@ -87,7 +78,11 @@ impl<Target> Set<Target> {
     pub(crate) fn statuses(&self) -> Vec<Status> {
         let snapshot = self.snapshot.load_full();
         let members = || snapshot.peers().iter().map(Peer::member);
-        let told = self.registry.due_and_notes(members());
+        let ledger = self.registry.lock();
+        let told: Vec<_> = members()
+            .map(|member| (ledger.due(member.id), ledger.note(member.id)))
+            .collect();
+        drop(ledger);
         let now = Instant::now();
         let status = |(member, (due, note)): (&Member, (Option<_>, Option<Note>))| {
             let state = State::from(member.health.read().phase);
@@ -322,7 +317,7 @@ mod tests {
     }
 
     fn set(names: &[&str]) -> Set<u32> {
-        let set = Set::new();
+        let set = Set::new(None);
         set.update(Join::AtOnce, named(names), false, u32::eq)
             .unwrap();
         set

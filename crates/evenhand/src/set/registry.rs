@@ -16,7 +16,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::health::{Phase, Reading};
-use super::ledger::{Counts, Ledger, Note, Record};
+use super::ledger::{Counts, Ledger, Record};
 use super::member::Member;
 use super::policies::Policies;
 use super::ramps::Ramping;
@@ -292,16 +292,6 @@ impl Registry {
             claimed.map(|_| Change::Event(EventKind::ProbeStarted))
         });
         claimed
-    }
-
-    /// When each of these members is due, if it is ejected, and what is told of it.
-    pub(crate) fn due_and_notes<'a>(
-        &self,
-        members: impl Iterator<Item = &'a Member>,
-    ) -> Vec<(Option<Instant>, Option<Note>)> {
-        let ledger = self.lock();
-        let both = |member: &Member| (ledger.due(member.id), ledger.note(member.id));
-        members.map(both).collect()
     }
 
     /// Lets the caller change the membership or the snapshot.
