@@ -68,7 +68,7 @@ step() {
     timed+=("$((SECONDS - start)) s: $name")
 }
 
-# One build for all: the balancer with everything it has behind features, one TLS stack, as a refused
+# One build for all: what both crates have behind features of their own, one TLS stack, as a refused
 # certificate is told by the TLS stack, and those features of the driver's that a test needs. It builds the
 # examples, too, before a test runs.
 target=${CARGO_TARGET_DIR:-target}
@@ -76,7 +76,7 @@ target=${CARGO_TARGET_DIR:-target}
 export EVENHAND_EXAMPLES=$target/debug/examples
 step "tests" \
     cargo test --workspace --no-fail-fast --locked \
-    --features evenhand/discover,evenhand/metrics,evenhand/serde,evenhand-mysql/rustls-ring,evenhand-mysql/binlog,evenhand-mysql/derive
+    --features evenhand-mysql/discover,evenhand-mysql/metrics,evenhand-mysql/serde,evenhand-mysql/tracing,evenhand-http/http2,evenhand-http/grpc-health,evenhand-mysql/rustls-ring,evenhand-mysql/binlog,evenhand-mysql/derive
 
 # The models of the balancer's concurrency, under every interleaving; a build of its own.
 step "loom models" env RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \
@@ -84,6 +84,11 @@ step "loom models" env RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/l
 
 # The driver's own example runs as it is documented.
 step "example payments" "$EVENHAND_EXAMPLES/payments"
+
+# So do those over HTTP, whose servers are killed and hang meanwhile.
+for example in http_client http_gateway grpc_client; do
+    step "example $example" timeout 60 "$EVENHAND_EXAMPLES/$example"
+done
 
 # The balancer stands without the MySQL crate, and so does what is built on it.
 step "example echo" \

@@ -106,7 +106,7 @@
 //! A pool has a [name](PoolOptions::name), which is in its log lines, [events](Event), metrics and spans.
 //!
 //! **Logs**, through `tracing`, without any feature: an ejection is a `WARN` with the fields `pool`, `peer`,
-//! `reason` and `probe_in`; it says so if no peer is up any more. What is good news is `INFO`, the rest
+//! `reason`, `probe_in` and `up`. That no peer is up any more is an `ERROR`. What is good news is `INFO`, the rest
 //! `DEBUG`.
 //!
 //! **Metrics**, with the feature `metrics`: a pool records from its first checkout on, with the recorder of

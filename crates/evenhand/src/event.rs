@@ -33,6 +33,25 @@ pub struct Event {
     /// What happened.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
+    /// What it means for the set as a whole, if it is the last peer to go or the first to come back.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub set: Option<SetEvent>,
+}
+
+/// What an event of one peer means for its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum SetEvent {
+    /// No peer is up any more: the last one was ejected, drained or removed. An empty set is not told
+    /// of.
+    AllDown,
+    /// A peer is up again, after all were down.
+    FirstUp,
 }
 
 /// What happened to a peer.
@@ -111,13 +130,11 @@ impl fmt::Display for Event {
 
 impl Event {
     /// Logs one line for each transition: ejections at `WARN`, good news at `INFO`, the rest at
-    /// `DEBUG`. `up` peers are up after it.
+    /// `DEBUG`. And one if all peers are down, at `ERROR`, or one is up again. `up` peers are up after
+    /// it.
     pub(crate) fn trace(&self, up: usize) {
         let (pool, peer) = (self.pool.as_deref(), &*self.peer);
         match self.kind {
-            EventKind::Ejected { reason, probe_in } if up == 0 => {
-                tracing::warn!(pool, peer, reason, ?probe_in, "peer ejected: no peer is up");
-            }
             EventKind::Ejected { reason, probe_in } => {
                 tracing::warn!(pool, peer, reason, ?probe_in, up, "peer ejected");
             }
@@ -131,6 +148,11 @@ impl Event {
             EventKind::Removed => tracing::info!(pool, peer, up, "peer removed"),
             EventKind::Draining => tracing::info!(pool, peer, up, "peer draining"),
             EventKind::Restored => tracing::info!(pool, peer, up, "peer restored"),
+        }
+        match self.set {
+            Some(SetEvent::AllDown) => tracing::error!(pool, peer, "all peers are down"),
+            Some(SetEvent::FirstUp) => tracing::info!(pool, peer, "a peer is up again"),
+            None => {}
         }
     }
 }

@@ -18,9 +18,7 @@ impl PoolOptions {
     ///
     /// As [`open`](Self::open); [`Error::Options`] also for TLS if no TLS feature is on.
     pub fn open_config(self, database: &BalancedDatabase) -> Result<Pool, Error> {
-        let options = self
-            .name(database.alias.as_str())
-            .configured(&database.settings);
+        let options = self.configured(&database.settings).name(&*database.alias);
         let pool = options.build(named_opts(database)?)?;
         pool.set_weights(database)?;
         Ok(pool)

@@ -5,7 +5,7 @@
 //! both, costs nothing and needs no privilege.
 
 use std::pin::pin;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{PeerVerdict, Verdict};
@@ -13,7 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, IoError, Opts, Row};
 use tokio::time::{Instant, timeout};
 
-use super::writable::{bytes, why_not_writable};
+use super::writable::{GroupWarning, bytes, why_not_writable};
 use crate::caught::Caught;
 use crate::classify::{Rules, is_full};
 use crate::error::AttemptError;
@@ -38,7 +38,7 @@ pub(crate) struct Check {
     pub(crate) synced: bool,
     /// The time limit of one check.
     pub(crate) timeout: Duration,
-    pub(crate) group_warning: Once,
+    pub(crate) group_warning: GroupWarning,
 }
 
 /// Why a peer is not ready.
@@ -77,7 +77,7 @@ impl Check {
             probe: check.get_probe().unwrap_or(usual),
             synced: check.get_synced(),
             timeout: check.get_timeout().unwrap_or(options.get_connect_timeout()),
-            group_warning: Once::new(),
+            group_warning: GroupWarning::new(options.get_name()),
         }
     }
 

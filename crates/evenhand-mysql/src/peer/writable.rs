@@ -3,10 +3,10 @@
 //! A member that lost the majority of its group still says that it is not read-only, and its writes
 //! hang. A member that started outside its group takes writes that the group never sees.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Result, Row, Value};
+use mysql_async::{Conn, Error, Result, Row, ServerError, Value};
 
 /// As a new session has them. Not every server knows all: `tx_read_only` is `transaction_read_only` in
 /// MySQL 8, and the group has a name in members only.
@@ -19,10 +19,38 @@ const MEMBERS: &str = "SELECT COUNT(*), SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERI
                        SUM(MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE') \
                        FROM performance_schema.replication_group_members";
 
-/// Why the server takes no writes; `None` if it does. `warned` warns once that its group cannot be read.
+/// The warning that a server's group cannot be read. It is given once.
+#[derive(Debug)]
+pub(crate) struct GroupWarning {
+    pool: Arc<str>,
+    given: Once,
+}
+
+impl GroupWarning {
+    pub(crate) fn new(pool: Arc<str>) -> Self {
+        let given = Once::new();
+        Self { pool, given }
+    }
+
+    fn give(&self, conn: &Conn, error: &ServerError) {
+        let (host, port) = (conn.opts().ip_or_hostname(), conn.opts().tcp_port());
+        self.given.call_once(|| {
+            tracing::warn!(
+                pool = &*self.pool,
+                host,
+                port,
+                %error,
+                "the replication group of this server cannot be read: whether it takes writes is \
+                 judged by its settings alone"
+            );
+        });
+    }
+}
+
+/// Why the server takes no writes; `None` if it does.
 pub(crate) async fn why_not_writable(
     conn: &mut Conn,
-    warned: &Once,
+    warning: &GroupWarning,
 ) -> Result<Option<&'static str>> {
     let settings: Vec<Row> = conn.query(SETTINGS).await?;
     let named = |name| settings.iter().find(|row| bytes(row, 0) == Some(name));
@@ -35,24 +63,18 @@ pub(crate) async fn why_not_writable(
     }
     match named(GROUP_NAME).and_then(|row| bytes(row, 1)) {
         None | Some(b"") => Ok(None),
-        Some(_) => outside_its_group(conn, warned).await,
+        Some(_) => outside_its_group(conn, warning).await,
     }
 }
 
-async fn outside_its_group(conn: &mut Conn, warned: &Once) -> Result<Option<&'static str>> {
+async fn outside_its_group(
+    conn: &mut Conn,
+    warning: &GroupWarning,
+) -> Result<Option<&'static str>> {
     let members: Option<(u64, Option<u64>, Option<u64>)> = match conn.query_first(MEMBERS).await {
         // The tables may be closed to the user, so this is unknown, and the settings decide.
         Err(Error::Server(error)) => {
-            let (host, port) = (conn.opts().ip_or_hostname(), conn.opts().tcp_port());
-            warned.call_once(|| {
-                tracing::warn!(
-                    host,
-                    port,
-                    %error,
-                    "the replication group of this server cannot be read: whether it takes writes is \
-                     judged by its settings alone"
-                );
-            });
+            warning.give(conn, &error);
             return Ok(None);
         }
         members => members?,

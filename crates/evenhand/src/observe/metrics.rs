@@ -1,7 +1,7 @@
 //! Counters and gauges through the `metrics` facade: the feature of that name.
 //!
 //! They are recorded by an [`Observer`], so they cost requests nothing. For the same reason they do
-//! not count requests: layers above and below the balancer can.
+//! not count requests: `BalanceLayer::record_metrics` does.
 //!
 //! A counter follows the events, one by one. A gauge is set to the peer's state when the event is
 //! delivered, which may be later than the event. So after a burst, or when events were lost, it shows
@@ -38,8 +38,8 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
     /// until the exporter drops it as idle, and all stay as they are once the set is gone or the
     /// guard dropped. `evenhand_peers` counts only the peers that the set has, so alert on it.
     ///
-    /// The guard works as that of [`observe`](Self::observe). Requests are not counted: layers above
-    /// the balancer and below it can do that.
+    /// The guard works as that of [`observe`](Self::observe). Requests are not counted:
+    /// [`BalanceLayer::record_metrics`](crate::BalanceLayer::record_metrics) does that.
     ///
     /// # Panics
     ///

@@ -61,6 +61,14 @@ pub(super) const LOST: &str = "evenhand_events_lost_total";
 pub(super) const PEERS: &str = "evenhand_peers";
 pub(super) const PEER_UP: &str = "evenhand_peer_up";
 
+pub(super) const ATTEMPTS: &str = "evenhand_attempts_total";
+pub(super) const ATTEMPT_SECONDS: &str = "evenhand_attempt_seconds";
+pub(super) const FAILOVERS: &str = "evenhand_failovers_total";
+pub(super) const RETRIES: &str = "evenhand_retries_total";
+pub(super) const HEDGES: &str = "evenhand_hedges_total";
+pub(super) const WAITS: &str = "evenhand_waits_total";
+pub(super) const WAIT_SECONDS: &str = "evenhand_wait_seconds";
+
 /// What [`Peers::record_metrics`](crate::Peers::record_metrics) records.
 pub const METRICS: &[Metric] = &[
     Metric::new(
@@ -101,24 +109,77 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
+/// What [`BalanceLayer::record_metrics`](crate::BalanceLayer::record_metrics) records.
+pub const REQUEST_METRICS: &[Metric] = &[
+    Metric::new(
+        MetricKind::Counter,
+        ATTEMPTS,
+        &["pool", "peer", "outcome", "reason"],
+        "Attempts that ended. `outcome` is what the verdict says of the peer, `reason` is its own.",
+    ),
+    Metric::new(
+        MetricKind::Seconds,
+        ATTEMPT_SECONDS,
+        &["pool", "peer", "outcome"],
+        "How long attempts took.",
+    ),
+    Metric::new(
+        MetricKind::Counter,
+        FAILOVERS,
+        &["pool", "peer", "reason"],
+        "Requests that left the peer, for this reason, and went on to another one.",
+    ),
+    Metric::new(
+        MetricKind::Counter,
+        RETRIES,
+        &["pool", "peer"],
+        "Attempts on the peer that were not their request's first.",
+    ),
+    Metric::new(
+        MetricKind::Counter,
+        HEDGES,
+        &["pool", "peer"],
+        "Requests that waited for the peer and were sent to another one as well.",
+    ),
+    Metric::new(
+        MetricKind::Counter,
+        WAITS,
+        &["pool"],
+        "Requests that found no peer and began to wait.",
+    ),
+    Metric::new(
+        MetricKind::Seconds,
+        WAIT_SECONDS,
+        &["pool"],
+        "How long requests waited for a peer at a time.",
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn documented(source: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
+        let rows = source.lines();
+        let rows = rows.filter_map(|line| line.trim().strip_prefix("/// | `"));
+        rows.map(|line| {
+            let (name, rest) = line.split_once("` | ").unwrap();
+            let (labels, _) = rest.split_once(" | ").unwrap();
+            let labels = labels.split(", ").map(|label| label.trim_matches('`'));
+            (name, labels.collect())
+        })
+        .collect()
+    }
+
     #[test]
     fn documentation_lists_every_metric_with_its_labels() {
-        let documented: Vec<(&str, Vec<&str>)> = include_str!("metrics.rs")
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("/// | `"))
-            .map(|line| {
-                let (name, rest) = line.split_once("` | ").unwrap();
-                let (labels, _) = rest.split_once(" | ").unwrap();
-                let labels = labels.split(", ").map(|label| label.trim_matches('`'));
-                (name, labels.collect())
-            })
-            .collect();
-        let table = METRICS.iter();
-        let expected: Vec<_> = table.map(|m| (m.name, m.labels.to_vec())).collect();
-        assert_eq!(documented, expected);
+        let pages = [
+            (METRICS, include_str!("metrics.rs")),
+            (REQUEST_METRICS, include_str!("../balance/layer/metrics.rs")),
+        ];
+        for (table, source) in pages {
+            let expected: Vec<_> = table.iter().map(|m| (m.name, m.labels.to_vec())).collect();
+            assert_eq!(documented(source), expected);
+        }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::health::{Phase, Reading};
-use super::ledger::{Counts, Ledger, Record};
+use super::ledger::{Counts, Ledger, Note, Record};
 use super::member::Member;
 use super::policies::Policies;
 use super::ramps::Ramping;
@@ -241,7 +241,11 @@ impl Registry {
         ledger.refresh |= matches!(change, Change::Weight);
         self.publish(&ledger);
         let event = match &change {
-            Change::Event(kind) => Some(self.event(member, *kind)),
+            Change::Event(kind) => {
+                let mut event = self.note(&mut ledger, member, *kind);
+                event.set = ledger.take_turn();
+                Some(event)
+            }
             Change::Weight => None,
         };
         event.iter().for_each(|event| self.send(event));
@@ -290,13 +294,14 @@ impl Registry {
         claimed
     }
 
-    /// When each of these members is due, if it is ejected.
-    pub(crate) fn due_times<'a>(
+    /// When each of these members is due, if it is ejected, and what is told of it.
+    pub(crate) fn due_and_notes<'a>(
         &self,
         members: impl Iterator<Item = &'a Member>,
-    ) -> Vec<Option<Instant>> {
+    ) -> Vec<(Option<Instant>, Option<Note>)> {
         let ledger = self.lock();
-        members.map(|member| ledger.due(member.id)).collect()
+        let both = |member: &Member| (ledger.due(member.id), ledger.note(member.id));
+        members.map(both).collect()
     }
 
     /// Lets the caller change the membership or the snapshot.
@@ -319,13 +324,16 @@ impl Registry {
         self.up.store(ledger.up, Ordering::Release);
     }
 
-    /// What has just happened to a member.
-    pub(crate) fn event(&self, member: &Member, kind: EventKind) -> Event {
+    /// What has just happened to a member. The ledger takes note of it.
+    pub(crate) fn note(&self, ledger: &mut Ledger, member: &Member, kind: EventKind) -> Event {
+        let at = Instant::now();
+        ledger.take_note(member.id, kind, at);
         Event {
             pool: self.pool.clone(),
             peer: member.name.clone(),
-            at: Instant::now(),
+            at,
             kind,
+            set: None,
         }
     }
 

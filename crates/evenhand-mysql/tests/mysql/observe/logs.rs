@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::common::setup::still;
-use crate::common::{fakes, pool, until, up};
+use crate::common::{err, fakes, pool, until, up};
 use crate::observe::subscriber::Kept;
 use evenhand_mysql::evenhand_config::Config;
 use evenhand_mysql::{Databases, Pool};
+use evenhand_testkit::Fault;
 use tracing::Level;
 
 #[tokio::test]
@@ -14,7 +15,8 @@ async fn ejection_says_pool_peer_reason_and_next_probe() {
     let (kept, _guard) = Kept::set();
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().name("orders"));
-    fakes[0].kill();
+    let shutdown = err(1053, "Server shutdown in progress");
+    fakes[0].set_fault(Fault::ErrAtLogin(shutdown));
     let mut held = Vec::new();
     while up(&pool) == 2 {
         held.push(pool.get_conn().await.unwrap());
@@ -28,16 +30,22 @@ async fn ejection_says_pool_peer_reason_and_next_probe() {
     let field = |name| first.field(name).unwrap();
     assert_eq!(field("message"), "peer ejected");
     assert_eq!((field("pool"), field("peer")), ("orders", "a"));
-    assert_eq!(field("reason"), "connection refused");
+    assert_eq!(field("reason"), "shutting down");
     assert!(field("probe_in").ends_with('s'), "{first:?}");
     assert_eq!(field("up"), "1");
     let field = |name| last.field(name).unwrap();
-    assert_eq!(field("message"), "peer ejected: no peer is up");
+    assert_eq!((field("message"), field("up")), ("peer ejected", "0"));
     assert_eq!((field("pool"), field("peer")), ("orders", "b"));
     assert_eq!(
         (field("reason"), field("probe_in")),
         ("by an operator", "3600s")
     );
+    let errors = kept.events(Level::ERROR);
+    let [all] = &errors[..] else {
+        unreachable!("{errors:?}")
+    };
+    assert_eq!(all.field("message").unwrap(), "all peers are down");
+    assert_eq!(all.field("pool").unwrap(), "orders");
 }
 
 #[tokio::test]

@@ -120,16 +120,16 @@ async fn failures_are_counted_by_row_and_retries_by_peer() {
     let fakes: [_; 2] = fakes().await;
     let pool = pool(&fakes, still().name(NAME));
     drop(pool.get_conn().await.unwrap());
-    fakes[0].kill();
+    let shutdown = err(1053, "Server shutdown in progress");
+    fakes[0].set_fault(Fault::ErrAtLogin(shutdown));
     let mut held = Vec::new();
     while states(&pool)[0] == State::Up {
         held.push(pool.get_conn().await.unwrap());
     }
     let failures = |labels: &str| value(NAME, "evenhand_mysql_failures_total", labels);
-    let refused = "peer=a,phase=connect,row=refused";
-    until("it is counted", || failures(refused) >= 1.0).await;
+    assert!(failures("peer=a,phase=connect,row=connect-shutdown") >= 1.0);
     assert!(value(NAME, "evenhand_mysql_retries_total", "peer=b") >= 1.0);
-    let ejected = "peer=a,reason=connection refused";
+    let ejected = "peer=a,reason=shutting down";
     let ejections = || value(NAME, "evenhand_ejections_total", ejected);
     until("the ejection is counted", || ejections() == 1.0).await;
     let is_up = |peer| value(NAME, "evenhand_peer_up", peer);

@@ -1,0 +1,198 @@
+//! Errors: what became of the request, as far as the chain of sources tells.
+
+use std::error::Error;
+use std::io;
+
+use evenhand::Verdict;
+
+/// No file descriptor is left, in this process or on this machine.
+#[cfg(unix)]
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+
+/// What the chain of an error's sources tells.
+#[derive(Default)]
+struct Facts {
+    /// The connection was not made.
+    is_connect: bool,
+    /// An error of the machine or the transport.
+    io: Option<io::ErrorKind>,
+    /// What settles the matter, whatever else is in the chain.
+    verdict: Option<Verdict>,
+}
+
+pub(super) fn judge(error: &(dyn Error + 'static)) -> Verdict {
+    let facts = Facts::of(error);
+    if let Some(verdict) = facts.verdict {
+        return verdict;
+    }
+    // Only connecting fails so, whatever made the connection.
+    let is_refused = facts.io == Some(io::ErrorKind::ConnectionRefused);
+    if facts.is_connect || is_refused {
+        return Verdict::down().safe().because(match facts.io {
+            Some(io::ErrorKind::ConnectionRefused) => "connection refused",
+            Some(io::ErrorKind::TimedOut) => "connecting timed out",
+            _ => "cannot connect",
+        });
+    }
+    let lost = Verdict::degraded().if_idempotent();
+    lost.because(match facts.io {
+        Some(io::ErrorKind::TimedOut) => "timed out",
+        _ => "the connection was lost",
+    })
+}
+
+impl Facts {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut facts = Self::default();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            facts.add(error);
+            next = source(error);
+        }
+        facts
+    }
+
+    fn add(&mut self, error: &(dyn Error + 'static)) {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            // The innermost says most.
+            self.io = Some(error.kind());
+            if is_local(error) {
+                let local = Verdict::neutral().safe();
+                self.verdict
+                    .get_or_insert(local.because("no local port or descriptor is left"));
+            }
+        }
+        #[cfg(feature = "client")]
+        self.add_clients(error);
+        #[cfg(feature = "http2")]
+        if let Some(verdict) = error.downcast_ref().and_then(judge_h2) {
+            // More exact than what hyper says of it.
+            self.verdict = Some(verdict);
+        }
+    }
+
+    #[cfg(feature = "client")]
+    fn add_clients(&mut self, error: &(dyn Error + 'static)) {
+        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            self.is_connect |= error.is_connect();
+        }
+        let Some(error) = error.downcast_ref::<hyper::Error>() else {
+            return;
+        };
+        let verdict = if error.is_canceled() || error.is_closed() {
+            Verdict::neutral()
+                .safe()
+                .because("the connection ended before the request was sent")
+        } else if error.is_user() {
+            Verdict::neutral().because("the request's body failed")
+        } else if error.is_timeout() {
+            Verdict::down()
+                .if_idempotent()
+                .because("no answer to a ping")
+        } else {
+            return;
+        };
+        self.verdict.get_or_insert(verdict);
+    }
+}
+
+/// The next of the chain. What an `io::Error` wraps is not its source, but that one's source is.
+fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// Whether it is this machine that lacks something, and no peer.
+fn is_local(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error
+        .raw_os_error()
+        .is_some_and(|code| NO_DESCRIPTOR.contains(&code))
+    {
+        return true;
+    }
+    error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+/// RFC 9113, sections 5.4.2, 6.8 and 8.7: what the peer says that it did not process.
+#[cfg(feature = "http2")]
+fn judge_h2(error: &h2::Error) -> Option<Verdict> {
+    if !error.is_remote() {
+        // Only what the caller gave can reset a stream on this side.
+        let is_own = error.is_reset() && !error.is_library();
+        return is_own.then_some(Verdict::neutral().because("the request's body failed"));
+    }
+    if error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+        return Some(Verdict::neutral().busy().because("REFUSED_STREAM"));
+    }
+    if error.is_go_away() {
+        // h2 gives this error to the streams only that the frame excludes.
+        let verdict = match error.reason() {
+            Some(h2::Reason::NO_ERROR) => Verdict::neutral(),
+            _ => Verdict::degraded(),
+        };
+        return Some(verdict.safe().because("GOAWAY"));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt;
+
+    #[derive(Debug)]
+    struct Wrapped(io::Error);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("wrapped")
+        }
+    }
+
+    impl Error for Wrapped {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn errors_are_found_in_the_chain() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let expected = Verdict::down().safe().because("connection refused");
+        assert_eq!(judge(&refused()), expected);
+        assert_eq!(judge(&Wrapped(refused())), expected);
+        assert_eq!(judge(&io::Error::other(Wrapped(refused()))), expected);
+        assert_eq!(judge(&Wrapped(io::Error::other(refused()))), expected);
+    }
+
+    #[test]
+    fn what_this_machine_lacks_blames_no_peer() {
+        let expected = Verdict::neutral()
+            .safe()
+            .because("no local port or descriptor is left");
+        assert_eq!(
+            judge(&Wrapped(io::ErrorKind::AddrNotAvailable.into())),
+            expected
+        );
+        #[cfg(unix)]
+        assert_eq!(judge(&io::Error::from_raw_os_error(24)), expected);
+    }
+
+    #[test]
+    fn lost_connection_may_have_executed_the_request() {
+        let lost = Verdict::degraded().if_idempotent();
+        for (kind, reason) in [
+            (io::ErrorKind::ConnectionReset, "the connection was lost"),
+            (io::ErrorKind::UnexpectedEof, "the connection was lost"),
+            (io::ErrorKind::TimedOut, "timed out"),
+        ] {
+            assert_eq!(judge(&io::Error::from(kind)), lost.because(reason));
+        }
+    }
+}

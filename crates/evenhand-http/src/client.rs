@@ -1,0 +1,65 @@
+//! hyper-util's client, with settings for several peers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::body::kept::KeptBody;
+
+/// How long connecting to a peer may take in a client made here: 2 s.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection of HTTP/2 may be silent before it is asked for a sign of life, in a client made
+/// here: 2 s. One that gives none for as long again is given up.
+#[cfg(feature = "http2")]
+pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// hyper-util's client without TLS, for requests whose bodies are kept. For TLS build one with a
+/// connector such as hyper-rustls': any `Client<_, KeptBody<B>>` fits [`PeerClient`].
+///
+/// [`PeerClient`]: crate::PeerClient
+pub type HttpClient<B> = Client<HttpConnector, KeptBody<B>>;
+
+/// A client of HTTP/1.1, with [`DEFAULT_CONNECT_TIMEOUT`] and `TCP_NODELAY`.
+///
+/// It has one pool of connections for each peer, each of which closes those that were idle for 90 s.
+pub fn client<B>() -> HttpClient<B>
+where
+    B: Body<Data = Bytes, Error: Send> + Send,
+{
+    builder().build(connector())
+}
+
+/// A client of HTTP/2 without TLS, as gRPC uses it: with one connection to each peer, and
+/// [`DEFAULT_CONNECT_TIMEOUT`]. A connection that is silent is pinged ([`DEFAULT_PING_INTERVAL`]), so
+/// that a peer that hangs is found while responses are waited for.
+#[cfg(feature = "http2")]
+pub fn http2_client<B>() -> HttpClient<B>
+where
+    B: Body<Data = Bytes, Error: Send> + Send,
+{
+    let mut builder = builder();
+    builder
+        .http2_only(true)
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(DEFAULT_PING_INTERVAL)
+        .http2_keep_alive_timeout(DEFAULT_PING_INTERVAL);
+    builder.build(connector())
+}
+
+fn builder() -> Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new());
+    builder
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(DEFAULT_CONNECT_TIMEOUT));
+    connector.set_nodelay(true);
+    connector
+}

@@ -1,0 +1,176 @@
+//! The connector: sends each attempt to its peer's base URL.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use evenhand::Attempt;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::base_url::BaseUrl;
+use crate::body::tracked::{TrackedBody, Watch};
+use crate::classify::{HttpClassifier, status_of};
+
+/// The connector over any HTTP client, that is, any cloneable `Service<http::Request<B>>` that goes by
+/// the request's URL: sends each attempt to its peer's [`BaseUrl`].
+///
+/// It sets scheme and authority of the URL, and keeps path, query, method and headers. The version is
+/// set to HTTP/1.1, which a client over HTTP/2 ignores: it is that of the connection, not of the request.
+///
+/// # What an attempt counts as
+///
+/// - A response that is not a success (2xx), has a `grpc-status` in its head, or has no body counts with
+///   its head, as the balancer's classifier judges it.
+/// - Any other counts once, with its end: as a success at the end of its body, or with the `grpc-status`
+///   of its trailers, or as a failure if the body breaks off. If the caller drops the body before, it
+///   counts neither way. If it takes longer than
+///   [`ticket_timeout`](evenhand::BalanceLayer::ticket_timeout), the head's verdict counts then, in
+///   place of the end.
+///
+/// The attempt is in flight while the body lives, so a drain waits for it. If a classifier rejects a
+/// success because of its head, so that the request goes to another peer, that counts as a dropped body.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use bytes::Bytes;
+/// use evenhand_http::{KeepBodyLayer, PeerClient};
+/// use http::Request;
+/// use http_body_util::Full;
+/// use tower::{ServiceBuilder, ServiceExt};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = Router::new().route("/", get(async || "hello"));
+/// let service = ServiceBuilder::new()
+///     .layer(KeepBodyLayer::new())
+///     .layer(evenhand_http::balance(evenhand_http::peers(["http://10.0.0.1", "http://10.0.0.2"])?))
+///     .service(PeerClient::new(router));
+/// let response = service.oneshot(Request::new(Full::<Bytes>::default())).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PeerClient<S> {
+    service: S,
+    classifier: HttpClassifier,
+    keep_host: bool,
+}
+
+impl<S> PeerClient<S> {
+    /// Sends attempts by `service`.
+    pub const fn new(service: S) -> Self {
+        Self {
+            service,
+            classifier: HttpClassifier::new(),
+            keep_host: false,
+        }
+    }
+
+    /// How a `grpc-status` in trailers is judged. Default: [`HttpClassifier::new`].
+    #[must_use]
+    pub fn classifier(mut self, classifier: HttpClassifier) -> Self {
+        self.classifier = classifier;
+        self
+    }
+
+    /// Whether the authority of the caller's URL is kept as the header `Host`, for peers that serve
+    /// several hosts. A `Host` that the request has is kept either way. Default: `false`, so that `Host`
+    /// is the peer's authority.
+    ///
+    /// Over HTTP/2 the peer's authority is sent as `:authority`, and this `Host` beside it.
+    #[must_use]
+    pub fn keep_host(mut self, keep_host: bool) -> Self {
+        self.keep_host = keep_host;
+        self
+    }
+
+    /// The service that requests are sent by.
+    pub fn get_ref(&self) -> &S {
+        &self.service
+    }
+}
+
+impl<S, B, R> Service<Attempt<BaseUrl, Request<B>>> for PeerClient<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body,
+{
+    type Response = Response<TrackedBody<R>>;
+    type Error = S::Error;
+    type Future = PeerClientFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, attempt: Attempt<BaseUrl, Request<B>>) -> Self::Future {
+        let peer = attempt.peer.clone();
+        let mut future = None;
+        let attempt = attempt.map(|mut request| {
+            peer.direct(&mut request, self.keep_host);
+            future = Some(self.service.call(request));
+        });
+        PeerClientFuture {
+            future,
+            attempt,
+            classifier: self.classifier,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`PeerClient`].
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct PeerClientFuture<F> {
+        // `None` if the call panicked.
+        #[pin]
+        future: Option<F>,
+        attempt: Attempt<BaseUrl, ()>,
+        classifier: HttpClassifier,
+    }
+}
+
+impl<F, R, E> Future for PeerClientFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+{
+    type Output = Result<Response<TrackedBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(future) = this.future.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let (head, body) = ready!(future.poll(cx))?.into_parts();
+        let watch = (!body.is_end_stream()).then(|| {
+            let decides = head.status.is_success() && status_of(&head.headers).is_none();
+            let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+            Watch {
+                ticket: if decides {
+                    this.attempt.deciding_ticket()
+                } else {
+                    this.attempt.ticket()
+                },
+                decides,
+                classifier: *this.classifier,
+                is_grpc: content_type.is_some_and(|t| t.starts_with(b"application/grpc")),
+            }
+        });
+        Poll::Ready(Ok(Response::from_parts(
+            head,
+            TrackedBody::new(body, watch),
+        )))
+    }
+}
+
+impl<F> fmt::Debug for PeerClientFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerClientFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! Services that ask a peer whether it is well, for [`evenhand::Probe`].
+
+mod get;
+#[cfg(feature = "grpc-health")]
+mod grpc;
+
+use std::future::poll_fn;
+use std::pin::pin;
+
+use bytes::Bytes;
+use evenhand::Verdict;
+use http_body::Body;
+
+pub use self::get::HttpProbe;
+#[cfg(feature = "grpc-health")]
+pub use self::grpc::GrpcProbe;
+
+/// What a probe may answer with, at most; of a longer answer the connection is given up.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// What is read of an answer: its bytes, and its trailers.
+struct Answer {
+    data: Vec<u8>,
+    trailers: Option<http::HeaderMap>,
+}
+
+/// Reads an answer to its end, so that its connection can be used again.
+async fn read<B: Body<Data = Bytes>>(body: B) -> Result<Answer, Verdict> {
+    let mut body = pin!(body);
+    let mut answer = Answer {
+        data: Vec::new(),
+        trailers: None,
+    };
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let Ok(frame) = frame else {
+            return Err(Verdict::down().because("the probe's answer broke off"));
+        };
+        match frame.into_data() {
+            Ok(data) => answer.data.extend_from_slice(&data),
+            Err(frame) => answer.trailers = frame.into_trailers().ok(),
+        }
+        if answer.data.len() > MAX_ANSWER {
+            break;
+        }
+    }
+    Ok(answer)
+}
