@@ -67,8 +67,10 @@ impl Endpoint {
                 }
                 AttemptError::Connect(error)
             }
-            // The caller's deadline came first, which says nothing about the peer.
-            Err(cut) if deadline < cut.began + limit => AttemptError::OutOfTime,
+            // The caller's deadline came first, which says nothing about the peer. If it is full, that is why.
+            Err(cut) if deadline < cut.began + limit => {
+                self.last_refusal().unwrap_or(AttemptError::OutOfTime)
+            }
             Err(cut) if self.traffic.was_heard_since(cut.began) => AttemptError::Slow(limit),
             Err(_) => AttemptError::TimedOut(limit),
         };

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::common::setup::{agreed, checkout_code, ejection, still};
-use crate::common::{LIMIT, err, fakes, pool, states, until, up};
+use crate::common::{LIMIT, err, fakes, pool, soon, states, until, up};
 
 /// What an error in one peer's logins brings about, in words.
 async fn effect(fault: &Fault) -> String {
@@ -248,6 +248,27 @@ async fn refused_login_tries_three_peers() {
     assert_eq!(states(&pool)[0], State::Ejected);
     fakes[0].clear_fault();
     until("it is back", || up(&pool) == 4).await;
+}
+
+/// A login that is tried meanwhile, and has no answer, does not hide why there was no room.
+#[tokio::test]
+async fn checkout_that_met_a_full_peer_says_so_at_its_deadline() {
+    let fakes: [_; 1] = fakes().await;
+    fakes[0].set_fault(Fault::ErrAtLogin(err(1040, "Too many connections")));
+    let options = still()
+        .connect_timeout(100 * LIMIT)
+        .checkout_timeout(10 * LIMIT);
+    let pool = pool(&fakes, options);
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get_conn().await }
+    });
+    until("it is full", || fakes[0].refused_logins() > 0).await;
+    fakes[0].set_fault(Fault::Silent);
+    let asked = fakes[0].accepted();
+    until("a trial", || fakes[0].accepted() > asked).await;
+    let error = soon(waiting).await.unwrap().unwrap_err();
+    assert_eq!(checkout_code(&error), Some(1040), "{error}");
 }
 
 /// Rows: full, user-limit (the double)
