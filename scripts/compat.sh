@@ -99,114 +99,183 @@ fetch_servers() {
 # `MariaDB 11.8.9`, `MySQL 9.7.4`
 name_of() {
     local version number
-    version=$("$1" --no-defaults --version)
+    version=$(version_of "$1")
     number=$(sed -E 's/.*Ver ([0-9]+(\.[0-9]+)+).*/\1/' <<<"$version")
     if [[ $version == *MariaDB* ]]; then echo "MariaDB $number"; else echo "MySQL $number"; fi
 }
 
-# Runs the tests with a server; prints a line for each test that started a real server, or would have:
-# its name, and `yes`, `no` or why it is not for this server.
-run() {
-    local server=$1 log=$2 name
-    local tests=(cargo test --locked --no-fail-fast --package evenhand-mysql --package evenhand-tests
-        --features evenhand-mysql/rustls-ring --test mysql --test servers --)
-    [ "$server" = installed ] || export EVENHAND_MYSQLD=$server
-    "${tests[@]}" --show-output --test-threads=2 >"$log" 2>&1 || true
-    grep -q '^test result' "$log" || { tail -n 50 "$log" >&2; exit 1; }
-    # What fails is run once more by itself: a machine may be too busy for what is timed.
-    for name in $(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log"); do
-        "${tests[@]}" --show-output --exact "$name" >>"$log" 2>&1 || true
+# What a server says of itself, but for its path.
+version_of() {
+    "$1" --no-defaults --version | sed -E 's/.*(Ver )/\1/'
+}
+
+# The tests to run: the packages' test targets, and where their sources are. Some tests need these features.
+declare -A sources=([mysql]=crates/evenhand-mysql/tests/mysql [servers]=tests/servers)
+features=evenhand-mysql/rustls-ring,evenhand-mysql/binlog,evenhand-mysql/derive
+declare -A programs=()
+
+# Builds them once for all servers, and the example that one of them runs.
+build() {
+    local folder=${CARGO_TARGET_DIR:-target} built program target
+    export EVENHAND_EXAMPLES
+    EVENHAND_EXAMPLES=$(realpath -m "$folder/debug/examples")
+    cargo build --locked --features "$features" --package evenhand-mysql --package evenhand-examples \
+        --example check
+    built=$(cargo test --locked --features "$features" --package evenhand-mysql --package evenhand-tests \
+        --test mysql --test servers --no-run --message-format json-render-diagnostics)
+    for program in $(sed -nE 's/.*"kind":\["test"\].*"executable":"([^"]+)".*/\1/p' <<<"$built"); do
+        target=$(basename "$program")
+        target=${target%-*}
+        # A copy, as another build may replace it meanwhile.
+        cp "$program" "$folder/$target"
+        programs[$target]=$folder/$target
     done
-    awk '
-        /^test .* \.\.\. (ok|FAILED)$/ { outcome[$2] = $NF == "ok" ? "yes" : "no" }
-        /^---- .* stdout ----$/ { test = $2 }
-        test && /^on (MariaDb|MySql): / { ran[test] = 1 }
-        test && /^only on / { sub(/^only on /, ""); only[test] = $0 }
+}
+
+# Runs the tests with a server; prints a line for each test that started it, or would have: its target,
+# its name, and `yes`, `yes, alone`, `no` or why it is not for this server.
+run() {
+    local server=$1 log=$2 target program name
+    # The installed one is what the tests start by themselves.
+    if [ "$server" = "$installed" ]; then unset EVENHAND_MYSQLD; else export EVENHAND_MYSQLD=$server; fi
+    : >"$log"
+    for target in "${!sources[@]}"; do
+        program=${programs[$target]}
+        echo "#target $target" >>"$log"
+        "$program" --show-output --test-threads=2 >"$log.part" 2>&1 || true
+        grep -q '^test result' "$log.part" || { tail -n 50 "$log.part" >&2; exit 1; }
+        cat "$log.part" >>"$log"
+        # What fails runs once more by itself: a machine may be too busy for what is timed.
+        echo "#alone" >>"$log"
+        for name in $(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log.part"); do
+            "$program" --show-output --exact "$name" >>"$log" 2>&1 || true
+        done
+        rm "$log.part"
+    done
+    awk -v server="$server" '
+        /^#target / { target = $2; alone = 0 }
+        /^#alone$/ { alone = 1 }
+        /^test .* \.\.\. (ok|FAILED)$/ {
+            outcome[target "\t" $2] = $NF == "ok" ? (alone ? "yes, alone" : "yes") : "no"
+        }
+        /^---- .* stdout ----$/ { test = target "\t" $2 }
+        /^on (MariaDb|MySql): / { sub(/^on [A-Za-z]+: /, ""); if ($0 == server) ran[test] = 1 }
+        /^only on / { sub(/^only on /, ""); only[test] = $0 }
         END {
             for (test in outcome) {
                 if (test in only) print test "\t" only[test]
                 else if (test in ran) print test "\t" outcome[test]
             }
-        }' "$log" | sort
+        }' "$log" | sort | grep .
 }
 
 if [ $# -gt 0 ]; then servers=("$@"); else mapfile -t servers < <(fetch_servers); fi
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
 installed=$(command -v mariadbd || command -v mysqld || true)
 [ -z "$installed" ] || servers=("$installed" "${servers[@]}")
+build
 
+day=$(date -u +%F)
 names=()
+own_words=
 for server in "${servers[@]}"; do
     name=$(name_of "$server")
     names+=("$name")
-    echo "== $name" >&2
-    use=$server
-    [ "$server" != "$installed" ] || use=installed
-    (run "$use" "$results/${name// /-}.log") >"$results/$name"
+    own_words+="| $name | $(version_of "$server") |"$'\n'
+    echo "== $name, $(date +%T)" >&2
+    (run "$server" "$results/${name// /-}.log") >"$results/$name"
 done
 
 {
-    cat <<'HEAD'
+    cat <<HEAD
 # Servers that the tests run on
 
-`scripts/compat.sh` wrote this page. It runs the tests that need a real server with the installed
-server and with those that Debian has beside it, and does not belong to what runs before each change.
-A cell is a test: *yes* if it passes on that server, *no* if it fails, and – where it is for what only
-the other maker's server can do. A test that fails is run once more by itself.
+\`scripts/compat.sh\` wrote this page on $day, on $(. /etc/os-release && echo "$PRETTY_NAME"), $(uname -m),
+with $(rustc --version).
+It fetches the servers that are not installed, builds the tests once, and runs them with each server. Run it again to
+renew the page. It is not part of what runs before each change.
 
-The tests in `errors`, `health`, `pool`, `tls` and `transaction` are in `crates/evenhand-mysql/tests/mysql`,
-those in `faults`, `databases` and `ledger` in `tests/servers`.
+A cell is a test:
+
+- *yes*: it passed on that server.
+- *yes, alone*: it failed beside other tests, and passed when it ran once more by itself.
+- *no*: it failed both times.
+- –: it is about what that server does not have. The line below the table says what that is.
+
+Tests that use no real server are left out. The title of a table leads to the tests.
+
+| server | what it says of itself |
+| --- | --- |
+${own_words%$'\n'}
 
 HEAD
     for name in "${names[@]}"; do printf '%s\0' "$results/$name"; done |
-        xargs -0 awk -F '\t' '
+        xargs -0 awk -F '\t' -v mysql="${sources[mysql]}" -v servers_="${sources[servers]}" '
             FNR == 1 { servers++; server[servers] = FILENAME; sub(/.*\//, "", server[servers]) }
             {
-                if (!($1 in known)) { known[$1] = 1; order[++tests] = $1 }
-                cell[$1, servers] = $2
+                test = $1 "/" $2
+                if (!(test in known)) { known[test] = 1; order[++tests] = test }
+                cell[test, servers] = $3
             }
-            function row(first, at, text, line) {
+            function row(first, text, at, line) {
                 line = "| " first
                 for (at = 1; at <= servers; at++) line = line " | " text[at]
                 print line " |"
             }
-            function area(test) { sub(/::[^:]*$/, "", test); return test }
+            function area_of(test) { sub(/::[^:]*$/, "", test); return test }
+            function is_outcome(got) { return got == "no" || got ~ /^yes/ }
+            # A link to where its tests are.
+            function title(area, shown, file, line) {
+                shown = area
+                sub(/^[a-z]*\//, "", shown)
+                file = (area ~ /^mysql/ ? mysql : servers_) "/" shown
+                gsub(/::/, "/", file)
+                file = file ((getline line < (file ".rs")) > 0 ? ".rs" : "/mod.rs")
+                return "[`" shown "`](../" file ")"
+            }
             END {
                 for (i = 1; i <= tests; i++) {
-                    at = area(order[i])
+                    at = area_of(order[i])
                     if (!(at in seen)) { seen[at] = 1; areas[++count] = at }
                     for (s = 1; s <= servers; s++) {
-                        if (cell[order[i], s] == "yes") passed[at, s]++
-                        if (cell[order[i], s] == "yes" || cell[order[i], s] == "no") of[at, s]++
+                        got = cell[order[i], s]
+                        if (got ~ /^yes/) passed[at, s]++
+                        if (is_outcome(got)) of[at, s]++
                     }
                 }
-                for (s = 1; s <= servers; s++) { line[s] = server[s]; rule[s] = "---" }
+                for (s = 1; s <= servers; s++) rule[s] = "---"
                 print "## In short\n"
-                row("tests passed", 0, line); row("---", 0, rule)
+                row("tests passed", server); row("---", rule)
                 for (a = 1; a <= count; a++) {
                     for (s = 1; s <= servers; s++)
                         text[s] = of[areas[a], s] ? (passed[areas[a], s] + 0) " of " of[areas[a], s] : "–"
-                    row("`" areas[a] "`", 0, text)
+                    row(title(areas[a]), text)
                 }
                 for (a = 1; a <= count; a++) {
-                    print "\n## `" areas[a] "`\n"
-                    row("what holds", 0, line); row("---", 0, rule)
+                    print "\n## " title(areas[a]) "\n"
+                    row("what holds", server); row("---", rule)
                     notes = ""
                     for (i = 1; i <= tests; i++) {
-                        if (area(order[i]) != areas[a]) continue
+                        if (area_of(order[i]) != areas[a]) continue
                         name = order[i]; sub(/.*::/, "", name)
                         for (s = 1; s <= servers; s++) {
                             got = cell[order[i], s]
-                            text[s] = got == "yes" || got == "no" ? got : "–"
-                            if (text[s] == "–" && got && !((name, got) in noted)) {
+                            text[s] = is_outcome(got) ? got : "–"
+                            if (got && text[s] == "–" && !((name, got) in noted)) {
                                 noted[name, got] = 1
+                                sub(/^MariaDb/, "MariaDB", got)
+                                sub(/^MySql/, "MySQL", got)
                                 notes = notes "\n- `" name "`: only on " got
                             }
                         }
-                        row("`" name "`", 0, text)
+                        row("`" name "`", text)
                     }
                     if (notes) print notes
                 }
             }'
 } >"$page"
 echo "wrote $page" >&2
+for name in "${names[@]}"; do
+    ! grep -P '\tno$' "$results/$name" >&2 || failed=yes
+done
+[ -z "${failed:-}" ] || exit 1

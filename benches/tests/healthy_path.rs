@@ -69,7 +69,20 @@ enum Out {
     HalfProbed,
 }
 
-fn assert_costs_nothing(pick: impl Pick + Clone, n: usize, out: Out, clone_each: bool) {
+/// With time limits a request that never waits costs the same.
+fn limited<R>(layer: BalanceLayer<Answer, R>) -> BalanceLayer<Answer, R> {
+    layer
+        .attempt_timeout(Duration::from_secs(1))
+        .deadline(Duration::from_secs(5))
+}
+
+fn assert_costs_nothing(
+    pick: impl Pick + Clone,
+    n: usize,
+    out: Out,
+    clone_each: bool,
+    is_limited: bool,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -79,6 +92,9 @@ fn assert_costs_nothing(pick: impl Pick + Clone, n: usize, out: Out, clone_each:
     if out == Out::HalfProbed {
         let never = service_fn(|_| std::future::pending::<Result<(), ()>>());
         layer = layer.probe(Probe::new(never, Duration::from_secs(1)));
+    }
+    if is_limited {
+        layer = limited(layer);
     }
     let mut balance = runtime.block_on(async {
         let balance = layer.layer(PerPeer);
@@ -99,7 +115,7 @@ fn assert_costs_nothing(pick: impl Pick + Clone, n: usize, out: Out, clone_each:
             }
         }
     });
-    let what = format!("{n} peers, {out:?} out, a clone each: {clone_each}");
+    let what = format!("{n} peers, {out:?} out, a clone each: {clone_each}, limits: {is_limited}");
     assert_eq!(counted.allocations, 0, "{what}");
     let read = if out == Out::Half { 10_000 } else { 0 };
     assert_eq!(clock_reads() - reads, read, "{what}: clock reads");
@@ -118,9 +134,11 @@ fn request_on_its_first_peer_allocates_nothing() {
     for n in [2, 3, 10, 1000] {
         for out in [Out::None, Out::Half, Out::HalfProbed] {
             for clone_each in [false, true] {
-                assert_costs_nothing(Uniform, n, out, clone_each);
-                assert_costs_nothing(Weighted, n, out, clone_each);
-                assert_costs_nothing(LeastInFlight, n, out, clone_each);
+                for is_limited in [false, true] {
+                    assert_costs_nothing(Uniform, n, out, clone_each, is_limited);
+                }
+                assert_costs_nothing(Weighted, n, out, clone_each, false);
+                assert_costs_nothing(LeastInFlight, n, out, clone_each, false);
             }
         }
     }

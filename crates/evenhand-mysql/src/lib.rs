@@ -90,9 +90,34 @@
 //! TLS is passed through to the driver by one of `rustls-ring`, `rustls-aws-lc` or `native-tls`.
 //! The driver's rustls and native-tls stacks exclude each other.
 //!
-//! `bigdecimal`, `binlog`, `chrono`, `derive`, `rust_decimal`, `time` and `tracing` are the driver's
-//! features of the same names. Default: none. The macros of `derive` name the crate `mysql_async`, which
-//! must then be among your own dependencies. Logins with ed25519 and parsec always work.
+//! | feature | gives |
+//! | --- | --- |
+//! | `discover` | `Pool::follow`: peers from a `tower::discover::Discover` |
+//! | `metrics` | counters, gauges and a histogram through the `metrics` facade; `METRICS` lists them |
+//! | `serde` | `Serialize` for [`Usage`], [`Report`] and what is in them, and for [`Status`], [`Event`] and their parts |
+//! | `tracing` | spans of checkouts, tries and transactions; and the driver's own |
+//!
+//! `bigdecimal`, `binlog`, `chrono`, `derive`, `rust_decimal` and `time` are the driver's features of the
+//! same names. None is on by default. The macros of `derive` name the crate `mysql_async`, which must then
+//! be among your own dependencies. Logins with ed25519 and parsec always work.
+//!
+//! # What operators see
+//!
+//! A pool has a [name](PoolOptions::name), which is in its log lines, [events](Event), metrics and spans.
+//!
+//! **Logs**, through `tracing`, without any feature: an ejection is a `WARN` with the fields `pool`, `peer`,
+//! `reason`, `probe_in` and `up`. That no peer is up any more is an `ERROR`. What is good news is `INFO`, the rest
+//! `DEBUG`.
+//!
+//! **Metrics**, with the feature `metrics`: a pool records from its first checkout on, with the recorder of
+//! the `metrics` crate that is installed by then. The repository's `docs/METRICS.md` lists names and labels,
+//! and `docs/alerts.yml` has alert rules for Prometheus.
+//!
+//! **Spans**, with the feature `tracing`, at `DEBUG`: `checkout`, `try` (of idempotent work or a transaction)
+//! and `transaction`. Their fields are those of OpenTelemetry's conventions for databases:
+//! `db.system.name`, `db.client.connection.pool.name`, `server.address`, `server.port`, `db.namespace`,
+//! `error.type`, `db.response.status_code`; and `evenhand.peer` and `evenhand.try`. No field holds a statement, a
+//! user or a password. Nothing is computed for a span that no subscriber wants.
 //!
 //! [`Queryable`]: mysql_async::prelude::Queryable
 
@@ -104,10 +129,13 @@ mod classify;
 mod conn;
 mod databases;
 mod error;
+mod observe;
 mod options;
 mod peer;
 mod pool;
 mod report;
+#[cfg(feature = "serde")]
+mod serialize;
 mod time;
 mod url;
 mod usage;
@@ -123,13 +151,15 @@ pub use conn::transaction::Transaction;
 pub use databases::router::Router;
 pub use databases::{Change, Databases};
 pub use error::{AttemptError, CheckoutError, Error, FailedTry, WorkError};
+#[cfg(feature = "metrics")]
+pub use observe::table::METRICS;
 pub use options::health::{
     DEFAULT_HEALTH_CHECK_INTERVAL, DEFAULT_LOST_AFTER, DEFAULT_SILENCE, HealthCheck,
 };
 pub use options::{
     AllDownKind, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
-    DEFAULT_MAX_LIFETIME, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, MinUp, PickKind, PoolOptions,
-    ProbeKind,
+    DEFAULT_MAX_LIFETIME, DEFAULT_NAME, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, MinUp, PickKind,
+    PoolOptions, ProbeKind,
 };
 pub use peer::into_peer::IntoPeer;
 pub use pool::Pool;

@@ -7,6 +7,7 @@ use evenhand::State;
 
 /// How much of a pool is in use at one moment, from [`Pool::usage`](crate::Pool::usage).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Usage {
     /// The number of connections in use, about to be opened, or being cleaned up after use.
@@ -24,6 +25,7 @@ pub struct Usage {
 
 /// How much of one peer is in use by one pool at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PeerUsage {
     /// The peer's name.

@@ -7,8 +7,10 @@
 //! and listen, and a client that connects meanwhile is refused.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::ops::Deref;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 
 /// How many connections the kernel completes on our behalf before we accept them.
@@ -47,11 +49,33 @@ impl ReservedPort {
     ///
     /// # Errors
     /// `AddrInUse` while something else listens there.
-    pub(crate) fn listen(&self) -> io::Result<TcpListener> {
+    pub(crate) fn listen(&self) -> io::Result<Listener> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(self.addr)?;
-        socket.listen(BACKLOG)
+        socket.listen(BACKLOG).map(Listener)
+    }
+}
+
+/// A listening socket. Once it is dropped, connections are refused.
+///
+/// Closing it does not do: a process that is being started has a copy until its program runs, and the
+/// kernel goes on completing connections.
+#[derive(Debug)]
+pub(crate) struct Listener(TcpListener);
+
+impl Deref for Listener {
+    type Target = TcpListener;
+
+    fn deref(&self) -> &TcpListener {
+        &self.0
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // It listens, so this cannot fail.
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
     }
 }
 
@@ -59,6 +83,7 @@ impl ReservedPort {
 mod tests {
     use super::*;
     use std::net::TcpStream;
+    use std::os::fd::AsFd;
 
     #[tokio::test]
     async fn a_reserved_port_refuses_listens_and_refuses_again() {
@@ -74,6 +99,18 @@ mod tests {
         let refused = TcpStream::connect(port.addr()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         port.listen().unwrap();
+    }
+
+    #[tokio::test]
+    async fn copy_of_a_dropped_listener_does_not_listen() {
+        let port = ReservedPort::any().unwrap();
+        let listener = port.listen().unwrap();
+        let _copy = listener.as_fd().try_clone_to_owned().unwrap();
+        drop(listener);
+        let refused = TcpStream::connect(port.addr()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let _listener = port.listen().unwrap();
+        TcpStream::connect(port.addr()).unwrap();
     }
 
     #[test]

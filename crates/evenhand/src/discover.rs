@@ -19,8 +19,8 @@ pub use tower::discover::{Change, Discover};
 
 use crate::event::Events;
 use crate::peers::Peers;
-use crate::set::Set;
 use crate::set::ledger::Join;
+use crate::set::{Set, Wanted};
 use crate::task_guard::TaskGuard;
 
 /// The pause after an error; it doubles with each further one.
@@ -100,12 +100,66 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
         D::Error: fmt::Display,
         F: Fn(&Target, &Target) -> bool + Send + 'static,
     {
+        self.follow_wanted(discover, Wanted::from, same)
+    }
+
+    /// As [`follow`](Self::follow), for a `discover` that also tells each peer's weight, which only
+    /// [`Weighted`](crate::Weighted) picks use. A peer has its weight from the start, and one that is
+    /// there and whose target is equal gets it with the next `Insert`.
+    ///
+    /// # Panics
+    ///
+    /// As [`follow`](Self::follow).
+    ///
+    /// ```
+    /// use evenhand::Peers;
+    /// use evenhand::discover::Change;
+    /// use futures_util::stream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let peers = Peers::new([("db0", "10.0.0.1:3306")])?;
+    /// let changes = stream::iter([
+    ///     Ok::<_, std::io::Error>(Change::Insert("db0", ("10.0.0.1:3306", 3))),
+    ///     Ok(Change::Insert("db1", ("10.0.0.2:3306", 1))),
+    /// ]);
+    /// let following = peers.follow_weighted(changes);
+    /// # tokio::task::yield_now().await;
+    /// let weights: Vec<u32> = peers.statuses().iter().map(|status| status.weight).collect();
+    /// assert_eq!(weights, [3, 1]);
+    /// # Ok(()) }
+    /// ```
+    pub fn follow_weighted<D>(&self, discover: D) -> TaskGuard
+    where
+        Target: PartialEq,
+        D: Discover<Service = (Target, u32)> + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+    {
+        let wanted = |(target, weight)| Wanted {
+            target,
+            weight: Some(weight),
+        };
+        self.follow_wanted(discover, wanted, Target::eq)
+    }
+
+    fn follow_wanted<D, F>(
+        &self,
+        discover: D,
+        wanted: impl Fn(D::Service) -> Wanted<Target> + Send + 'static,
+        same: F,
+    ) -> TaskGuard
+    where
+        D: Discover + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+        F: Fn(&Target, &Target) -> bool + Send + 'static,
+    {
         let (events, set, join) = (self.subscribe(), Arc::downgrade(&self.set), self.join);
         let mut discover = Box::pin(discover);
         let source = move |cx: &mut Context<'_>| {
             let found = discover.as_mut().poll_discover(cx);
             let change = found.map_ok(|change| match change {
-                Change::Insert(key, target) => (key.to_string().into(), Some(target)),
+                Change::Insert(key, found) => (key.to_string().into(), Some(wanted(found))),
                 Change::Remove(key) => (key.to_string().into(), None),
             });
             change.map_err(|error| error.to_string())
@@ -129,7 +183,7 @@ async fn end(mut events: Events) {
 }
 
 /// A peer by name, as it is to be: `None` is to be removed.
-type Wanted<Target> = (Arc<str>, Option<Target>);
+type Named<Target> = (Arc<str>, Option<Wanted<Target>>);
 
 /// What a source says after a batch.
 enum Then {
@@ -141,7 +195,7 @@ enum Then {
 async fn follow<Target>(
     set: Weak<Set<Target>>,
     join: Join,
-    mut source: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Wanted<Target>, String>>>,
+    mut source: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Named<Target>, String>>>,
     same: impl Fn(&Target, &Target) -> bool,
 ) {
     let mut pause = FIRST_PAUSE;
@@ -185,7 +239,7 @@ async fn follow<Target>(
 fn apply<Target>(
     set: &Arc<Set<Target>>,
     join: Join,
-    mut batch: Vec<Wanted<Target>>,
+    mut batch: Vec<Named<Target>>,
     same: &impl Fn(&Target, &Target) -> bool,
 ) {
     // The last of each name, in the order they came.

@@ -19,6 +19,9 @@ pub(crate) const CAPACITY: usize = 1024;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Event {
+    /// The name of the peer's set, if it has one; see [`Peers::named`](crate::Peers::named).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub pool: Option<Arc<str>>,
     /// The peer's name.
     pub peer: Arc<str>,
     /// When it happened. A reader may read it later.
@@ -30,6 +33,25 @@ pub struct Event {
     /// What happened.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
+    /// What it means for the set as a whole, if it is the last peer to go or the first to come back.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub set: Option<SetEvent>,
+}
+
+/// What an event of one peer means for its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum SetEvent {
+    /// No peer is up any more: the last one was ejected, drained or removed. An empty set is not told
+    /// of.
+    AllDown,
+    /// A peer is up again, after all were down.
+    FirstUp,
 }
 
 /// What happened to a peer.
@@ -89,7 +111,11 @@ impl fmt::Display for Event {
             EventKind::Draining => "is being drained",
             EventKind::Restored => "was restored by an operator",
         };
-        write!(f, "{} {what}", self.peer)?;
+        write!(f, "{}", self.peer)?;
+        if let Some(pool) = &self.pool {
+            write!(f, " of {pool}")?;
+        }
+        write!(f, " {what}")?;
         if let EventKind::Ejected { reason, probe_in }
         | EventKind::ProbeFailed { reason, probe_in } = self.kind
         {
@@ -103,32 +129,30 @@ impl fmt::Display for Event {
 }
 
 impl Event {
-    pub(crate) fn now(peer: &Arc<str>, kind: EventKind) -> Self {
-        Self {
-            peer: peer.clone(),
-            kind,
-            at: Instant::now(),
-        }
-    }
-
     /// Logs one line for each transition: ejections at `WARN`, good news at `INFO`, the rest at
-    /// `DEBUG`.
-    pub(crate) fn trace(&self) {
-        let peer = &*self.peer;
+    /// `DEBUG`. And one if all peers are down, at `ERROR`, or one is up again. `up` peers are up after
+    /// it.
+    pub(crate) fn trace(&self, up: usize) {
+        let (pool, peer) = (self.pool.as_deref(), &*self.peer);
         match self.kind {
             EventKind::Ejected { reason, probe_in } => {
-                tracing::warn!(peer, reason, ?probe_in, "peer ejected");
+                tracing::warn!(pool, peer, reason, ?probe_in, up, "peer ejected");
             }
             EventKind::ProbeFailed { reason, probe_in } => {
-                tracing::debug!(peer, reason, ?probe_in, "probe failed");
+                tracing::debug!(pool, peer, reason, ?probe_in, "probe failed");
             }
-            EventKind::ProbeStarted => tracing::debug!(peer, "probe started"),
-            EventKind::ProbeAbandoned => tracing::debug!(peer, "probe abandoned"),
-            EventKind::Recovered => tracing::info!(peer, "peer recovered"),
-            EventKind::Added => tracing::info!(peer, "peer added"),
-            EventKind::Removed => tracing::info!(peer, "peer removed"),
-            EventKind::Draining => tracing::info!(peer, "peer draining"),
-            EventKind::Restored => tracing::info!(peer, "peer restored"),
+            EventKind::ProbeStarted => tracing::debug!(pool, peer, "probe started"),
+            EventKind::ProbeAbandoned => tracing::debug!(pool, peer, "probe abandoned"),
+            EventKind::Recovered => tracing::info!(pool, peer, up, "peer recovered"),
+            EventKind::Added => tracing::info!(pool, peer, "peer added"),
+            EventKind::Removed => tracing::info!(pool, peer, up, "peer removed"),
+            EventKind::Draining => tracing::info!(pool, peer, up, "peer draining"),
+            EventKind::Restored => tracing::info!(pool, peer, up, "peer restored"),
+        }
+        match self.set {
+            Some(SetEvent::AllDown) => tracing::error!(pool, peer, "all peers are down"),
+            Some(SetEvent::FirstUp) => tracing::info!(pool, peer, "a peer is up again"),
+            None => {}
         }
     }
 }

@@ -34,7 +34,7 @@
 //!   drain, eject, restore, and read statuses and events.
 //! - [`BalanceLayer`]: how to balance, as a value. It wraps a *connector*, a cloneable
 //!   `Service<Attempt<Target, Request>>`, into a [`Balance`], a `Service<Request>`. If the peers are
-//!   services already, [`PerPeer`] is the connector. [`Connect`] is the bound that says all this.
+//!   services already, [`PerPeer`] is the connector.
 //! - [`Classify`]: judges each outcome. What does it say about the peer, and may another peer be
 //!   tried? See [`classify`] for how to write one.
 //! - [`Replay`]: how a request is copied for another attempt, and whether it may be executed twice.
@@ -204,9 +204,9 @@
 //!
 //! | feature | gives |
 //! | --- | --- |
-//! | `discover` | `Peers::follow`: peers from a `tower::discover::Discover` |
-//! | `metrics` | `Peers::record_metrics`: counters and gauges through the `metrics` facade |
-//! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`] and [`EventKind`] |
+//! | `discover` | `Peers::follow` and `follow_weighted`: peers from a `tower::discover::Discover` |
+//! | `metrics` | `Peers::record_metrics` and `BalanceLayer::record_metrics`: what happens to peers, and what requests do, through the `metrics` facade; `METRICS` and `REQUEST_METRICS` list them |
+//! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`], [`EventKind`] and [`SetEvent`] |
 //!
 //! None is on by default.
 //!
@@ -241,7 +241,7 @@ mod serialize;
 mod set;
 mod task_guard;
 
-pub use attempt::{Attempt, Connect, PeerTarget, PerPeer, PerPeerFuture, Ticket};
+pub use attempt::{Attempt, PeerTarget, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;
 pub use balance::future::ResponseFuture;
 pub use balance::layer::{BalanceLayer, DEFAULT_TICKET_TIMEOUT};
@@ -259,9 +259,11 @@ pub use error::{
     BoxErrors, BoxErrorsFuture, BoxErrorsLayer, BoxedError, Cause, CauseError, Error, PeersError,
     Tried,
 };
-pub use event::{Event, EventKind, Events, Lagged};
+pub use event::{Event, EventKind, Events, Lagged, SetEvent};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use observe::Observer;
+#[cfg(feature = "metrics")]
+pub use observe::table::{METRICS, Metric, MetricKind, REQUEST_METRICS};
 pub use peers::Peers;
 pub use pick::{Candidates, LeastInFlight, Pick, Uniform, Weighted};
 pub use probe::{ActiveChecks, DEFAULT_FALL, Probe};

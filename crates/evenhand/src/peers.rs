@@ -44,8 +44,39 @@ impl<Target> Peers<Target> {
     pub fn new<Name: Into<Arc<str>>>(
         peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
-        let set = Arc::new(Set::new());
-        set.update(Join::AtOnce, named(peers), false, |_, _| false)?;
+        Self::of(Set::new(), peers)
+    }
+
+    /// As [`new`](Self::new), with a name that tells this set from others in log lines and
+    /// [events](crate::Event).
+    ///
+    /// ```
+    /// use evenhand::Peers;
+    ///
+    /// let peers = Peers::named("orders", [("db0", "10.0.0.1:3306"), ("db1", "10.0.0.2:3306")])?;
+    /// let mut events = peers.subscribe();
+    /// peers.remove("db1")?;
+    /// let event = events.try_next()?.ok_or("no event")?;
+    /// assert_eq!(event.to_string(), "db1 of orders was removed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn named<Name: Into<Arc<str>>>(
+        name: impl Into<Arc<str>>,
+        peers: impl IntoIterator<Item = (Name, Target)>,
+    ) -> Result<Self, PeersError> {
+        Self::of(Set::named(name.into()), peers)
+    }
+
+    fn of<Name: Into<Arc<str>>>(
+        set: Set<Target>,
+        peers: impl IntoIterator<Item = (Name, Target)>,
+    ) -> Result<Self, PeersError> {
+        let set = Arc::new(set);
+        set.update(Join::AtOnce, wanted(peers), false, |_, _| false)?;
         Ok(Self {
             set,
             join: Join::AtOnce,
@@ -81,6 +112,16 @@ impl<Target> Peers<Target> {
             join: Join::OnProof,
             ..self.clone()
         }
+    }
+
+    /// The set's name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.set.registry.pool.as_deref()
+    }
+
+    /// The peer of this name, if there is one.
+    pub fn get(&self, name: &str) -> Option<Peer<Target>> {
+        self.set.peer(name).ok()
     }
 
     /// The number of peers, whatever their state.
@@ -169,7 +210,41 @@ impl<Target> Peers<Target> {
     where
         Target: PartialEq,
     {
-        self.set.update(self.join, named(peers), false, Target::eq)
+        self.set.update(self.join, wanted(peers), false, Target::eq)
+    }
+
+    /// As [`replace_all`](Self::replace_all), for targets that cannot be compared, such as services:
+    /// `same` says whether the old target of a name equals the new one. `|_, _| false` makes every peer
+    /// a new one. It runs outside every lock, and again if the set is changed meanwhile.
+    ///
+    /// ```
+    /// use evenhand::Peers;
+    ///
+    /// // A target with a part that cannot be compared.
+    /// struct Client { url: &'static str, send: fn() }
+    /// # fn send() {}
+    ///
+    /// let peers = Peers::new([("a", Client { url: "http://10.0.0.1", send })])?;
+    /// peers.replace_all_by(
+    ///     [
+    ///         ("a", Client { url: "http://10.0.0.1", send }),
+    ///         ("b", Client { url: "http://10.0.0.2", send }),
+    ///     ],
+    ///     |old, new| old.url == new.url,
+    /// )?;
+    /// assert_eq!(peers.len(), 2);
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Duplicate`] if two peers have the same name; then nothing is changed.
+    pub fn replace_all_by<Name: Into<Arc<str>>>(
+        &self,
+        peers: impl IntoIterator<Item = (Name, Target)>,
+        same: impl Fn(&Target, &Target) -> bool,
+    ) -> Result<(), PeersError> {
+        self.set.update(self.join, wanted(peers), false, same)
     }
 
     /// Takes a peer out of the picks, and resolves once no attempt is in flight on it and no
@@ -188,22 +263,55 @@ impl<Target> Peers<Target> {
     /// polled, nothing happens.
     pub async fn drain(&self, name: &str) -> Result<(), PeersError> {
         let peer = self.set.peer(name)?;
-        let member = peer.member();
-        peer.change(|record, _| {
-            member.health.drain()?;
-            *record = None;
-            Some(Change::Event(EventKind::Draining))
-        });
-        loop {
-            let mut changed = pin!(member.changed().notified());
-            // Listens before it looks, so that the last attempt's end does not fall between.
-            changed.as_mut().enable();
-            let is_draining = member.health.read().phase == Phase::Draining;
-            if member.in_flight.count() == 0 || !is_draining {
-                return Ok(());
-            }
-            changed.await;
+        begin_drain(&peer);
+        end_of_drain(&peer).await;
+        Ok(())
+    }
+
+    /// [Drains](Self::drain) all peers that the set has now, and resolves once no attempt is in flight on
+    /// any. All are taken out of the picks before it waits. Requests fail meanwhile with
+    /// [`Error::Drained`](crate::Error::Drained), unless a peer is added or restored.
+    ///
+    /// There is no time limit: put your own around it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`drain`](Self::drain).
+    pub async fn drain_all(&self) {
+        let peers: Vec<_> = self.iter().collect();
+        peers.iter().for_each(begin_drain);
+        for peer in &peers {
+            end_of_drain(peer).await;
         }
+    }
+
+    /// [Drains](Self::drain) a peer, and removes it once no attempt is in flight on it. A peer that was
+    /// restored meanwhile stays.
+    ///
+    /// # Errors
+    ///
+    /// [`PeersError::Unknown`] if the set has no peer of that name.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it resolves, the peer stays in the set and out of the picks. If it
+    /// is never polled, nothing happens.
+    pub async fn drain_and_remove(&self, name: &str) -> Result<(), PeersError> {
+        let drained = self.set.peer(name)?;
+        begin_drain(&drained);
+        end_of_drain(&drained).await;
+        let (id, health) = (drained.member().id, &drained.member().health);
+        let stays = |peer: &&Peer<Target>| peer.member().id != id;
+        self.set.edit(
+            Join::AtOnce,
+            |_| false,
+            |peers| {
+                if health.read().phase != Phase::Draining {
+                    return Ok(peers.to_vec());
+                }
+                Ok(peers.iter().filter(stays).cloned().collect())
+            },
+        )
     }
 
     /// Puts a peer back at once, whatever its state, and forgets the failures that took it out. A drain
@@ -250,17 +358,36 @@ impl<Target> Peers<Target> {
     ///
     /// [`PeersError::Unknown`] if the set has no peer of that name.
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), PeersError> {
-        let peer = self.set.peer(name)?;
-        peer.change(|_, _| {
-            peer.member().set_weight(weight);
-            Some(Change::Weight)
-        });
+        self.set.peer(name)?.change_weight(weight);
         Ok(())
     }
 }
 
+fn begin_drain<Target>(peer: &Peer<Target>) {
+    peer.change(|record, _| {
+        peer.member().health.drain()?;
+        *record = None;
+        Some(Change::Event(EventKind::Draining))
+    });
+}
+
+/// Resolves once no attempt is in flight on a peer, or it drains no more.
+async fn end_of_drain<Target>(peer: &Peer<Target>) {
+    let member = peer.member();
+    loop {
+        let mut changed = pin!(member.changed().notified());
+        // Listens before it looks, so that the last attempt's end does not fall between.
+        changed.as_mut().enable();
+        let is_draining = member.health.read().phase == Phase::Draining;
+        if member.in_flight.count() == 0 || !is_draining {
+            return;
+        }
+        changed.await;
+    }
+}
+
 /// Peers as [`Set::update`] takes them.
-fn named<Name: Into<Arc<str>>, Target>(
+fn wanted<Name: Into<Arc<str>>, Target>(
     peers: impl IntoIterator<Item = (Name, Target)>,
 ) -> impl Iterator<Item = (Arc<str>, Option<Target>)> {
     let peers = peers.into_iter();

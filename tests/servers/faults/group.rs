@@ -15,7 +15,7 @@ const MEMBERS: [&str; 3] = ["member0", "member1", "member2"];
 /// A group and a writable pool over it, once that writes on the primary alone; `None` where no
 /// server can do this.
 async fn scene(name: &'static str) -> Option<(Group, Scene)> {
-    if !Maker::MySql.is_here() {
+    if !Maker::MySql.is_here("Group Replication") {
         return None;
     }
     let started = tokio::task::spawn_blocking(|| Group::start(3)).await;

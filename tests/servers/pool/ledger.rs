@@ -60,7 +60,7 @@ async fn acknowledged_writes_exist_exactly_once() {
 /// As on Galera; but one member takes the writes, and it changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_writes_exist_exactly_once_in_a_group() {
-    if !Maker::MySql.is_here() {
+    if !Maker::MySql.is_here("Group Replication") {
         return;
     }
     let started = tokio::task::spawn_blocking(|| Group::start(3)).await;

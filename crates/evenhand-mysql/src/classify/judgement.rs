@@ -15,6 +15,18 @@ pub enum Phase {
     Commit,
 }
 
+#[cfg(feature = "metrics")]
+impl Phase {
+    /// Its name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Query => "query",
+            Self::Commit => "commit",
+        }
+    }
+}
+
 #[cfg(test)]
 impl Phase {
     /// Every phase.

@@ -20,3 +20,5 @@ mod tests;
 pub use classifier::{Case, Classifier};
 pub use judgement::{Judgement, Phase};
 pub(crate) use rules::{Rules, asks_for_restart, is_full};
+#[cfg(all(test, feature = "metrics"))]
+pub(crate) use table::rows;

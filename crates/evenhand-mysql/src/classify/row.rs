@@ -46,7 +46,6 @@ pub(crate) enum On {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     /// The name of the row.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and documents"))]
     pub(crate) id: &'static str,
     pub(crate) phases: &'static [Phase],
     pub(crate) on: On,

@@ -9,6 +9,9 @@ use super::sign::Seen;
 use super::table::rows;
 use crate::error::AttemptError;
 
+/// The name in place of a row's where the pool's classifier judged.
+const CUSTOM: &str = "custom";
+
 /// The rules of one pool: its classifier, and whether its peers must be writable.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -21,22 +24,44 @@ impl Rules {
     pub(crate) fn attempt(&self, error: &AttemptError) -> Verdict {
         match error {
             AttemptError::Connect(error) => self.error(Phase::Connect, error).verdict,
-            other => self.look_up(Phase::Connect, &Seen::attempt(other)).verdict,
+            other => {
+                self.look_up(Phase::Connect, &Seen::attempt(other))
+                    .0
+                    .verdict
+            }
         }
     }
 
     /// Judges an error of the driver.
     pub(crate) fn error(&self, phase: Phase, error: &mysql_async::Error) -> Judgement {
-        self.classifier
-            .judge(phase, error)
-            .unwrap_or_else(|| self.look_up(phase, &Seen::error(error)))
+        self.judge(phase, error).0
     }
 
-    fn look_up(&self, phase: Phase, seen: &Seen<'_>) -> Judgement {
+    /// As [`error`](Self::error), with the name of the row.
+    pub(crate) fn judge(
+        &self,
+        phase: Phase,
+        error: &mysql_async::Error,
+    ) -> (Judgement, &'static str) {
+        match self.classifier.judge(phase, error) {
+            Some(judgement) => (judgement, CUSTOM),
+            None => self.look_up(phase, &Seen::error(error)),
+        }
+    }
+
+    /// The name of the row that judges an attempt to get a connection.
+    pub(crate) fn row_of_attempt(&self, error: &AttemptError) -> &'static str {
+        match error {
+            AttemptError::Connect(error) => self.judge(Phase::Connect, error).1,
+            other => self.look_up(Phase::Connect, &Seen::attempt(other)).1,
+        }
+    }
+
+    fn look_up(&self, phase: Phase, seen: &Seen<'_>) -> (Judgement, &'static str) {
         match row(phase, seen) {
-            Some(row) => row.judge(phase, self.writable),
+            Some(row) => (row.judge(phase, self.writable), row.id),
             // A test shows that every error has a row.
-            None => Verdict::neutral().into(),
+            None => (Verdict::neutral().into(), "unknown"),
         }
     }
 }

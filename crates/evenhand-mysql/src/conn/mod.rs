@@ -305,8 +305,10 @@ impl Drop for PeerConn {
         let action = self.recycle_action(&conn);
         // It is reset here, within a time limit.
         conn.reset_connection(false);
+        if action == RecycleAction::Keep {
+            return;
+        }
         match (action, Handle::try_current()) {
-            (RecycleAction::Keep, _) => {}
             (RecycleAction::Drop, _) => {
                 // An operation was dropped before it ended, or rows stopped coming. Either the
                 // statement was slow or the peer is dead.

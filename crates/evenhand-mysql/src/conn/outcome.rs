@@ -142,7 +142,8 @@ impl OutcomeObserver<'_> {
 
     fn failed(self, phase: Phase, error: Error) -> Error {
         let peer = self.ticket.peer();
-        let judgement = peer.check.rules.error(phase, &error);
+        let (judgement, row) = peer.check.rules.judge(phase, &error);
+        peer.metrics.failed(phase, || row);
         *self.judged = true;
         *self.discard |= judgement.discard;
         if judgement.goes_elsewhere() {
@@ -184,6 +185,8 @@ impl OutcomeObserver<'_> {
     }
 
     fn outcome_unknown(&self, source: Error) -> Error {
-        error::Error::outcome_unknown(self.ticket.peer().shared_name(), source).into()
+        let peer = self.ticket.peer();
+        peer.metrics.outcome_unknown();
+        error::Error::outcome_unknown(peer.shared_name(), source).into()
     }
 }

@@ -11,14 +11,16 @@ use crate::pool::Pool;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 impl PoolOptions {
-    /// Opens a pool over the peers of a balanced database of a config file. These options apply to what
-    /// the file does not set. Connects to nothing yet.
+    /// Opens a pool over the peers of a balanced database of a config file. Its [name](Self::name) is the
+    /// database's alias. These options apply to what else the file does not set. Connects to nothing yet.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open); [`Error::Options`] also for TLS if no TLS feature is on.
     pub fn open_config(self, database: &BalancedDatabase) -> Result<Pool, Error> {
-        let options = self.configured(&database.settings);
+        let options = self
+            .name(database.alias.as_str())
+            .configured(&database.settings);
         let pool = options.build(named_opts(database)?)?;
         pool.set_weights(database)?;
         Ok(pool)
@@ -287,7 +289,8 @@ mod tests {
                     .silence(Duration::from_millis(300))
                     .lost_after(3),
             )
-            .end_on_lost_peer(false);
+            .end_on_lost_peer(false)
+            .name("d");
         assert_eq!(*pool(text).unwrap().options(), expected);
     }
 
@@ -312,13 +315,13 @@ mod tests {
     #[test]
     fn settings_that_are_not_given_have_their_defaults() {
         let pool = pool("[databases.d]\npeers = ['a', 'b']").unwrap();
-        assert_eq!(*pool.options(), PoolOptions::default());
+        assert_eq!(*pool.options(), PoolOptions::default().name("d"));
     }
 
     /// The defaults in the config reference are those of the code.
     #[test]
     fn the_reference_shows_the_pools_defaults() {
-        let defaults = PoolOptions::default();
+        let defaults = PoolOptions::default().name("d");
         for key in evenhand_config::keys() {
             if key.scope != evenhand_config::Scope::Setting {
                 continue;

@@ -50,6 +50,11 @@ struct Database {
 
 /// What [`Databases::reload`] did to a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Change {
     /// It is new.

@@ -32,6 +32,7 @@ fn in_code() -> BTreeMap<String, String> {
     assert_eq!(Check::new(&own).timeout, Duration::from_secs(7));
     // Destructured, so that no option is forgotten here.
     let PoolOptions {
+        name,
         connect_timeout,
         checkout_timeout,
         try_timeout,
@@ -74,6 +75,7 @@ fn in_code() -> BTreeMap<String, String> {
         usual.probe, writable.probe
     );
     [
+        ("name", format!("`{name}`")),
         ("connect_timeout", seconds(connect_timeout)),
         ("checkout_timeout", seconds(checkout_timeout)),
         ("try_timeout", seconds(try_timeout)),

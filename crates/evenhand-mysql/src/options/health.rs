@@ -75,7 +75,8 @@ impl HealthCheck {
     /// A probe passes only if its login and all that it asks succeed; no error is a pass, whatever its code.
     ///
     /// - `Ping`: pings. Does not find a Galera node that refuses work, or a proxy without a backend.
-    /// - `Ready`: runs `DO 1`, which needs no privilege and fails on those two.
+    /// - `Ready`: runs `DO 1`, which needs no privilege and fails on those two. A proxy that does not know
+    ///   `DO 1` needs `Ping` or `Query`: an ejected peer would not come back.
     /// - `Writable`: as `Ready`, and none of `read_only`, `super_read_only`, `innodb_read_only` and
     ///   `tx_read_only` (`transaction_read_only`) may be on. A member of a replication group must be
     ///   online, and the group have its majority. Where the user may not read
@@ -126,10 +127,11 @@ impl HealthCheck {
     /// and nothing at all was heard from it since. Default: [`DEFAULT_SILENCE`]. `None`: never.
     ///
     /// Such a check may take 1 s, or three times the slowest of this client's latest logins to the peer if
-    /// that is longer, and at most the probe's [`timeout`](Self::timeout). If it gets no answer, it ejects the peer, whatever the `fall` of the [active](Self::active)
-    /// checks, and is repeated at once; see [`lost_after`](Self::lost_after). While only statements wait
-    /// that are slow on a peer that answers checks, these become as rare as the active ones. Statements on
-    /// the pool itself and rows that are read one by one do not set off a check.
+    /// that is longer, and at most the probe's [`timeout`](Self::timeout). If it gets no answer, it ejects
+    /// the peer, whatever the `fall` of the [active](Self::active) checks, and is repeated at once; see
+    /// [`lost_after`](Self::lost_after). While only statements wait that are slow on a peer that answers
+    /// checks, these become as rare as the active ones. Statements on the pool itself and rows that are read
+    /// one by one do not set off a check.
     pub fn silence(mut self, after: impl Into<Option<Duration>>) -> Self {
         let after: Option<Duration> = after.into();
         self.silence = after.map(|after| after.clamp(Duration::from_millis(1), LONGEST));

@@ -19,6 +19,7 @@ mod balancing;
 mod defaults;
 mod judging;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
@@ -27,6 +28,8 @@ use crate::classify::Classifier;
 use crate::time::deadline::LONGEST;
 use health::HealthCheck;
 
+/// Default of [`PoolOptions::name`]: `default`.
+pub const DEFAULT_NAME: &str = "default";
 /// Default of [`PoolOptions::connect_timeout`]: 2 s.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Default of [`PoolOptions::checkout_timeout`]: 10 s.
@@ -64,6 +67,7 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct PoolOptions {
+    name: Arc<str>,
     connect_timeout: Duration,
     checkout_timeout: Duration,
     try_timeout: Duration,
@@ -92,6 +96,7 @@ pub struct PoolOptions {
 impl Default for PoolOptions {
     fn default() -> Self {
         Self {
+            name: DEFAULT_NAME.into(),
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             checkout_timeout: DEFAULT_CHECKOUT_TIMEOUT,
             try_timeout: DEFAULT_TRY_TIMEOUT,
@@ -119,11 +124,19 @@ impl Default for PoolOptions {
     }
 }
 
-/// Limits in time and number. Every time is cut to a year.
+/// Its name, and limits in time and number. Every time is cut to a year.
 impl PoolOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The pool's name, which tells it from other pools in log lines, events, metrics and spans. Give each
+    /// pool of a process its own. A pool that is opened from a config file has its database's alias.
+    /// Default: [`DEFAULT_NAME`].
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// How long one peer may take to give a connection: name resolution, TCP, TLS and login together.
@@ -224,6 +237,7 @@ impl PoolOptions {
 
 getters! {
     PoolOptions:
+    get_name = name -> Arc<str>;
     get_connect_timeout = connect_timeout -> Duration;
     get_checkout_timeout = checkout_timeout -> Duration;
     get_try_timeout = try_timeout -> Duration;

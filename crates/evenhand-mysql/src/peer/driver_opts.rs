@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder, PoolConstraints, PoolOpts};
 
+use crate::observe::PeerMetrics;
 use crate::options::PoolOptions;
 
 /// TCP keepalive, unless the peer's own options set it.
@@ -55,11 +56,12 @@ fn before(statements: Vec<String>, own: &[String]) -> Vec<String> {
 }
 
 /// The same options, with a count of every connection that is opened.
-pub(crate) fn count_opened(opts: &Opts, opened: Arc<AtomicU64>) -> Opts {
+pub(crate) fn count_opened(opts: &Opts, opened: Arc<AtomicU64>, metrics: PeerMetrics) -> Opts {
     let own = opts.after_connect();
     OptsBuilder::from_opts(opts.clone())
         .after_connect(move |conn| {
             opened.fetch_add(1, Ordering::Relaxed);
+            metrics.logged_in();
             match &own {
                 Some(own) => own(conn),
                 None => Box::pin(async { Ok(()) }),

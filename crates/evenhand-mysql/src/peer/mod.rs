@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::Error;
+use crate::observe::PeerMetrics;
 use crate::options::PoolOptions;
 use crate::usage::PeerUsage;
 use check::Check;
@@ -78,17 +79,20 @@ pub(crate) struct Endpoint {
     /// Whether a task watches for connections that only the driver sees fail; see `pool::direct`.
     pub(crate) watched: AtomicBool,
     pub(crate) traffic: Traffic,
+    pub(crate) metrics: PeerMetrics,
 }
 
 impl Endpoint {
-    pub(crate) fn new(opts: Opts, options: &PoolOptions) -> Self {
+    /// For a peer of this name.
+    pub(crate) fn new(name: &Arc<str>, opts: Opts, options: &PoolOptions) -> Self {
+        let metrics = PeerMetrics::new(options.get_name(), name.clone());
         let pool_opts = opts.pool_opts();
         let (constraints, resets) = (pool_opts.constraints(), pool_opts.reset_connection());
         let opts = driver_opts(opts, options);
         let opened = Arc::<AtomicU64>::default();
         let home = home::home(&opts);
         Self {
-            driver: DriverPool::new(count_opened(&opts, opened.clone()), home),
+            driver: DriverPool::new(count_opened(&opts, opened.clone(), metrics.clone()), home),
             opts,
             opened,
             resets,
@@ -104,6 +108,7 @@ impl Endpoint {
             refuses_logins: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             traffic: Traffic::new(),
+            metrics,
         }
     }
 
@@ -114,23 +119,31 @@ impl Endpoint {
     ) -> Result<Vec<NamedEndpoint>, Error> {
         let peers = peers.into_iter().enumerate();
         peers
-            .map(|(index, peer)| {
-                let (name, opts) = peer.into_peer();
-                let cause = match opts {
-                    // The driver would look it up as one name.
-                    Ok(opts) if opts.ip_or_hostname().contains(',') => {
-                        "several hosts for one peer: name each, or use `Pool::from_url`".into()
-                    }
-                    Ok(opts) => {
-                        let name = name.unwrap_or_else(|| address(&opts));
-                        return Ok((name, Arc::new(Self::new(opts, options))));
-                    }
-                    Err(cause) => cause,
-                };
-                let peer = name.unwrap_or_else(|| format!("number {}", index + 1).into());
-                Err(Error::Options { peer, cause })
-            })
+            .map(|(index, peer)| Self::of(peer, index + 1, options))
             .collect()
+    }
+
+    /// The endpoint of the peer with this number in its list, from 1, and its name.
+    pub(crate) fn of(
+        peer: impl IntoPeer,
+        number: usize,
+        options: &PoolOptions,
+    ) -> Result<NamedEndpoint, Error> {
+        let (name, opts) = peer.into_peer();
+        let cause = match opts {
+            // The driver would look it up as one name.
+            Ok(opts) if opts.ip_or_hostname().contains(',') => {
+                "several hosts for one peer: name each, or use `Pool::from_url`".into()
+            }
+            Ok(opts) => {
+                let name = name.unwrap_or_else(|| address(&opts));
+                let endpoint = Self::new(&name, opts, options);
+                return Ok((name, Arc::new(endpoint)));
+            }
+            Err(cause) => cause,
+        };
+        let peer = name.unwrap_or_else(|| format!("number {number}").into());
+        Err(Error::Options { peer, cause })
     }
 
     /// How the peer is connected to, outside of its pool.
@@ -243,6 +256,9 @@ impl Endpoint {
             Some(silent) => self.silence.record(began, silent, heard_since),
             None => Silence::None,
         };
+        if silence == Silence::Lost {
+            self.metrics.lost();
+        }
         (found.verdict, silence)
     }
 }
@@ -273,7 +289,8 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str) -> Endpoint {
-        Endpoint::new(Opts::from_url(url).unwrap(), &PoolOptions::default())
+        let opts = Opts::from_url(url).unwrap();
+        Endpoint::new(&"a".into(), opts, &PoolOptions::default())
     }
 
     #[test]

@@ -11,6 +11,7 @@ use evenhand::{Attempt, PeerVerdict, Peers, State, Ticket};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::classify::Phase;
 use crate::conn::PeerConn;
 use crate::conn::recycle::HeldPermits;
 use crate::error::AttemptError;
@@ -18,7 +19,7 @@ use crate::options::{AllDownKind, PoolOptions};
 use crate::peer::connect::{Connected, NoConnection};
 use crate::peer::permits::{Closed, Permit, Permits};
 use crate::peer::{Endpoint, Peer};
-use crate::time::deadline::timeout_lazy;
+use crate::time::deadline::{race_lazy, timeout_lazy};
 use crate::time::jitter::jittered;
 use crate::usage::PeerUsage;
 
@@ -138,6 +139,9 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
             ..
         } = attempt.request;
         let is_back = others.are_tried;
+        if is_retry {
+            ticket.peer().metrics.retried();
+        }
         let admission = failures.map_or(Admission::Open, |failures| {
             failures.admission(ticket.peer(), is_back)
         });
@@ -150,7 +154,9 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
                 }
                 Admission::Closed => return Err(AttemptError::Avoided),
             }
-            let (mut conn, permit) = connect(&ticket, deadline, &others).await?;
+            let connected = connect(&ticket, deadline, &others).await;
+            let (mut conn, permit) =
+                connected.inspect_err(|error| note_failed(ticket.peer(), error))?;
             if is_retry && !conn.is_new {
                 conn.is_new = accepts_logins(ticket.peer(), &others.peers).await;
             }
@@ -161,6 +167,11 @@ impl Service<Attempt<Arc<Endpoint>, CheckoutRequest>> for Connector {
             Ok(PeerConn::new(conn, held, ticket))
         })
     }
+}
+
+fn note_failed(peer: &Peer, error: &AttemptError) {
+    let row = || peer.check.rules.row_of_attempt(error);
+    peer.metrics.failed(Phase::Connect, row);
 }
 
 /// Ends well if the peer has answered something since the moment, or passes a check now.
@@ -206,15 +217,15 @@ async fn connect(
 ) -> Result<(Connected, Permit), AttemptError> {
     let peer: &Peer = ticket.peer();
     let is_out = peer.state() == State::Ejected;
-    // Pinned here: moved into the `select!`, it would need its size twice.
-    let mut opening = pin!(open(peer, deadline, others));
-    let opened = tokio::select! {
-        biased;
-        opened = opening.as_mut() => opened,
-        () = ticket.ejected(), if !is_out => Err(AttemptError::Ejected),
-        // A login that waits for a silent peer goes on until the peer is ejected.
-        never = watched(ticket) => never,
+    let other = || async {
+        tokio::select! {
+            () = ticket.ejected(), if !is_out => AttemptError::Ejected,
+            // A login that waits for a silent peer goes on until the peer is ejected.
+            never = watched(ticket) => never,
+        }
     };
+    let opening = pin!(open(peer, deadline, others));
+    let opened = race_lazy(opening, other).await.unwrap_or_else(Err);
     if let Err(AttemptError::Slow(_)) = opened {
         peer.check_now(ticket);
     }
@@ -267,6 +278,16 @@ async fn acquire(
     if let Some(permit) = permits.try_acquire() {
         return Ok(permit);
     }
+    // Boxed, as it is rarely needed and would make every attempt larger.
+    Box::pin(wait_for_permit(peer, permits, deadline, others)).await
+}
+
+async fn wait_for_permit(
+    peer: &Peer,
+    permits: &Permits,
+    deadline: Instant,
+    others: &Others,
+) -> Result<Permit, AttemptError> {
     if permits.are_short() {
         permits.begin_trial(|| peer.driver.open_in_all());
         if let Some(permit) = permits.try_acquire() {
@@ -276,6 +297,7 @@ async fn acquire(
             return Err(no_room(peer, AttemptError::Busy));
         }
     }
+    peer.metrics.waits();
     // One wait, however often it looks around, so that it keeps its place in the queue.
     let mut acquiring = pin!(permits.acquire());
     loop {

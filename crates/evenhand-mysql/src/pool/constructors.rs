@@ -10,6 +10,7 @@ use super::Pool;
 use super::background::Background;
 use super::balancer::Balancer;
 use crate::error::Error;
+use crate::observe::PoolMetrics;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
 use crate::peer::into_peer::IntoPeer;
@@ -44,13 +45,14 @@ impl PoolOptions {
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
         }
-        let peers = Peers::new(endpoints)?;
+        let peers = Peers::named(self.get_name(), endpoints)?;
         let balancer = Balancer::new(&peers, &self);
         let max = self.get_max_connections();
         Ok(Pool {
             peers,
             balancer: Arc::new(balancer),
             permits: max.map(|limit| Arc::new(Permits::new(limit))),
+            metrics: PoolMetrics::new(self.get_name()),
             options: self,
             background: Background::default(),
         })

@@ -10,6 +10,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Pool;
 use super::checkout::{CheckoutRequest, Failures};
+#[cfg(feature = "tracing")]
+use super::spans;
+use super::spans::in_span;
 use crate::conn::PeerConn;
 use crate::error::{AttemptError, Error, FailedTry, WorkError};
 
@@ -89,7 +92,12 @@ impl Pool {
                 is_retry: false,
                 failures: Some(failures.clone()),
             };
-            let conn = match self.checkout::<Error>(request).await {
+            let checkout = in_span!(
+                spans::checkout(&self.options),
+                self.checkout::<Error>(request),
+                spans::note_checkout
+            );
+            let conn = match checkout {
                 Ok(conn) => conn,
                 // Nothing was tried, or nothing more can be: the plain error is enough.
                 Err(error) if tries.is_empty() || matches!(error, Error::Disconnected) => {
@@ -101,7 +109,16 @@ impl Pool {
                 }
             };
             let (peer, flags) = (conn.ticket().peer().shared_name(), conn.flags());
-            let cause = match self.try_work(&work, conn, deadline).await {
+            let tried = in_span!(
+                spans::work_try(&self.options, tries.len() + 1, &conn),
+                self.try_work(&work, conn, deadline),
+                |span: &_, tried: &_| match tried {
+                    Try::Outcome(Ok(_)) => {}
+                    Try::Outcome(Err(_)) => spans::note_other(span),
+                    Try::Failed(cause) => spans::note_cause(span, cause),
+                }
+            );
+            let cause = match tried {
                 Try::Outcome(outcome) => return outcome,
                 Try::Failed(cause) => cause,
             };
@@ -112,6 +129,7 @@ impl Pool {
                 let error = WorkError::new(start.elapsed(), tries, None);
                 return Err(error.into_driver().into());
             }
+            self.metrics.reruns("idempotent", &tries);
             sleep_until(next).await;
         }
     }

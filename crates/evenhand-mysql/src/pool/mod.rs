@@ -14,8 +14,11 @@ mod balancer;
 mod checkout;
 mod constructors;
 mod direct;
+#[cfg(feature = "discover")]
+mod follow;
 mod idempotent;
 mod prober;
+mod spans;
 mod transaction_retry;
 
 use std::fmt;
@@ -31,6 +34,7 @@ use tokio::time::{Instant, timeout};
 use crate::conn::PeerConn;
 use crate::conn::transaction::Transaction;
 use crate::error::{AttemptError, CheckoutError, Error};
+use crate::observe::PoolMetrics;
 use crate::options::PoolOptions;
 use crate::peer::driver_pool::close;
 use crate::peer::permits::{Closed, Permits};
@@ -38,7 +42,7 @@ use crate::peer::{Endpoint, Peer};
 use crate::report::PeerReport;
 use crate::report::inspect::inspect;
 use crate::time::deadline::timeout_lazy;
-use crate::usage::Usage;
+use crate::usage::{PeerUsage, Usage};
 use background::Background;
 use background::min_connections::keep_min_connections;
 use background::purge_idle::purge_idle;
@@ -46,6 +50,7 @@ use background::watch::watch;
 use balancer::Balancer;
 use checkout::CheckoutRequest;
 use peers::PeersHandle;
+use spans::in_span;
 
 /// The time limit of [`Pool::disconnect`].
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,6 +85,7 @@ pub struct Pool {
     options: PoolOptions,
     /// Permits for connections to all peers together, if they are limited.
     permits: Option<Arc<Permits>>,
+    metrics: PoolMetrics,
     background: Background,
 }
 
@@ -113,7 +119,11 @@ impl Pool {
             is_retry: false,
             failures: None,
         };
-        self.checkout(request).await
+        in_span!(
+            spans::checkout(&self.options),
+            self.checkout(request),
+            spans::note_checkout
+        )
     }
 
     /// A connection, by the request's deadline. Generic, as each conversion of the result would move the
@@ -123,27 +133,39 @@ impl Pool {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
             let purge = purge_idle(events, peers.clone());
             let watch = watch(peers.clone(), self.options.get_health_check());
-            let keep = keep_min_connections(peers, self.permits.clone());
+            let keep = keep_min_connections(peers.clone(), self.permits.clone());
+            let permits = self.permits.clone();
+            let usage = {
+                let peers = peers.clone();
+                move || usage(&peers, permits.as_deref())
+            };
+            let record = self.metrics.record(&peers, usage);
             async {
-                tokio::join!(purge, watch, keep);
+                tokio::join!(purge, watch, keep, record);
             }
         });
         let (began, deadline) = (request.began, request.deadline);
+        let metrics = self.metrics.checkout(began);
+        let begin_to_wait = |_| {
+            self.metrics.waits();
+            deadline
+        };
         // Before the peer is picked, so that no picked peer has to wait for it.
         let permit = match self.permits.as_ref().map(|permits| permits.acquire()) {
             None => None,
-            Some(acquire) => match timeout_lazy(|_| deadline, pin!(acquire)).await {
+            Some(acquire) => match timeout_lazy(begin_to_wait, pin!(acquire)).await {
                 Ok(Ok(permit)) => Some(permit),
-                Ok(Err(Closed)) => return Err(Error::Disconnected.into()),
-                Err(_) => return Err(self.full(began, None).into()),
+                Ok(Err(Closed)) => return Err(metrics.failed(Error::Disconnected).into()),
+                Err(_) => return Err(metrics.failed(self.full(began, None)).into()),
             },
         };
         match self.balancer.checkout(request).await {
             Ok(mut conn) => {
                 conn.hold(permit);
+                metrics.succeeded();
                 Ok(conn)
             }
-            Err(tried) => Err(E::from(match tried.cause() {
+            Err(tried) => Err(E::from(metrics.failed(match tried.cause() {
                 Some(AttemptError::Disconnected) => Error::Disconnected,
                 cause if self.is_full(cause) => self.full(began, Some(tried)),
                 _ => {
@@ -156,7 +178,7 @@ impl Pool {
                     }
                     .into()
                 }
-            })),
+            }))),
         }
     }
 
@@ -204,6 +226,11 @@ impl Pool {
         self.run_until(deadline, usize::MAX, start).await
     }
 
+    /// The pool's [name](PoolOptions::name).
+    pub fn name(&self) -> Arc<str> {
+        self.options.get_name()
+    }
+
     /// The pool's settings.
     pub fn options(&self) -> &PoolOptions {
         &self.options
@@ -216,17 +243,7 @@ impl Pool {
 
     /// How many connections are in use, and the limits.
     pub fn usage(&self) -> Usage {
-        let peers = self.peers().usage();
-        let in_use = peers.iter().map(|peer| peer.in_use).sum();
-        let permits = self.permits.as_ref();
-        let held = permits.map_or(0, |permits| permits.held());
-        Usage {
-            in_use,
-            limit: permits.map(|permits| permits.limit()),
-            checking_out: held.saturating_sub(in_use),
-            waiting: permits.map_or(0, |permits| permits.waiting()),
-            peers,
-        }
+        usage(&self.peers, self.permits.as_deref())
     }
 
     /// A handle for operators: drain, eject, restore, add and remove peers.
@@ -309,9 +326,23 @@ impl Pool {
     }
 }
 
+fn usage(peers: &Peers<Arc<Endpoint>>, permits: Option<&Permits>) -> Usage {
+    let peers: Vec<PeerUsage> = peers.iter().map(|peer| peer.usage(&peer)).collect();
+    let in_use = peers.iter().map(|peer| peer.in_use).sum();
+    let held = permits.map_or(0, Permits::held);
+    Usage {
+        in_use,
+        limit: permits.map(Permits::limit),
+        checking_out: held.saturating_sub(in_use),
+        waiting: permits.map_or(0, Permits::waiting),
+        peers,
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
+            .field("name", &self.name())
             .field("peers", &self.peers)
             .field("options", &self.options)
             .finish_non_exhaustive()

@@ -8,8 +8,8 @@ use evenhand::{Events, Peers, Status};
 
 use crate::error::Error;
 use crate::options::PoolOptions;
+use crate::peer::Endpoint;
 use crate::peer::into_peer::IntoPeer;
-use crate::peer::{Endpoint, Peer};
 use crate::usage::PeerUsage;
 
 /// A pool's peers, for operators: shows, adds, removes, drains, ejects and restores them. Made by
@@ -101,11 +101,8 @@ impl PeersHandle {
         (N, O): IntoPeer,
     {
         self.ensure_connected()?;
-        let added = Endpoint::all([(name, opts)], &self.options)?;
-        for (name, endpoint) in added {
-            self.peers.add(name, endpoint)?;
-        }
-        Ok(())
+        let (name, endpoint) = Endpoint::of((name, opts), 1, &self.options)?;
+        Ok(self.peers.add(name, endpoint)?)
     }
 
     /// Replaces the list of peers at once. A peer that is there already, by name and options, keeps its
@@ -118,16 +115,8 @@ impl PeersHandle {
     /// changed.
     pub fn replace_all(&self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<(), Error> {
         self.ensure_connected()?;
-        let before: Vec<Peer> = self.peers.iter().collect();
-        self.peers
-            .replace_all(Endpoint::all(peers, &self.options)?)?;
-        let present: Vec<Peer> = self.peers.iter().collect();
-        let stays = |gone: &Peer| present.iter().any(|peer| Arc::ptr_eq(peer, gone));
-        before
-            .iter()
-            .filter(|peer| !stays(peer))
-            .for_each(|peer| peer.driver.purge());
-        Ok(())
+        let peers = Endpoint::all(peers, &self.options)?;
+        Ok(self.peers.replace_all(peers)?)
     }
 
     /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) uses. Default: 1.
@@ -147,12 +136,7 @@ impl PeersHandle {
     ///
     /// [`Error::Peers`] if no peer has this name.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        let removed = self.peers.iter().find(|peer| peer.name() == name);
-        self.peers.remove(name)?;
-        if let Some(peer) = removed {
-            peer.driver.purge();
-        }
-        Ok(())
+        Ok(self.peers.remove(name)?)
     }
 
     fn ensure_connected(&self) -> Result<(), Error> {

@@ -13,6 +13,9 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::Pool;
 use super::checkout::{CheckoutRequest, Failures};
+#[cfg(feature = "tracing")]
+use super::spans;
+use super::spans::in_span;
 use crate::classify::asks_for_restart;
 use crate::conn::ReturnSlot;
 use crate::conn::transaction::Transaction;
@@ -98,6 +101,19 @@ impl Pool {
         W: Future<Output = Result<T, E>>,
         E: From<mysql_async::Error> + Into<AnyError> + 'static,
     {
+        in_span!(
+            spans::transaction(&self.options),
+            self.run_transaction(options, work),
+            note_outcome
+        )
+    }
+
+    async fn run_transaction<T, E, F, W>(&self, options: TxOpts, work: F) -> Result<T, E>
+    where
+        F: Fn(Transaction<'static>) -> W,
+        W: Future<Output = Result<T, E>>,
+        E: From<mysql_async::Error> + Into<AnyError> + 'static,
+    {
         let start = Instant::now();
         let deadline = start + self.options.get_work_timeout();
         let mut tries: Vec<FailedTry> = Vec::new();
@@ -117,7 +133,12 @@ impl Pool {
                 is_retry: false,
                 failures: Some(failures.clone()),
             };
-            let conn = match self.checkout::<Error>(request).await {
+            let checkout = in_span!(
+                spans::checkout(&self.options),
+                self.checkout::<Error>(request),
+                spans::note_checkout
+            );
+            let conn = match checkout {
                 Ok(conn) => conn,
                 // Nothing was tried, or nothing more can be: the plain error is enough.
                 Err(error) if tries.is_empty() || matches!(error, Error::Disconnected) => {
@@ -127,16 +148,22 @@ impl Pool {
             };
             let peer = conn.ticket().peer().shared_name();
             let flags = conn.flags();
-            let begin = Transaction::start(conn, options.clone());
-            let tried = match timeout_at(deadline, begin).await {
-                Ok(Ok(transaction)) => {
-                    attempts_left -= 1;
-                    self.try_transaction(transaction, &work, deadline).await
-                }
-                Ok(Err(error)) if flags.is_lost() => Try::NotStarted(error),
-                Ok(Err(error)) => return Err(error.into()),
-                Err(_) => Try::OutOfTime,
-            };
+            let tried = in_span!(
+                spans::work_try(&self.options, tries.len() + 1, &conn),
+                async {
+                    let begin = Transaction::start(conn, options.clone());
+                    match timeout_at(deadline, begin).await {
+                        Ok(Ok(transaction)) => {
+                            attempts_left -= 1;
+                            self.try_transaction(transaction, &work, deadline).await
+                        }
+                        Ok(Err(error)) if flags.is_lost() => Try::NotStarted(error),
+                        Ok(Err(error)) => Try::Outcome(Err(error.into())),
+                        Err(_) => Try::OutOfTime,
+                    }
+                },
+                note_try
+            );
             let may_have_run = !matches!(tried, Try::NotStarted(_)) && flags.may_have_run();
             let cause = match tried {
                 Try::Outcome(outcome) => return outcome,
@@ -146,6 +173,7 @@ impl Pool {
                         return Err(error);
                     }
                     tries.push(FailedTry::new(peer, AttemptError::RolledBack(error.into())));
+                    self.metrics.reruns("transaction", &tries);
                     sleep_until(next).await;
                     pause = PAUSE.1.min(2 * pause);
                     continue;
@@ -159,6 +187,7 @@ impl Pool {
             if attempts_left == 0 || next >= deadline {
                 return give_up(tries, None);
             }
+            self.metrics.reruns("transaction", &tries);
             sleep_until(next).await;
         }
     }
@@ -175,10 +204,12 @@ impl Pool {
         E: From<mysql_async::Error> + 'static,
     {
         let limit = self.options.get_connect_timeout();
-        let peer = transaction.ticket().peer().shared_name();
+        // Without the ticket, which would hold up a drain.
+        let peer = transaction.ticket().peer().clone();
         let flags = transaction.flags();
         let out_of_time = || {
-            let error = Error::outcome_unknown(peer.clone(), AttemptError::OutOfTime);
+            peer.metrics.outcome_unknown();
+            let error = Error::outcome_unknown(peer.shared_name(), AttemptError::OutOfTime);
             Try::Outcome(Err(mysql_async::Error::from(error).into()))
         };
         // It comes here when `work` drops it, instead of returning to its pool.
@@ -223,6 +254,35 @@ impl Pool {
             Err(_) if flags.commit_was_sent() => out_of_time(),
             Err(_) => Try::OutOfTime,
         }
+    }
+}
+
+/// Notes in a span how the transaction ended.
+#[cfg(feature = "tracing")]
+fn note_outcome<T, E: 'static>(span: &tracing::Span, outcome: &Result<T, E>) {
+    if let Err(error) = outcome {
+        note_error(span, error);
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn note_error<E: 'static>(span: &tracing::Span, error: &E) {
+    match driver_error(error) {
+        Some(error) => spans::note_error(span, error),
+        None => spans::note_other(span),
+    }
+}
+
+/// Notes in a span how the try ended.
+#[cfg(feature = "tracing")]
+fn note_try<T, E: 'static>(span: &tracing::Span, tried: &Try<T, E>) {
+    match tried {
+        Try::Outcome(Ok(_)) => {}
+        Try::Outcome(Err(error)) | Try::RolledBack(error) | Try::Lost(error) => {
+            note_error(span, error);
+        }
+        Try::NotStarted(error) => spans::note_error(span, error),
+        Try::OutOfTime => spans::note_cause(span, &AttemptError::OutOfTime),
     }
 }
 

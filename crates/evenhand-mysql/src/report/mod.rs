@@ -35,6 +35,7 @@ impl PeerReport {
 
 /// What a peer says about itself. A field is `None` if the peer does not tell.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PeerFacts {
     /// Its version, such as `11.8.3-MariaDB`.
@@ -46,6 +47,7 @@ pub struct PeerFacts {
     /// The TLS cipher of the connection, such as `TLS_AES_256_GCM_SHA384`; `None` without TLS.
     pub tls: Option<String>,
     /// The shortest of three round trips.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::seconds"))]
     pub round_trip: Option<Duration>,
     /// How far its clock is ahead of this host's, in seconds, with an error of about half a round trip;
     /// negative if it is behind.
@@ -54,6 +56,7 @@ pub struct PeerFacts {
 
 /// A server's state in its Galera cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct GaleraFacts {
     /// `wsrep_local_state_comment`, such as `Synced` or `Donor/Desynced`.

@@ -1,9 +1,9 @@
-//! A time limit that costs nothing for a future that is ready at its first poll: no timer is made and
-//! the clock is not read.
+//! Time limits that cost nothing for a future that is ready at its first poll: no timer is made and the
+//! clock is not read.
 
 use std::future::{Future, poll_fn};
 use std::mem::take;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -26,15 +26,32 @@ pub(crate) struct Elapsed {
 /// As with [`tokio::time::timeout_at`], a future that is ready at a poll after the deadline succeeds.
 pub(crate) async fn timeout_lazy<F: Future>(
     deadline: impl FnOnce(Instant) -> Instant,
-    mut future: Pin<&mut F>,
+    future: Pin<&mut F>,
 ) -> Result<F::Output, Elapsed> {
+    let timer = || {
+        let began = Instant::now();
+        let deadline = deadline(began);
+        async move {
+            // A task that has used up its cooperative budget must still see that the deadline has passed.
+            unconstrained(sleep_until(deadline)).await;
+            Elapsed { began }
+        }
+    };
+    race_lazy(future, timer).await
+}
+
+/// Waits for the first of two futures; `Err` if it is the other one. That is made only if the first is not
+/// ready at its first poll, and allocated, as it would make every future in which it is rarely needed
+/// larger.
+pub(crate) async fn race_lazy<F: Future, O: Future>(
+    mut future: Pin<&mut F>,
+    other: impl FnOnce() -> O,
+) -> Result<F::Output, O::Output> {
     let first_poll = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
     if let Poll::Ready(output) = first_poll {
         return Ok(output);
     }
-    let began = Instant::now();
-    // A task that has used up its cooperative budget must still see that the deadline has passed.
-    let mut timer = pin!(unconstrained(sleep_until(deadline(began))));
+    let mut other = Box::pin(other());
     let mut just_polled = true;
     poll_fn(|cx| {
         if !take(&mut just_polled)
@@ -42,7 +59,7 @@ pub(crate) async fn timeout_lazy<F: Future>(
         {
             return Poll::Ready(Ok(output));
         }
-        timer.as_mut().poll(cx).map(|()| Err(Elapsed { began }))
+        other.as_mut().poll(cx).map(Err)
     })
     .await
 }
@@ -50,6 +67,7 @@ pub(crate) async fn timeout_lazy<F: Future>(
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::pin::pin;
     use std::task::{Context, Waker};
     use std::time::Duration;
 

@@ -45,9 +45,24 @@ mod health {
     mod writable;
 }
 
+mod observe {
+    mod logs;
+    #[cfg(feature = "metrics")]
+    mod metrics;
+    #[cfg(feature = "metrics")]
+    mod recorder;
+    #[cfg(feature = "serde")]
+    mod serde;
+    #[cfg(feature = "tracing")]
+    mod spans;
+    mod subscriber;
+}
+
 mod pool {
     mod constructors;
     mod direct;
+    #[cfg(feature = "discover")]
+    mod discover;
     mod driver_hazards;
     mod idempotent;
     mod leaks;

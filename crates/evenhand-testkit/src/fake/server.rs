@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -27,7 +27,7 @@ use super::faults::Fault;
 use super::protocol::login::Account;
 use super::sql::answers::Answers;
 use crate::lock::lock;
-use crate::port::ReservedPort;
+use crate::port::{Listener, ReservedPort};
 
 /// How many statements are remembered.
 const REMEMBERED: usize = 10_000;
@@ -72,7 +72,7 @@ pub(super) struct Server {
 struct Door {
     /// False from a kill to the next restart.
     alive: bool,
-    listener: Option<TcpListener>,
+    listener: Option<Listener>,
     held: HashMap<u32, Held>,
 }
 

@@ -8,14 +8,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::control::{Control, Counters};
 use super::relay::Relay;
-use crate::port::ReservedPort;
+use crate::port::{Listener, ReservedPort};
 
 /// A pause after a failure to accept, as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -36,7 +36,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Door {
     port: ReservedPort,
-    listener: Option<TcpListener>,
+    listener: Option<Listener>,
     upstream: SocketAddr,
     control: watch::Sender<Control>,
     counters: Arc<Counters>,
@@ -112,7 +112,7 @@ impl Door {
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+async fn accept(listener: Option<&Listener>) -> io::Result<TcpStream> {
     match listener {
         Some(listener) => listener.accept().await.map(|(client, _)| client),
         None => pending().await,

@@ -39,11 +39,12 @@ impl Maker {
         fits
     }
 
-    /// Whether there is a server of this maker's; if not, writes so.
-    pub fn is_here(self) -> bool {
+    /// Whether there is a server of this maker's, be it the one that the tests run on or another; if
+    /// not, writes why the caller's test needs one.
+    pub fn is_here(self, why: &str) -> bool {
         let here = Program::find(Some(self)).is_ok();
         if !here {
-            println!("only on {self:?}: none is here");
+            println!("only on {self:?}: {why}");
         }
         here
     }

@@ -22,7 +22,7 @@ use super::ejection::{self, Epoch};
 use crate::classify::Verdict;
 use crate::set::member::Deferrals;
 use crate::set::peer::{InFlightPeer, Peer};
-use crate::set::policies::Policy;
+use crate::set::policies::{Policy, PolicyId};
 use crate::task_guard::TaskGuard;
 
 /// An attempt that reported and was cancelled leaves a mark, which is swept when this many attempts
@@ -33,23 +33,27 @@ const FORGOTTEN_AFTER: i32 = 1 << 16;
 pub(super) struct Reporter<Target> {
     pub(super) peer: InFlightPeer<Target>,
     pub(super) epoch: Epoch,
-    /// `None` if the peer set was gone already.
-    pub(super) policy: Option<Arc<Policy>>,
+    pub(super) policy: PolicyId,
 }
 
 impl<Target> Reporter<Target> {
     pub(super) fn report(&self, verdict: &Verdict) {
-        if let Some(policy) = &self.policy {
+        if let Some(policy) = self.policy() {
             let epoch = self.epoch.since(self.peer.member().health.read());
-            ejection::settle(&self.peer, epoch, verdict, policy);
+            ejection::settle(&self.peer, epoch, verdict, &policy);
         }
     }
 
     /// Counts the verdict of the response, in place of a report.
     fn respond(&self, verdict: &Verdict) {
-        if let Some(policy) = &self.policy {
-            ejection::settle_response(&self.peer, self.epoch, verdict, policy);
+        if let Some(policy) = self.policy() {
+            ejection::settle_response(&self.peer, self.epoch, verdict, &policy);
         }
+    }
+
+    /// `None` if the peer set is gone.
+    fn policy(&self) -> Option<Arc<Policy>> {
+        self.peer.policy(self.policy)
     }
 }
 
@@ -58,7 +62,7 @@ impl<Target> Clone for Reporter<Target> {
         Self {
             peer: self.peer.clone(),
             epoch: self.epoch,
-            policy: self.policy.clone(),
+            policy: self.policy,
         }
     }
 }
@@ -202,7 +206,7 @@ impl<Target: Send + Sync + 'static> Deferral<Target> {
             Stage::Reporting => return Outcome::Deferred,
             _ => return Outcome::Decided,
         }
-        let (Some(policy), Ok(_)) = (&self.reporter.policy, Handle::try_current()) else {
+        let (Some(policy), Ok(_)) = (self.reporter.policy(), Handle::try_current()) else {
             return match self.decision.decide() {
                 Stage::Deferred(_) => Outcome::Counts,
                 // A report came first, and has the permit.
@@ -309,7 +313,7 @@ mod tests {
         Deferral::of(&Reporter {
             peer: InFlightPeer::new(peer),
             epoch: Epoch::up(0, number),
-            policy: None,
+            policy: PolicyId::FIRST,
         })
     }
 

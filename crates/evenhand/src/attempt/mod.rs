@@ -3,7 +3,6 @@
 
 pub(crate) mod asked;
 pub(crate) mod chooser;
-mod connect;
 mod deferral;
 pub(crate) mod ejection;
 #[cfg(test)]
@@ -12,6 +11,7 @@ mod loom;
 mod per_peer;
 pub(crate) mod permit;
 mod slow_start;
+mod target;
 
 use std::fmt;
 use std::pin::pin;
@@ -24,8 +24,8 @@ use crate::set::health::{Phase, Reading};
 use crate::set::peer::{InFlightPeer, Peer};
 use crate::set::policies::PolicyId;
 
-pub use self::connect::{Connect, PeerTarget};
 pub use self::per_peer::{PerPeer, PerPeerFuture};
+pub use self::target::PeerTarget;
 
 /// What a connector is called with: a request, and the peer to send it to.
 #[non_exhaustive]
@@ -150,7 +150,7 @@ impl<Target, Request> Attempt<Target, Request> {
         Reporter {
             peer: InFlightPeer::new(self.peer.clone()),
             epoch: self.epoch,
-            policy: self.peer.policy(self.policy),
+            policy: self.policy,
         }
     }
 

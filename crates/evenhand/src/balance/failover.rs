@@ -42,6 +42,26 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
     shared: &Shared<Target, Rules>,
     lazy: &mut Lazy<Target, T, E>,
 ) -> Result<AttemptPermit<Target>, NoPeer> {
+    let permit = find_peer(shared, lazy)?;
+    if let Some(last) = lazy.history().and_then(History::last) {
+        let (pool, from, to) = (shared.peers.name(), &*last.peer, permit.peer().name());
+        let reason = last.reason;
+        tracing::debug!(
+            pool,
+            from,
+            to,
+            reason,
+            "a request goes on to another attempt"
+        );
+        shared.meter.went_on(Some((from, reason)), to);
+    }
+    Ok(permit)
+}
+
+fn find_peer<Target, Rules: Pick, T, E>(
+    shared: &Shared<Target, Rules>,
+    lazy: &mut Lazy<Target, T, E>,
+) -> Result<AttemptPermit<Target>, NoPeer> {
     let set = &*shared.peers.set;
     let role = lazy.role();
     let is_late = lazy.is_late();
@@ -86,7 +106,10 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
             match &mut history.wait {
                 Some(wait) if wait.is_over() => return Err(NoPeer::End),
                 Some(wait) => looks |= wait.listen(),
-                None => history.begin_wait(Wait::new(&set.registry, patience, deadline)),
+                None => {
+                    shared.meter.began_to_wait();
+                    history.begin_wait(Wait::new(&set.registry, patience, deadline));
+                }
             }
             // From here on the request misses nothing. What came just before is found by another
             // look.
@@ -219,6 +242,10 @@ pub(crate) fn give_up<Target, Rules, T, E>(
     let weightless = snapshot.weights().last() == Some(&0) && set.registry.up() > 0;
     if attempts == 0 && weightless {
         return Err(Error::ZeroWeight);
+    }
+    let drains = |peer: &Peer<Target>| peer.member().health.read().phase == Phase::Draining;
+    if attempts == 0 && snapshot.peers().iter().all(drains) {
+        return Err(Error::Drained);
     }
     let next_due = set.registry.next_due();
     Err(if is_late {

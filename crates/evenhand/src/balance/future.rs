@@ -20,10 +20,11 @@ use super::lazy::Lazy;
 use super::rules::RulesFor;
 use super::shared::Handle;
 use super::time::Over;
+use crate::attempt::Attempt;
 use crate::attempt::permit::AttemptPermit;
-use crate::attempt::{Attempt, Connect, PeerTarget};
 use crate::classify::{PeerVerdict, Retry};
 use crate::error::{Cause, Error};
+use crate::observe::meter::Started;
 
 pin_project! {
     /// The future of a request to a [`Balance`](crate::Balance).
@@ -42,6 +43,8 @@ pin_project! {
         // What the next attempt sends. `None` while the only copy is in flight.
         pub(crate) request: Option<Request>,
         pub(crate) lazy: Lazy<Target, Connector::Response, Connector::Error>,
+        // When the attempt in flight began, if that is measured.
+        pub(crate) started: Started,
         #[pin]
         pub(crate) step: Step<Connector::Future, Target>,
     }
@@ -84,6 +87,7 @@ where
             connector,
             request: Some(request),
             lazy: Lazy::none(),
+            started: Started::default(),
             step: Step::Pick,
         }
     }
@@ -115,8 +119,8 @@ where
 
 impl<Connector, Target, Request, Rules> Future for ResponseFuture<Connector, Target, Request, Rules>
 where
-    Connector: Connect<Target, Request>,
-    Target: PeerTarget,
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
     Rules: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Output = Result<Connector::Response, Error<Connector::Error>>;
@@ -161,6 +165,7 @@ where
                     shared.policy_id,
                     this.lazy.history().is_some_and(|h| h.second_pass),
                 );
+                *this.started = shared.meter.begin();
                 let future = this.connector.call(attempt);
                 let permit = Some(permit);
                 this.step.set(Step::Call { future, permit });
@@ -182,6 +187,8 @@ where
                 polled_after_completion()
             };
             let verdict = shared.rules.classify(outcome.as_ref());
+            let name = permit.peer().name();
+            shared.meter.attempt_ended(name, &verdict, *this.started);
             match outcome {
                 Ok(response)
                     if verdict.peer == PeerVerdict::Healthy
@@ -249,7 +256,9 @@ where
         match (&*this.step, wait) {
             (Step::Yielded, _) => Poll::Pending,
             (Step::Wait, Some(wait)) => {
-                if ready!(wait.poll(cx)) {
+                let goes_on = ready!(wait.poll(cx));
+                this.shared.meter.waited(wait.since().elapsed());
+                if goes_on {
                     this.step.set(Step::Pick);
                     Poll::Ready(None)
                 } else {
@@ -292,8 +301,8 @@ where
 
 impl<Connector, Target, Request, Rules> ResponseFuture<Connector, Target, Request, Rules>
 where
-    Connector: Connect<Target, Request>,
-    Target: PeerTarget,
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
     Rules: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     /// Waits until the time of the attempt in flight, or of the request, is over. Returns the
@@ -316,6 +325,8 @@ where
         Poll::Ready(match (over, permit) {
             (Over::Attempt, Some(permit)) => {
                 let (verdict, request) = (&shared.times.verdict, this.request.as_ref());
+                let name = permit.peer().name();
+                shared.meter.attempt_ended(name, verdict, *this.started);
                 let outcome = Err(Cause::TimedOut);
                 let lazy = this.lazy;
                 let outcome = failover::judge(shared, permit, verdict, outcome, request, lazy);

@@ -31,6 +31,8 @@ pub(crate) struct History<Target, Response, Error> {
     outcomes: Vec<Tried<Error>>,
     /// Where each peer's outcome is, by the peer's id.
     places: HashMap<u64, usize>,
+    /// Where the latest outcome is.
+    last: usize,
     /// How many attempts have ended.
     pub(crate) attempts: u32,
     /// How many the other leg of the request has made.
@@ -63,6 +65,7 @@ impl<Target, Response, Error> Default for History<Target, Response, Error> {
             asked: Asked::default(),
             outcomes: Vec::new(),
             places: HashMap::new(),
+            last: 0,
             attempts: 0,
             elsewhere: 0,
             busy: Vec::new(),
@@ -108,10 +111,17 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         if let Some(&place) = self.places.get(&id) {
             outcome.attempts += self.outcomes[place].attempts;
             self.outcomes[place] = outcome;
+            self.last = place;
         } else {
-            self.places.insert(id, self.outcomes.len());
+            self.last = self.outcomes.len();
+            self.places.insert(id, self.last);
             self.outcomes.push(outcome);
         }
+    }
+
+    /// The outcome of the latest attempt.
+    pub(crate) fn last(&self) -> Option<&Tried<Error>> {
+        self.outcomes.get(self.last)
     }
 
     /// The last outcome of each peer, in the order in which they were first asked.

@@ -8,7 +8,7 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::rules::{Rules, RulesFor};
 use super::shared::{Handle, Shared};
-use crate::attempt::{Connect, PeerTarget};
+use crate::attempt::Attempt;
 use crate::error::Error;
 use crate::peers::Peers;
 
@@ -75,8 +75,8 @@ impl<Connector, Target, R> Balance<Connector, Target, R> {
 
 impl<Connector, Target, R, Request> Service<Request> for Balance<Connector, Target, R>
 where
-    Connector: Connect<Target, Request>,
-    Target: PeerTarget,
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
     R: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Response = Connector::Response;

@@ -7,6 +7,7 @@ use super::all_down::AllDown;
 use super::time::TimeLimits;
 use crate::attempt::asked::Asked;
 use crate::attempt::chooser::Chooser;
+use crate::observe::meter::Meter;
 use crate::peers::Peers;
 use crate::probe::prober::Prober;
 use crate::set::policies::{Policy, PolicyId};
@@ -57,6 +58,7 @@ pub(crate) struct Shared<Target, Rules> {
     pub(crate) times: TimeLimits,
     pub(crate) budget: Option<Budget>,
     pub(crate) prober: Option<Prober<Target>>,
+    pub(crate) meter: Meter,
 }
 
 impl<Target, Rules> Shared<Target, Rules> {

@@ -76,9 +76,11 @@ impl Clock {
             .is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// The attempt has ended.
+    /// The attempt has ended. Its timer is not to wake the request while that waits for a peer.
     pub(crate) fn end_attempt(self: Pin<&mut Self>) {
-        *self.project().attempt_ends = None;
+        let mut this = self.project();
+        *this.attempt_ends = None;
+        this.timer.set(None);
     }
 
     /// Waits for the end of the attempt, if there is one, or of the request.

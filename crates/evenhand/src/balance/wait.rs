@@ -26,6 +26,8 @@ pub(crate) struct Wait {
     /// Rings at the deadline, or before it when a peer is due or the pause is over.
     timer: Pin<Box<Sleep>>,
     deadline: Instant,
+    /// When it began to wait this time.
+    since: Instant,
     pause: Duration,
     /// How many more peers the request asks before it waits again.
     asks: usize,
@@ -39,13 +41,15 @@ impl Wait {
         request_ends: Option<Instant>,
     ) -> Self {
         registry.add_waiter();
-        let deadline = Instant::now() + patience.min(LONGEST);
+        let since = Instant::now();
+        let deadline = since + patience.min(LONGEST);
         let deadline = request_ends.map_or(deadline, |ends| ends.min(deadline));
         Self {
             available: listen(registry).0,
             registry: registry.clone(),
             timer: Box::pin(sleep_until(deadline)),
             deadline,
+            since,
             pause: FIRST_PAUSE,
             asks: 0,
         }
@@ -62,6 +66,7 @@ impl Wait {
     /// deadline.
     pub(crate) fn set_timer(&mut self, due: Option<Instant>, rng: &Rng) {
         let now = Instant::now();
+        self.since = now;
         // Between half and the whole of it, so that requests do not look in step.
         let pause = self.pause.mul_f64(1.0 - rng.unit() / 2.0);
         self.pause = (2 * self.pause).min(LONGEST_PAUSE);
@@ -83,6 +88,11 @@ impl Wait {
         if self.is_over() {
             self.asks = 0;
         }
+    }
+
+    /// Since when it waits, this time.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     pub(crate) fn is_over(&self) -> bool {

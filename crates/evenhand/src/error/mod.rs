@@ -31,6 +31,8 @@ pub enum Error<E> {
     NoPeers,
     /// Peers are up, but the pick chose none: each has weight 0.
     ZeroWeight,
+    /// Every peer is being drained, so none may be tried.
+    Drained,
     /// The connector's `poll_ready` failed before a peer was picked. No peer is blamed.
     NotReady(E),
     /// No peer is left to try: each is ejected, or was tried and may not be tried again.
@@ -104,7 +106,7 @@ impl<E> Error<E> {
     /// The peers that were tried, in the order in which they were first asked.
     pub fn tried(&self) -> &[Tried<E>] {
         match self {
-            Self::NoPeers | Self::ZeroWeight | Self::NotReady(_) => &[],
+            Self::NoPeers | Self::ZeroWeight | Self::Drained | Self::NotReady(_) => &[],
             Self::Exhausted { tried, .. }
             | Self::Failed { tried }
             | Self::Inconclusive { tried }
@@ -115,7 +117,7 @@ impl<E> Error<E> {
     /// As [`tried`](Self::tried), by value.
     pub fn into_tried(self) -> Vec<Tried<E>> {
         match self {
-            Self::NoPeers | Self::ZeroWeight | Self::NotReady(_) => Vec::new(),
+            Self::NoPeers | Self::ZeroWeight | Self::Drained | Self::NotReady(_) => Vec::new(),
             Self::Exhausted { tried, .. }
             | Self::Failed { tried }
             | Self::Inconclusive { tried }
@@ -186,6 +188,7 @@ impl<E> Error<E> {
         match self {
             Self::NoPeers => Error::NoPeers,
             Self::ZeroWeight => Error::ZeroWeight,
+            Self::Drained => Error::Drained,
             Self::NotReady(error) => Error::NotReady(map(error)),
             Self::Exhausted { tried, next_due } => Error::Exhausted {
                 tried: all(tried),
@@ -230,6 +233,7 @@ impl<E> fmt::Display for Error<E> {
         f.write_str(match self {
             Self::NoPeers => "the peer set is empty",
             Self::ZeroWeight => "every peer that is up has weight 0",
+            Self::Drained => "every peer is being drained",
             Self::NotReady(_) => "the connector is not ready",
             Self::Exhausted { tried, .. } if tried.is_empty() => "all peers are down",
             Self::Exhausted { .. } => "no peer is left to try",

@@ -61,8 +61,7 @@ pub enum Cause<E> {
 /// implement.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no `std::error::Error`, so an `evenhand::Error` of it is none",
-    label = "no error of a connector",
-    note = "where errors are boxed, put a `BoxErrorsLayer` between the balancer and the service with these errors, or call `Error::boxed`"
+    label = "no `std::error::Error`: if it is a box, put a `BoxErrorsLayer` below the balancer, or call `Error::boxed`"
 )]
 pub trait CauseError: std::error::Error + 'static {}
 

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
-use crate::attempt::{Attempt, Connect, PeerTarget};
+use crate::attempt::Attempt;
 use crate::balance::future::{ResponseFuture, polled_after_completion};
 use crate::balance::rules::RulesFor;
 use crate::error::Error;
@@ -99,8 +99,8 @@ where
 
 impl<Connector, Target, Request, Rules> Future for HedgeFuture<Connector, Target, Request, Rules>
 where
-    Connector: Connect<Target, Request>,
-    Target: PeerTarget,
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
     Rules: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Output = Result<Connector::Response, Error<Connector::Error>>;

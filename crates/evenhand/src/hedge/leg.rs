@@ -113,6 +113,13 @@ where
             return None;
         }
         let request = self.shared.rules.copy(self.request.as_ref()?)?;
+        if let Step::Call {
+            permit: Some(permit),
+            ..
+        } = &self.step
+        {
+            self.shared.meter.hedged(permit.peer().name());
+        }
         let this = self.project();
         this.lazy.make_history().role = Role::First;
         let mut leg = Self::new(this.shared.clone(), this.connector.clone(), request);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::attempt::{Connect, PeerTarget};
+use crate::attempt::Attempt;
 use crate::balance::layer::BalanceLayer;
 use crate::balance::rules::RulesFor;
 use crate::balance::service::Balance;
@@ -138,8 +138,8 @@ impl<Connector, Target, R> Hedge<Balance<Connector, Target, R>> {
 
 impl<Connector, Target, R, Request> Service<Request> for Hedge<Balance<Connector, Target, R>>
 where
-    Connector: Connect<Target, Request>,
-    Target: PeerTarget,
+    Connector: Service<Attempt<Target, Request>> + Clone,
+    Target: Send + Sync + 'static,
     R: RulesFor<Request, Connector::Response, Connector::Error>,
 {
     type Response = Connector::Response;

@@ -1,7 +1,7 @@
 //! Counters and gauges through the `metrics` facade: the feature of that name.
 //!
 //! They are recorded by an [`Observer`], so they cost requests nothing. For the same reason they do
-//! not count requests: layers above and below the balancer can.
+//! not count requests: `BalanceLayer::record_metrics` does.
 //!
 //! A counter follows the events, one by one. A gauge is set to the peer's state when the event is
 //! delivered, which may be later than the event. So after a burst, or when events were lost, it shows
@@ -10,8 +10,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics::{counter, gauge};
 
+use super::table::{EJECTIONS, LOST, METRICS, Metric, PEER_UP, PEERS, PROBES, RECOVERIES};
 use super::{Observer, deliver};
 use crate::event::{Event, EventKind};
 use crate::peers::Peers;
@@ -19,32 +20,26 @@ use crate::set::Set;
 use crate::set::status::State;
 use crate::task_guard::TaskGuard;
 
-const EJECTIONS: &str = "evenhand_ejections_total";
-const PROBES: &str = "evenhand_probes_total";
-const RECOVERIES: &str = "evenhand_recoveries_total";
-const LOST: &str = "evenhand_events_lost_total";
-const PEERS: &str = "evenhand_peers";
-const PEER_UP: &str = "evenhand_peer_up";
-
 impl<Target: Send + Sync + 'static> Peers<Target> {
     /// Records what happens to the peers from now on with the recorder of the `metrics` crate,
-    /// which must be installed before. `set` is the label that tells this set from others.
+    /// which must be installed before. `pool` is the label that tells this set from others.
+    /// [`METRICS`](crate::METRICS) has the same as data.
     ///
     /// | name | labels | |
     /// | --- | --- | --- |
-    /// | `evenhand_ejections_total` | `set`, `peer`, `reason` | counter: a peer was ejected; the verdict's reason, or `unspecified` |
-    /// | `evenhand_probes_total` | `set`, `peer`, `outcome` | counter: a probe ended; `recovered`, `failed` or `abandoned` |
-    /// | `evenhand_recoveries_total` | `set`, `peer` | counter: a peer recovered |
-    /// | `evenhand_events_lost_total` | `set` | counter: events that came faster than they could be counted |
-    /// | `evenhand_peers` | `set`, `state` | gauge: the number of peers that are `up`, `ejected`, `probing`, `draining` |
-    /// | `evenhand_peer_up` | `set`, `peer` | gauge: 1 while the peer is up, else 0 |
+    /// | `evenhand_ejections_total` | `pool`, `peer`, `reason` | counter: a peer was ejected; the verdict's reason, or `unspecified` |
+    /// | `evenhand_probes_total` | `pool`, `peer`, `outcome` | counter: a probe ended; `recovered`, `failed` or `abandoned` |
+    /// | `evenhand_recoveries_total` | `pool`, `peer` | counter: a peer recovered |
+    /// | `evenhand_events_lost_total` | `pool` | counter: events that came faster than they could be counted |
+    /// | `evenhand_peers` | `pool`, `state` | gauge: the number of peers that are `up`, `ejected`, `probing`, `draining` |
+    /// | `evenhand_peer_up` | `pool`, `peer` | gauge: 1 while the peer is up, else 0 |
     ///
     /// The facade cannot take a gauge back: `evenhand_peer_up` of a peer that was removed stays 0
     /// until the exporter drops it as idle, and all stay as they are once the set is gone or the
     /// guard dropped. `evenhand_peers` counts only the peers that the set has, so alert on it.
     ///
-    /// The guard works as that of [`observe`](Self::observe). Requests are not counted: layers above
-    /// the balancer and below it can do that.
+    /// The guard works as that of [`observe`](Self::observe). Requests are not counted:
+    /// [`BalanceLayer::record_metrics`](crate::BalanceLayer::record_metrics) does that.
     ///
     /// # Panics
     ///
@@ -58,10 +53,10 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
     /// peers.record_metrics("orders").detach();
     /// # Ok(()) }
     /// ```
-    pub fn record_metrics(&self, set: impl Into<Arc<str>>) -> TaskGuard {
-        describe();
+    pub fn record_metrics(&self, pool: impl Into<Arc<str>>) -> TaskGuard {
+        METRICS.iter().for_each(Metric::describe);
         let metrics = Metrics {
-            name: set.into(),
+            name: pool.into(),
             set: Arc::downgrade(&self.set),
             shown: Mutex::default(),
         };
@@ -81,18 +76,18 @@ struct Metrics<Target> {
 
 impl<Target: Send + Sync + 'static> Observer for Metrics<Target> {
     fn event(&self, event: &Event) {
-        let (set, peer) = (&self.name, &event.peer);
+        let (pool, peer) = (&self.name, &event.peer);
         match event.kind {
             EventKind::Ejected { reason, .. } => {
                 let reason = reason.unwrap_or("unspecified");
-                counter!(EJECTIONS, "set" => set.clone(), "peer" => peer.clone(), "reason" => reason)
+                counter!(EJECTIONS, "pool" => pool.clone(), "peer" => peer.clone(), "reason" => reason)
                     .increment(1);
             }
             EventKind::ProbeFailed { .. } => self.probe_ended(peer, "failed"),
             EventKind::ProbeAbandoned => self.probe_ended(peer, "abandoned"),
             EventKind::Recovered => {
                 self.probe_ended(peer, "recovered");
-                counter!(RECOVERIES, "set" => set.clone(), "peer" => peer.clone()).increment(1);
+                counter!(RECOVERIES, "pool" => pool.clone(), "peer" => peer.clone()).increment(1);
             }
             EventKind::ProbeStarted
             | EventKind::Added
@@ -104,14 +99,14 @@ impl<Target: Send + Sync + 'static> Observer for Metrics<Target> {
     }
 
     fn lost(&self, events: u64) {
-        counter!(LOST, "set" => self.name.clone()).increment(events);
+        counter!(LOST, "pool" => self.name.clone()).increment(events);
         self.refresh(None);
     }
 }
 
 impl<Target> Metrics<Target> {
     fn probe_ended(&self, peer: &Arc<str>, outcome: &'static str) {
-        counter!(PROBES, "set" => self.name.clone(), "peer" => peer.clone(), "outcome" => outcome)
+        counter!(PROBES, "pool" => self.name.clone(), "peer" => peer.clone(), "outcome" => outcome)
             .increment(1);
     }
 
@@ -123,7 +118,7 @@ impl<Target> Metrics<Target> {
             shown.remove(peer);
         }
         drop(shown);
-        gauge!(PEER_UP, "set" => self.name.clone(), "peer" => peer.clone()).set(f64::from(up));
+        gauge!(PEER_UP, "pool" => self.name.clone(), "peer" => peer.clone()).set(f64::from(up));
     }
 
     /// Sets the gauges of the set, and of the one peer or all.
@@ -151,17 +146,11 @@ impl<Target> Metrics<Target> {
         let states = [State::Up, State::Ejected, State::Probing, State::Draining];
         for state in states {
             let count = statuses.iter().filter(|s| s.state == state).count();
-            let labels = [("set", self.name.to_string()), ("state", state.to_string())];
+            let labels = [
+                ("pool", self.name.to_string()),
+                ("state", state.to_string()),
+            ];
             gauge!(PEERS, &labels).set(count as f64);
         }
     }
-}
-
-fn describe() {
-    describe_counter!(EJECTIONS, Unit::Count, "Peers that were taken out");
-    describe_counter!(PROBES, Unit::Count, "Probes of ejected peers that ended");
-    describe_counter!(RECOVERIES, Unit::Count, "Peers that came back");
-    describe_counter!(LOST, Unit::Count, "Events that no metric counts");
-    describe_gauge!(PEERS, Unit::Count, "Peers of the set in each state");
-    describe_gauge!(PEER_UP, Unit::Count, "1 while the peer is up, else 0");
 }

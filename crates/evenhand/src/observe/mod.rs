@@ -4,10 +4,14 @@
 //! A task reads the set's events as any other reader, outside every lock, and calls the observer.
 //! Each call runs on a thread for blocking work: an observer that blocks delays its own next event
 //! and nothing else, not even on a runtime with a single thread. An observer that panics loses the
-//! event at which it panicked. Requests know of no observer, so they pay for none.
+//! event at which it panicked. Requests know of no observer, so they pay for none. What they do
+//! themselves is counted by a `meter`, with the feature `metrics` and where it is asked for.
 
+pub(crate) mod meter;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "metrics")]
+pub(crate) mod table;
 
 use std::sync::Arc;
 

@@ -59,7 +59,7 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
     ///
     /// A probe succeeds if the service answers with a [`Verdict`] that is `Healthy`, or with `()`. It
     /// fails on any other verdict, which may give a reason and the time to the next probe, on an
-    /// error, on a panic, and on a timeout. While a peer is up, a check of it that is `Neutral` or
+    /// error, which is logged at `DEBUG`, on a panic, and on a timeout. While a peer is up, a check of it that is `Neutral` or
     /// `Suspect` says nothing: it neither fails nor ends a row of failures.
     ///
     /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
@@ -69,10 +69,11 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
     where
         V: Service<Peer<Target>> + Clone + Send + Sync + 'static,
         V::Response: Into<Verdict>,
+        V::Error: fmt::Debug,
         V::Future: Send,
     {
-        let run = move |peer| -> ProbeFuture {
-            let mut service = service.clone();
+        let run = move |peer: Peer<Target>| -> ProbeFuture {
+            let (mut service, name) = (service.clone(), peer.shared_name());
             Box::pin(async move {
                 let answer = async {
                     poll_fn(|cx| service.poll_ready(cx)).await?;
@@ -80,7 +81,10 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
                 };
                 match answer.await {
                     Ok(answer) => answer.into(),
-                    Err::<_, V::Error>(_) => Verdict::down().because("probe failed"),
+                    Err::<_, V::Error>(error) => {
+                        tracing::debug!(peer = &*name, ?error, "a probe's service failed");
+                        Verdict::down().because("probe failed")
+                    }
                 }
             })
         };

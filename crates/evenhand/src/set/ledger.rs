@@ -1,12 +1,13 @@
 //! What the registry's lock protects: who is up, when those that are out are due, and who waits.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tokio::time::Instant;
 
 use super::health::Phase;
 use super::member::Member;
 use super::ramps::Ramps;
+use crate::event::{EventKind, SetEvent};
 
 /// The snapshot is made anew when more than one in this many peers that it offers are out.
 const STALE_SHARE: usize = 8;
@@ -36,6 +37,12 @@ pub(crate) struct Ledger {
     offered: usize,
     stale: usize,
     pub(super) ramps: Ramps,
+    /// What is told of each peer, by its id.
+    notes: HashMap<u64, Note>,
+    /// Some peer was up when this was last looked at.
+    any_was_up: bool,
+    /// It was told that all are down, and not yet that one is up again.
+    is_down: bool,
     /// The snapshot lacks a peer that is up, has an old weight, or offers too many that are out.
     pub(super) refresh: bool,
 }
@@ -49,6 +56,15 @@ pub(crate) struct Record {
     pub(crate) since: Instant,
     /// `None` while the peer is up.
     pub(crate) due: Option<Due>,
+}
+
+/// What is told of a peer beside its state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Note {
+    /// Since when it is up, out or draining.
+    pub(crate) since: Instant,
+    /// The reason of its last ejection or failed probe.
+    pub(crate) reason: Option<&'static str>,
 }
 
 /// When the next probe of a peer that is out is due.
@@ -161,6 +177,46 @@ impl Ledger {
             (true, false) => self.ramps.stop(&member.ramp, member.id),
             _ => {}
         }
+    }
+
+    /// What is told of a member.
+    pub(super) fn note(&self, id: u64) -> Option<Note> {
+        self.notes.get(&id).copied()
+    }
+
+    /// Takes note of what happened to a member.
+    pub(super) fn take_note(&mut self, id: u64, kind: EventKind, at: Instant) {
+        let fresh = Note {
+            since: at,
+            reason: None,
+        };
+        let before = self.note(id).unwrap_or(fresh);
+        let note = match kind {
+            EventKind::Ejected { reason, .. } => Note { since: at, reason },
+            EventKind::ProbeFailed { reason, .. } => Note { reason, ..before },
+            EventKind::Recovered | EventKind::Draining => Note {
+                since: at,
+                ..before
+            },
+            EventKind::Added | EventKind::Restored => fresh,
+            EventKind::ProbeStarted | EventKind::ProbeAbandoned => before,
+            EventKind::Removed => {
+                self.notes.remove(&id);
+                return;
+            }
+        };
+        self.notes.insert(id, note);
+    }
+
+    /// What has become of the set as a whole since this was last asked.
+    pub(super) fn take_turn(&mut self) -> Option<SetEvent> {
+        let (any_is_up, any_was_up) = (self.up > 0, self.any_was_up);
+        self.any_was_up = any_is_up;
+        if any_was_up && !any_is_up && self.members > 0 {
+            self.is_down = true;
+            return Some(SetEvent::AllDown);
+        }
+        (any_is_up && std::mem::take(&mut self.is_down)).then_some(SetEvent::FirstUp)
     }
 
     /// A new member joins.

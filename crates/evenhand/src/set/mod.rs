@@ -21,8 +21,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
-use self::ledger::{Join, Ledger};
+use self::ledger::{Join, Ledger, Note};
 use self::member::Member;
 use self::peer::Peer;
 use self::registry::Registry;
@@ -40,8 +41,17 @@ pub(crate) struct Set<Target> {
 
 impl<Target> Set<Target> {
     pub(crate) fn new() -> Self {
+        Self::of(None)
+    }
+
+    /// A set of this name.
+    pub(crate) fn named(name: Arc<str>) -> Self {
+        Self::of(Some(name))
+    }
+
+    fn of(name: Option<Arc<str>>) -> Self {
         Self {
-            registry: Arc::new(Registry::new()),
+            registry: Arc::new(Registry::new(name)),
             snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default())),
             next_id: AtomicU64::new(0),
         }
@@ -77,8 +87,9 @@ impl<Target> Set<Target> {
     pub(crate) fn statuses(&self) -> Vec<Status> {
         let snapshot = self.snapshot.load_full();
         let members = || snapshot.peers().iter().map(Peer::member);
-        let due_times = self.registry.due_times(members());
-        let status = |(member, due): (&Member, Option<_>)| {
+        let told = self.registry.due_and_notes(members());
+        let now = Instant::now();
+        let status = |(member, (due, note)): (&Member, (Option<_>, Option<Note>))| {
             let state = State::from(member.health.read().phase);
             Status {
                 peer: member.name.clone(),
@@ -86,9 +97,11 @@ impl<Target> Set<Target> {
                 next_probe: due.filter(|_| state == State::Ejected),
                 in_flight: member.in_flight.count(),
                 weight: member.weight(),
+                since: note.map_or(now, |note| note.since),
+                last_reason: note.and_then(|note| note.reason),
             }
         };
-        members().zip(due_times).map(status).collect()
+        members().zip(told).map(status).collect()
     }
 
     /// A peer that may join this set.
@@ -137,7 +150,10 @@ impl<Target> Set<Target> {
             for peer in gone {
                 if ledger.dismiss(peer.member(), join) {
                     ledger.leave(peer.member());
-                    events.push(Event::now(&peer.member().name, EventKind::Removed));
+                    events.push(
+                        self.registry
+                            .note(&mut ledger, peer.member(), EventKind::Removed),
+                    );
                 } else {
                     later.push(peer);
                 }
@@ -145,7 +161,10 @@ impl<Target> Set<Target> {
             let now = self.registry.ramp_time(&ledger);
             for peer in joined {
                 ledger.join(peer.member(), join, now);
-                events.push(Event::now(&peer.member().name, EventKind::Added));
+                events.push(
+                    self.registry
+                        .note(&mut ledger, peer.member(), EventKind::Added),
+                );
             }
             if !later.is_empty() {
                 let mut all: Vec<_> = later.into_iter().chain(&*peers).cloned().collect();
@@ -176,41 +195,56 @@ impl<Target> Set<Target> {
             gone.sort_by_key(|member| member.health.generation_if_up().is_some());
             for member in gone.into_iter().take(may_leave) {
                 ledger.leave(member);
-                events.push(Event::now(&member.name, EventKind::Removed));
+                events.push(self.registry.note(&mut ledger, member, EventKind::Removed));
             }
             let stay = peers.iter().filter(|peer| !peer.member().is_removed());
             peers = stay.cloned().collect();
         }
         let before = self.snapshot.swap(Arc::new(Snapshot::new(peers)));
         ledger.refreshed();
+        // Of several events of one edit the last one tells what became of the set.
+        if let Some(last) = events.last_mut() {
+            last.set = ledger.take_turn();
+        }
         self.registry.publish(&ledger);
         events.iter().for_each(|event| self.registry.send(event));
+        let up = ledger.up;
         drop(ledger);
-        events.iter().for_each(Event::trace);
+        events.iter().for_each(|event| event.trace(up));
         // It may hold the last handle of a peer that left. It is dropped last, as that may panic.
         drop(before);
     }
 
     /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
     /// `same` says that the wanted target equals its own, and is replaced otherwise. `others_stay`:
-    /// peers of other names do.
+    /// peers of other names do. Where a weight is wanted, the peer has it afterwards, and a new one from
+    /// the start.
     ///
     /// # Errors
     ///
     /// [`PeersError::Duplicate`] if two names are equal; then nothing is changed.
-    pub(crate) fn update(
+    pub(crate) fn update<W: Into<Wanted<Target>>>(
         &self,
         join: Join,
-        wanted: impl IntoIterator<Item = (Arc<str>, Option<Target>)>,
+        wanted: impl IntoIterator<Item = (Arc<str>, Option<W>)>,
         others_stay: bool,
         same: impl Fn(&Target, &Target) -> bool,
     ) -> Result<(), PeersError> {
         let (mut places, mut wanted_peers) = (HashMap::new(), Vec::new());
-        for (name, target) in wanted {
+        let mut weights = Vec::new();
+        for (name, wanted) in wanted {
             if places.insert(name.clone(), wanted_peers.len()).is_some() {
                 return Err(PeersError::Duplicate(name));
             }
-            wanted_peers.push(target.map(|target| self.new_peer(name, target)));
+            wanted_peers.push(wanted.map(|wanted| {
+                let Wanted { target, weight } = wanted.into();
+                let peer = self.new_peer(name.clone(), target);
+                if let Some(weight) = weight {
+                    peer.member().set_weight(weight);
+                    weights.push((name, weight));
+                }
+                peer
+            }));
         }
         let keep = |member: &Member| places.contains_key(&member.name);
         self.edit(join, keep, |peers| {
@@ -229,7 +263,29 @@ impl<Target> Set<Target> {
             }
             after.extend(joining.into_iter().flatten().cloned());
             Ok(after)
-        })
+        })?;
+        for (name, weight) in weights {
+            self.peer(&name)
+                .iter()
+                .for_each(|peer| peer.change_weight(weight));
+        }
+        Ok(())
+    }
+}
+
+/// A peer as it is to be.
+pub(crate) struct Wanted<Target> {
+    pub(crate) target: Target,
+    /// `None`: as it is, or 1.
+    pub(crate) weight: Option<u32>,
+}
+
+impl<Target> From<Target> for Wanted<Target> {
+    fn from(target: Target) -> Self {
+        Self {
+            target,
+            weight: None,
+        }
     }
 }
 

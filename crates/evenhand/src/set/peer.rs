@@ -72,6 +72,16 @@ impl<Target> Peer<Target> {
         registry.is_some_and(|registry| registry.change(&self.0.member, step))
     }
 
+    /// Gives the peer this weight, unless it has it.
+    pub(crate) fn change_weight(&self, weight: u32) {
+        if self.member().weight() != weight {
+            self.change(|_, _| {
+                self.member().set_weight(weight);
+                Some(Change::Weight)
+            });
+        }
+    }
+
     /// Claims the probe of this peer: see [`Registry::claim`].
     pub(crate) fn claim(&self) -> Option<Reading> {
         let registry = self.0.registry.upgrade()?;

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::health::{Phase, Reading};
-use super::ledger::{Counts, Ledger, Record};
+use super::ledger::{Counts, Ledger, Note, Record};
 use super::member::Member;
 use super::policies::Policies;
 use super::ramps::Ramping;
@@ -35,6 +35,8 @@ const NOW: u64 = 0;
 const DUE_SHOWN: usize = 16;
 
 pub(crate) struct Registry {
+    /// The set's name, if it has one.
+    pub(crate) pool: Option<Arc<str>>,
     ledger: Mutex<Ledger>,
     /// When the next pick is to look: nanoseconds since `epoch`, or `NOW`, `LATER` or `NEVER`.
     look_at: AtomicU64,
@@ -60,8 +62,9 @@ pub(crate) enum Change {
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pool: Option<Arc<str>>) -> Self {
         Self {
+            pool,
             ledger: Mutex::default(),
             look_at: AtomicU64::new(NEVER),
             ramping: Ramping::default(),
@@ -238,11 +241,15 @@ impl Registry {
         ledger.refresh |= matches!(change, Change::Weight);
         self.publish(&ledger);
         let event = match &change {
-            Change::Event(kind) => Some(Event::now(&member.name, *kind)),
+            Change::Event(kind) => {
+                let mut event = self.note(&mut ledger, member, *kind);
+                event.set = ledger.take_turn();
+                Some(event)
+            }
             Change::Weight => None,
         };
         event.iter().for_each(|event| self.send(event));
-        let may_leave = ledger.may_leave() > 0;
+        let (may_leave, up) = (ledger.may_leave() > 0, ledger.up);
         drop(ledger);
 
         self.wake(member, &change);
@@ -250,7 +257,7 @@ impl Registry {
             // A prober takes them out, if no pick does.
             self.due_changed.notify_waiters();
         }
-        event.iter().for_each(Event::trace);
+        event.iter().for_each(|event| event.trace(up));
         true
     }
 
@@ -287,13 +294,14 @@ impl Registry {
         claimed
     }
 
-    /// When each of these members is due, if it is ejected.
-    pub(crate) fn due_times<'a>(
+    /// When each of these members is due, if it is ejected, and what is told of it.
+    pub(crate) fn due_and_notes<'a>(
         &self,
         members: impl Iterator<Item = &'a Member>,
-    ) -> Vec<Option<Instant>> {
+    ) -> Vec<(Option<Instant>, Option<Note>)> {
         let ledger = self.lock();
-        members.map(|member| ledger.due(member.id)).collect()
+        let both = |member: &Member| (ledger.due(member.id), ledger.note(member.id));
+        members.map(both).collect()
     }
 
     /// Lets the caller change the membership or the snapshot.
@@ -314,6 +322,19 @@ impl Registry {
         ledger.ramps.publish(ledger.up, &self.ramping);
         self.look_at.store(look_at, Ordering::Release);
         self.up.store(ledger.up, Ordering::Release);
+    }
+
+    /// What has just happened to a member. The ledger takes note of it.
+    pub(crate) fn note(&self, ledger: &mut Ledger, member: &Member, kind: EventKind) -> Event {
+        let at = Instant::now();
+        ledger.take_note(member.id, kind, at);
+        Event {
+            pool: self.pool.clone(),
+            peer: member.name.clone(),
+            at,
+            kind,
+            set: None,
+        }
     }
 
     pub(crate) fn send(&self, event: &Event) {
@@ -365,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_removed_member_takes_no_transition() {
-        let registry = Registry::new();
+        let registry = Registry::new(None);
         let member = Member::new(0, "a".into());
         registry.lock().join(&member, Join::AtOnce, 0);
         registry.lock().leave(&member);

@@ -68,4 +68,13 @@ pub struct Status {
     pub in_flight: u32,
     /// The peer's weight under [`Weighted`](crate::Weighted) picks.
     pub weight: u32,
+    /// Since when the peer is up, out (ejected or probing), or draining.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "for", serialize_with = "crate::serialize::since")
+    )]
+    pub since: Instant,
+    /// The reason of the peer's last ejection or failed probe, if it had one. Kept when the peer
+    /// recovers or is drained, and forgotten when an operator restores it.
+    pub last_reason: Option<&'static str>,
 }

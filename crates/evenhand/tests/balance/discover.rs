@@ -285,3 +285,38 @@ async fn last_change_of_a_batch_counts() {
     settle().await;
     assert_eq!(events.try_next().unwrap(), None, "the set is unchanged");
 }
+
+#[tokio::test(start_paused = true)]
+async fn discovered_weights_are_those_of_the_peers() {
+    let peers = Peers::new([("a", 1), ("b", 2)]).unwrap();
+    peers.set_weight("b", 5).unwrap();
+    let (found, sent) = unbounded_channel::<Found<(i32, u32)>>();
+    let _guard = peers.follow_weighted(changes(sent));
+    let weights = || -> Vec<(String, u32)> {
+        let statuses = peers.statuses().into_iter();
+        statuses
+            .map(|status| (status.peer.to_string(), status.weight))
+            .collect()
+    };
+    let expected = |weights: &[(&str, u32)]| -> Vec<(String, u32)> {
+        weights
+            .iter()
+            .map(|(name, weight)| ((*name).to_owned(), *weight))
+            .collect()
+    };
+    let mut events = peers.subscribe();
+    found.send(Ok(Change::Insert("a", (1, 7)))).unwrap();
+    found.send(Ok(Change::Insert("c", (3, 0)))).unwrap();
+    settle().await;
+    assert_eq!(weights(), expected(&[("a", 7), ("b", 5), ("c", 0)]));
+    let joined = events
+        .try_next()
+        .unwrap()
+        .map(|event| event.peer.to_string());
+    assert_eq!(joined.as_deref(), Some("c"), "`a` is the same peer");
+    assert_eq!(events.try_next().unwrap(), None);
+    // A new target: a new peer, of the new weight.
+    found.send(Ok(Change::Insert("a", (4, 2)))).unwrap();
+    settle().await;
+    assert_eq!(weights(), expected(&[("b", 5), ("c", 0), ("a", 2)]));
+}

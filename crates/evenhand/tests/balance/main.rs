@@ -21,9 +21,11 @@ mod late_outcomes;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observe;
+mod operators;
 mod panics;
 mod peers;
 mod recovery;
+mod seen;
 #[cfg(feature = "serde")]
 mod serde;
 mod shortage;

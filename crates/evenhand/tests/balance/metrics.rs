@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use crate::common::{Does, INTERVAL, REFUSE, balance, peers, send};
-use evenhand::Verdict;
+use crate::common::{Does, INTERVAL, REFUSE, ScriptedConnector, balance, layer, peers, send};
+use evenhand::{AllDown, Cloned, Verdict};
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
-    Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
 use tokio::time::{advance, sleep};
+use tower::{Layer, Service};
 
 type Values = Arc<Mutex<BTreeMap<String, f64>>>;
 
@@ -52,6 +53,13 @@ impl GaugeFn for One {
     }
 }
 
+/// The sum, in whole milliseconds.
+impl HistogramFn for One {
+    fn record(&self, seconds: f64) {
+        self.update(|sum| sum + (1000.0 * seconds).round());
+    }
+}
+
 impl Kept {
     fn one(&self, key: &Key) -> Arc<One> {
         let labels: Vec<String> = key
@@ -76,12 +84,12 @@ impl Recorder for Kept {
         Gauge::from_arc(self.one(key))
     }
 
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        unreachable!("there is none")
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.one(key))
     }
 }
 
-/// The one recorder of this process; each test reads its own set's values.
+/// The one recorder of this process; each test reads its own pool's values.
 fn recorder() -> &'static Kept {
     static RECORDER: OnceLock<Kept> = OnceLock::new();
     RECORDER.get_or_init(|| {
@@ -91,16 +99,16 @@ fn recorder() -> &'static Kept {
     })
 }
 
-/// The values recorded for a set, after all events so far.
-async fn recorded(set: &str) -> Vec<String> {
+/// The values recorded for a pool, after all events so far.
+async fn recorded(pool: &str) -> Vec<String> {
     // The paused clock does not advance while the recorder's thread works.
     sleep(Duration::from_millis(100)).await;
-    let label = format!("{{set={set}");
+    let label = format!("{{pool={pool}");
     let values = recorder().0.lock().unwrap();
     values
         .iter()
         .filter(|(name, _)| name.contains(&label))
-        .map(|(name, value)| format!("{} {value}", name.replace(&format!("set={set},"), "")))
+        .map(|(name, value)| format!("{} {value}", name.replace(&format!("pool={pool},"), "")))
         .collect()
 }
 
@@ -186,7 +194,7 @@ async fn gauges_are_right_after_lost_events() {
     let recorded = recorded("losses").await;
     for expected in [
         "evenhand_ejections_total{peer=a,reason=by an operator} 512",
-        "evenhand_events_lost_total{set=losses} 178",
+        "evenhand_events_lost_total{pool=losses} 178",
         "evenhand_peer_up{peer=a} 1",
         "evenhand_peer_up{peer=b} 0",
         "evenhand_peer_up{peer=c} 0",
@@ -194,4 +202,103 @@ async fn gauges_are_right_after_lost_events() {
     ] {
         assert!(recorded.iter().any(|line| line == expected), "{recorded:?}");
     }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+#[tokio::test(start_paused = true)]
+async fn attempts_failovers_and_retries_are_counted() {
+    recorder();
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    let balance = layer(&peers)
+        .record_metrics("requests")
+        .layer(connector.clone());
+    connector.script([
+        Does::AnswerAfter(20 * MILLISECOND),
+        Does::Fail(Verdict::neutral().busy().because("full")),
+        Does::FailAfter(5 * MILLISECOND, Verdict::degraded().safe()),
+    ]);
+    send(&balance).await.unwrap();
+    // It comes back to the same peer, which is no failover.
+    send(&balance).await.unwrap_err();
+    peers.add("b", ()).unwrap();
+    connector.tell("a", REFUSE);
+    while peers.up_count() == 2 {
+        send(&balance).await.unwrap();
+    }
+    let mut recorded = recorded("requests").await;
+    recorded.retain(|line| line.contains("peer=a") && !line.contains("peer_up"));
+    assert_eq!(
+        recorded,
+        [
+            "evenhand_attempt_seconds{peer=a,outcome=degraded} 5",
+            "evenhand_attempt_seconds{peer=a,outcome=down} 0",
+            "evenhand_attempt_seconds{peer=a,outcome=healthy} 20",
+            "evenhand_attempt_seconds{peer=a,outcome=neutral} 0",
+            "evenhand_attempts_total{peer=a,outcome=degraded,reason=unspecified} 1",
+            "evenhand_attempts_total{peer=a,outcome=down,reason=refused} 1",
+            "evenhand_attempts_total{peer=a,outcome=healthy,reason=none} 1",
+            "evenhand_attempts_total{peer=a,outcome=neutral,reason=full} 1",
+            "evenhand_failovers_total{peer=a,reason=refused} 1",
+            "evenhand_retries_total{peer=a} 1",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_hedges_and_timeouts_are_counted() {
+    recorder();
+    let (peers, connector) = (peers(&["a", "b"]), ScriptedConnector::new());
+    let layer = layer(&peers)
+        .replay(Cloned::idempotent())
+        .attempt_timeout(50 * MILLISECOND)
+        .record_metrics("waits");
+    peers.eject("a", INTERVAL).unwrap();
+    peers.eject("b", INTERVAL).unwrap();
+    let waiting = layer.clone().all_down(AllDown::WaitUpTo(INTERVAL));
+    let balance = waiting.layer(connector.clone());
+    let request = tokio::spawn(async move { send(&balance).await });
+    sleep(3 * MILLISECOND).await;
+    peers.restore("a").unwrap();
+    request.await.unwrap().unwrap();
+
+    peers.restore("b").unwrap();
+    connector.tell_all(&["a", "b"], Does::Hang);
+    let mut hedge = layer.hedge_after(20 * MILLISECOND).layer(connector);
+    hedge.call("request").await.unwrap_err();
+    let recorded = recorded("waits").await;
+    for expected in [
+        "evenhand_waits_total{pool=waits} 1",
+        "evenhand_wait_seconds{pool=waits} 3",
+    ] {
+        assert!(recorded.iter().any(|line| line == expected), "{recorded:?}");
+    }
+    let of = |name: &str| {
+        recorded
+            .iter()
+            .filter(|line| line.starts_with(name))
+            .count()
+    };
+    assert_eq!(of("evenhand_hedges_total"), 1, "{recorded:?}");
+    assert_eq!(
+        of("evenhand_attempts_total{peer=a,outcome=degraded,reason=timed out}"),
+        1
+    );
+    assert_eq!(
+        of("evenhand_attempts_total{peer=b,outcome=degraded,reason=timed out}"),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_counted_only_where_it_is_asked_for() {
+    recorder();
+    let (peers, _, balance) = balance(&["a"]);
+    peers.record_metrics("silent").detach();
+    send(&balance).await.unwrap();
+    let recorded = recorded("silent").await;
+    assert!(
+        recorded.iter().all(|line| !line.contains("attempt")),
+        "{recorded:?}"
+    );
 }

@@ -19,8 +19,8 @@ async fn status_has_seconds_until_the_next_probe() {
     assert_eq!(
         json(&peers.statuses()),
         concat!(
-            r#"[{"peer":"a","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1},"#,
-            r#"{"peer":"b","state":"up","next_probe_in":null,"in_flight":0,"weight":7}]"#,
+            r#"[{"peer":"a","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1,"for":17.5,"last_reason":"by an operator"},"#,
+            r#"{"peer":"b","state":"up","next_probe_in":null,"in_flight":0,"weight":7,"for":17.5,"last_reason":null}]"#,
         )
     );
     let status = peers.statuses().remove(0);
@@ -54,13 +54,13 @@ async fn events_have_their_age_and_details() {
     assert_eq!(
         told,
         [
-            r#"{"peer":"a","ago":60.0,"kind":"ejected","reason":"refused","probe_in":30.0}"#,
+            r#"{"peer":"a","ago":60.0,"kind":"ejected","reason":"refused","probe_in":30.0,"set":"all_down"}"#,
             r#"{"peer":"a","ago":30.0,"kind":"probe_started"}"#,
             r#"{"peer":"a","ago":30.0,"kind":"probe_failed","reason":null,"probe_in":30.0}"#,
             r#"{"peer":"a","ago":0.0,"kind":"probe_started"}"#,
-            r#"{"peer":"a","ago":0.0,"kind":"recovered"}"#,
-            r#"{"peer":"a","ago":0.0,"kind":"draining"}"#,
-            r#"{"peer":"a","ago":0.0,"kind":"restored"}"#,
+            r#"{"peer":"a","ago":0.0,"kind":"recovered","set":"first_up"}"#,
+            r#"{"peer":"a","ago":0.0,"kind":"draining","set":"all_down"}"#,
+            r#"{"peer":"a","ago":0.0,"kind":"restored","set":"first_up"}"#,
             r#"{"peer":"b","ago":0.0,"kind":"added"}"#,
             r#"{"peer":"a","ago":0.0,"kind":"removed"}"#,
         ]
@@ -68,6 +68,17 @@ async fn events_have_their_age_and_details() {
     assert_eq!(
         json(&EventKind::ProbeAbandoned),
         r#"{"kind":"probe_abandoned"}"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_a_named_set_name_it() {
+    let peers = Peers::named("orders", [("a", ())]).unwrap();
+    let mut events = peers.subscribe();
+    peers.add("b", ()).unwrap();
+    assert_eq!(
+        json(&events.try_next().unwrap().unwrap()),
+        r#"{"pool":"orders","peer":"b","ago":0.0,"kind":"added"}"#
     );
 }
 

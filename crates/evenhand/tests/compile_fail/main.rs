@@ -1,8 +1,8 @@
 //! What the compiler says to code that does not fit together: each case with a line `//~ text` must
 //! fail with that text, and each without one must compile.
 //!
-//! The texts are this crate's own, by `#[diagnostic::on_unimplemented]`, or an error's code, so they
-//! do not depend on the compiler's version. The cases are binaries of one package, which is made
+//! The texts are this crate's own, by `#[diagnostic::on_unimplemented]`, or the types and codes that
+//! any compiler has to name, so they do not depend on its version. The cases are binaries of one package, which is made
 //! under `target/tmp` and checked once.
 
 #![allow(

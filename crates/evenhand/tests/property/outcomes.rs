@@ -87,6 +87,10 @@ impl Outcomes {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of_peers.is_empty()
+    }
+
     /// The outcome of this peer ends the request.
     pub(crate) fn decides(&mut self, instance: u32) {
         let mut those = self.of_peers.iter_mut();

@@ -23,6 +23,7 @@ enum Ending {
     Failed,
     Inconclusive,
     TimedOut,
+    Drained,
 }
 
 /// Whose time is over.
@@ -409,6 +410,7 @@ impl Asked {
         let ending = ending.unwrap_or(match self.outcomes.response() {
             Some(serial) => Ending::Response(serial),
             None if r.peers.is_empty() => Ending::NoPeers,
+            None if self.outcomes.is_empty() && r.is_drained() => Ending::Drained,
             None if self.ends_at().is_some_and(|ends| ends <= Instant::now()) => Ending::TimedOut,
             None => Ending::Exhausted,
         });
@@ -422,13 +424,14 @@ impl Asked {
             Err(Error::Failed { .. }) => Ending::Failed,
             Err(Error::Inconclusive { .. }) => Ending::Inconclusive,
             Err(Error::NoPeers) => Ending::NoPeers,
+            Err(Error::Drained) => Ending::Drained,
             Err(other) => return Err(format!("it ended with {other:?}")),
         };
         if found != ending {
             return Err(format!("it ended with {found:?}, not with {ending:?}"));
         }
         let Err(error) = outcome else { return Ok(()) };
-        if found == Ending::NoPeers {
+        if matches!(found, Ending::NoPeers | Ending::Drained) {
             return Ok(());
         }
         let (told, due) = (error.next_due(), r.next_due(r.demand(), |_| true));

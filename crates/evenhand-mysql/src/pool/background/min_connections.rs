@@ -115,7 +115,9 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
                 peer.permits.note_login(peer.driver.open_in_all());
             }
             Ok(Err(error)) => {
-                if is_full(&peer.check.rules.error(Phase::Connect, &error).verdict) {
+                let (judgement, row) = peer.check.rules.judge(Phase::Connect, &error);
+                peer.metrics.failed(Phase::Connect, || row);
+                if is_full(&judgement.verdict) {
                     peer.note_full(Some(&error));
                     peer.permits.give_up(permit);
                 }

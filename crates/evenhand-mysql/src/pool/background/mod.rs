@@ -62,6 +62,12 @@ impl Background {
         matches!((self.0.runtime.get(), here), (Some(first), Ok(here)) if *first != here)
     }
 
+    /// Tells when the pool has ended, without keeping it.
+    #[cfg(feature = "discover")]
+    pub(crate) fn watch_end(&self) -> PoolEnd {
+        PoolEnd(Arc::downgrade(&self.0))
+    }
+
     /// Ends the work, and lets none start again.
     pub(crate) fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
@@ -81,6 +87,19 @@ impl Drop for Task {
         if let Some(task) = handle.unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
+    }
+}
+
+/// See [`Background::watch_end`].
+#[cfg(feature = "discover")]
+pub(crate) struct PoolEnd(std::sync::Weak<Task>);
+
+#[cfg(feature = "discover")]
+impl PoolEnd {
+    /// Whether the pool is gone or was disconnected.
+    pub(crate) fn is_reached(&self) -> bool {
+        let stopped = |task: Arc<Task>| task.stopped.load(Ordering::Acquire);
+        self.0.upgrade().is_none_or(stopped)
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable};
 use evenhand_mysql::mysql_async::{self, ChangeUserOpts, Error, IoError, Opts};
 use evenhand_mysql::{Error as PoolError, PeerConn};
+use evenhand_testkit::Maker;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -41,6 +42,20 @@ async fn no_schema_is_needed() {
     }
 }
 
+/// Makes the user `app` anew, who logs in by this plugin.
+async fn make_app(operator: &mut PeerConn, maker: Maker, plugin: &str, password: &str) {
+    let by = match maker {
+        Maker::MariaDb => format!("VIA {plugin} USING PASSWORD('{password}')"),
+        Maker::MySql => format!("WITH {plugin} BY '{password}'"),
+    };
+    for statement in [
+        "DROP USER IF EXISTS app@'%'",
+        &format!("CREATE USER app@'%' IDENTIFIED {by}"),
+    ] {
+        operator.query_drop(statement).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn users_of_every_plugin_log_in_with_and_without_a_password() {
     let (server, pool) = stage("").await;
@@ -51,14 +66,18 @@ async fn users_of_every_plugin_log_in_with_and_without_a_password() {
         })
         .await
         .unwrap();
-    for plugin in ["mysql_native_password", "ed25519", "parsec"] {
-        if !plugins.iter().any(|name| name == plugin) {
-            continue;
-        }
+    let known = [
+        "mysql_native_password",
+        "caching_sha2_password",
+        "ed25519",
+        "parsec",
+    ];
+    let known = |plugin: &String| known.contains(&&**plugin);
+    let plugins: Vec<String> = plugins.into_iter().filter(known).collect();
+    assert!(!plugins.is_empty());
+    for plugin in plugins {
         for password in ["secret", ""] {
-            let using = format!("IDENTIFIED VIA {plugin} USING PASSWORD('{password}')");
-            let create = format!("CREATE OR REPLACE USER app@'%' {using}");
-            operator.query_drop(create).await.unwrap();
+            make_app(&mut operator, server.maker(), &plugin, password).await;
             let app = opts_of(&server).user(Some("app")).pass(Some(password));
             let pool = pool_with(app.db_name(None::<String>));
             let conn = pool.get_conn().await;
@@ -122,7 +141,14 @@ async fn error_of_a_hook_is_carried() {
 
 #[tokio::test]
 async fn session_and_user_change_on_request() {
-    let (server, pool) = stage_on(&["--secure-auth=0"], "").await;
+    let (arguments, plugins): (&[&str], &[&str]) = match Maker::in_use().unwrap() {
+        Maker::MariaDb => (
+            &["--secure-auth=0"],
+            &["mysql_old_password", "mysql_native_password"],
+        ),
+        Maker::MySql => (&[], &["caching_sha2_password"]),
+    };
+    let (server, pool) = stage_on(arguments, "").await;
     let mut conn = pool.get_conn().await.unwrap();
     let clean = (None, None);
     assert_eq!(session(&mut conn).await, clean);
@@ -136,16 +162,13 @@ async fn session_and_user_change_on_request() {
         assert_eq!(session(&mut conn).await, clean);
     }
 
-    for plugin in ["mysql_old_password", "mysql_native_password"] {
-        let old = u8::from(plugin == "mysql_old_password");
-        for statement in [
-            format!("SET old_passwords = {old}"),
-            format!(
-                "CREATE OR REPLACE USER app@'%' IDENTIFIED VIA {plugin} USING PASSWORD('secret')"
-            ),
-        ] {
-            conn.query_drop(statement).await.unwrap();
+    for plugin in plugins {
+        if server.maker() == Maker::MariaDb {
+            let old = u8::from(*plugin == "mysql_old_password");
+            let set = format!("SET old_passwords = {old}");
+            conn.query_drop(set).await.unwrap();
         }
+        make_app(&mut conn, server.maker(), plugin, "secret").await;
         let pool = pool_with(opts_of(&server).secure_auth(false));
         let mut other = pool.get_conn().await.unwrap();
         let app = ChangeUserOpts::default()

@@ -6,6 +6,7 @@ use evenhand_mysql::mysql_async::consts::ColumnType;
 use evenhand_mysql::mysql_async::prelude::{BatchQuery, StatementLike, WithParams};
 use evenhand_mysql::mysql_async::prelude::{FromRow, Protocol, Query, Queryable};
 use evenhand_mysql::mysql_async::{Column, Error, QueryResult, Result, Row, TxOpts, from_row};
+use evenhand_testkit::Maker;
 use futures_util::TryStreamExt;
 
 use super::stage;
@@ -224,7 +225,7 @@ fn described(columns: &[Column]) -> Vec<(String, ColumnType)> {
 async fn columns_of_a_prepared_statement_are_right_each_time() {
     use ColumnType::{MYSQL_TYPE_LONG, MYSQL_TYPE_LONGLONG, MYSQL_TYPE_VAR_STRING};
 
-    let (_server, pool) = stage("").await;
+    let (server, pool) = stage("").await;
     let mut conn = pool.get_conn().await.unwrap();
     let create = "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(32))";
     conn.query_drop(create).await.unwrap();
@@ -257,6 +258,10 @@ async fn columns_of_a_prepared_statement_are_right_each_time() {
         let columns = described(&result.columns().unwrap());
         assert_eq!(columns, [("?".to_owned(), MYSQL_TYPE_LONGLONG)]);
         assert_eq!(result.collect::<i32>().await.unwrap(), [number]);
+    }
+    if server.maker() == Maker::MySql {
+        // It reads all that comes after a number as numbers.
+        return;
     }
     let mut result = conn.exec_iter(&any, ("c",)).await.unwrap();
     let columns = described(&result.columns().unwrap());

@@ -3,7 +3,7 @@
 use evenhand_mysql::mysql_async::prelude::{Query, Queryable, WithParams};
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, TxOpts};
 use evenhand_mysql::{PeerConn, Pool};
-use evenhand_testkit::MariaDb;
+use evenhand_testkit::{Maker, MariaDb};
 
 use crate::common::setup::{patient, pool_of, root, servers};
 
@@ -17,10 +17,11 @@ enum Way {
     Lent,
     Borrowed,
     ByValue,
+    PreparedByValue,
     OnThePool,
 }
 
-const WAYS: [Way; 8] = [
+const WAYS: [Way; 9] = [
     Way::Text,
     Way::AmongOthers,
     Way::Prepared,
@@ -28,8 +29,16 @@ const WAYS: [Way; 8] = [
     Way::Lent,
     Way::Borrowed,
     Way::ByValue,
+    Way::PreparedByValue,
     Way::OnThePool,
 ];
+
+/// MySQL prepares no `USE`.
+fn ways(server: &MariaDb) -> Vec<Way> {
+    let prepares = server.maker() == Maker::MariaDb;
+    let here = |way: &Way| prepares || !matches!(way, Way::Prepared | Way::PreparedByValue);
+    WAYS.into_iter().filter(here).collect()
+}
 
 async fn leave(pool: &Pool, way: Way) {
     let mut conn = pool.get_conn().await.unwrap();
@@ -43,7 +52,8 @@ async fn leave(pool: &Pool, way: Way) {
         }
         Way::Lent => conn.conn_mut().await.unwrap().query_drop("USE other").await,
         Way::Borrowed => "USE other".ignore(&mut conn).await,
-        Way::ByValue => return "USE other".with(()).ignore(conn).await.unwrap(),
+        Way::ByValue => return "USE other".ignore(conn).await.unwrap(),
+        Way::PreparedByValue => return "USE other".with(()).ignore(conn).await.unwrap(),
         Way::OnThePool => {
             drop(conn);
             return "USE other".ignore(pool).await.unwrap();
@@ -74,7 +84,7 @@ async fn schema_of_a_use_does_not_reach_the_next_caller() {
     let without = with.replace("/test?", "/?");
     for (url, home) in [(with, Some("test")), (without, None)] {
         let pool = pool_of(&[url], patient());
-        for way in WAYS {
+        for way in ways(&server) {
             for _ in 0..3 {
                 leave(&pool, way).await;
                 let mut conn = pool.get_conn().await.unwrap();
@@ -89,15 +99,16 @@ async fn connection_is_put_back_into_its_schema() {
     let server = server().await;
     let pool = pool_of(&[format!("{}?pool_max=1", server.url())], patient());
     let id = pool.get_conn().await.unwrap().id();
-    let by_the_guard = &WAYS[..6];
-    for way in by_the_guard {
-        leave(&pool, *way).await;
+    let by_the_driver =
+        |way: &Way| matches!(way, Way::ByValue | Way::PreparedByValue | Way::OnThePool);
+    for way in ways(&server).into_iter().filter(|way| !by_the_driver(way)) {
+        leave(&pool, way).await;
         assert_eq!(pool.get_conn().await.unwrap().id(), id, "{way:?}");
     }
     // From the first use of the driver alone the driver puts them back.
     leave(&pool, Way::OnThePool).await;
     let id = pool.get_conn().await.unwrap().id();
-    for way in WAYS {
+    for way in ways(&server) {
         leave(&pool, way).await;
         assert_eq!(pool.get_conn().await.unwrap().id(), id, "{way:?}");
     }

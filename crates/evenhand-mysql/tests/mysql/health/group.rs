@@ -14,7 +14,7 @@ use crate::common::setup::{as_user, failed_probe, pool_of, root};
 use crate::common::{GUARD, soon, states, until};
 
 async fn group() -> Option<Group> {
-    if !Maker::MySql.is_here() {
+    if !Maker::MySql.is_here("Group Replication") {
         return None;
     }
     let group = spawn_blocking(|| Group::start(3)).await.unwrap();

@@ -1,9 +1,10 @@
 //! Constructors of balancers beside `Layer::layer`.
 
 use tower_layer::Layer;
+use tower_service::Service;
 
 use super::BalanceLayer;
-use crate::attempt::{Connect, PeerTarget};
+use crate::attempt::{Attempt, PeerTarget};
 use crate::balance::rules::{Rules, RulesFor};
 use crate::balance::service::Balance;
 use crate::classify::Verdict;
@@ -25,7 +26,7 @@ impl<Target> Balance<(), Target> {
     }
 }
 
-impl<Target: PeerTarget, R: Clone> BalanceLayer<Target, R> {
+impl<Target, R: Clone> BalanceLayer<Target, R> {
     /// As [`Layer::layer`], but here the compiler says what does not fit: the connector, the
     /// classifier, or the way in which requests are copied. `Layer::layer` takes whatever it gets, and the
     /// first use of the service shows that something does not fit.
@@ -44,7 +45,8 @@ impl<Target: PeerTarget, R: Clone> BalanceLayer<Target, R> {
     /// ```
     pub fn service<Connector, Request>(&self, connector: Connector) -> Balance<Connector, Target, R>
     where
-        Connector: Connect<Target, Request>,
+        Target: PeerTarget,
+        Connector: Service<Attempt<Target, Request>> + Clone,
         R: RulesFor<Request, Connector::Response, Connector::Error>,
     {
         self.layer(connector)
@@ -53,7 +55,6 @@ impl<Target: PeerTarget, R: Clone> BalanceLayer<Target, R> {
 
 impl<Target, Classifier, Replayer, Picker> BalanceLayer<Target, Rules<Classifier, Replayer, Picker>>
 where
-    Target: PeerTarget,
     Replayer: Clone,
     Picker: Clone,
 {
@@ -85,7 +86,8 @@ where
         classify: F,
     ) -> Balance<Connector, Target, Rules<F, Replayer, Picker>>
     where
-        Connector: Connect<Target, Request>,
+        Target: PeerTarget,
+        Connector: Service<Attempt<Target, Request>> + Clone,
         F: Fn(Result<&Connector::Response, &Connector::Error>) -> Verdict + Clone,
         Replayer: Replay<Request>,
         Picker: Pick,

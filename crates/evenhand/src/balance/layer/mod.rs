@@ -1,6 +1,8 @@
 //! How to balance, as a value.
 
 mod constructors;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod times;
 
 use std::fmt;
@@ -17,6 +19,7 @@ use super::time::TimeLimits;
 use crate::attempt::PeerTarget;
 use crate::eject::Eject;
 use crate::interval::within_bounds;
+use crate::observe::meter::Meter;
 use crate::peers::Peers;
 use crate::probe::Probe;
 use crate::probe::prober::Prober;
@@ -70,6 +73,7 @@ struct Settings {
     ticket_timeout: Option<Duration>,
     slow_start: Duration,
     seed: Option<u64>,
+    meter: Meter,
 }
 
 impl<Target> BalanceLayer<Target> {
@@ -268,6 +272,7 @@ impl<Target: PeerTarget, R: Clone, Connector> Layer<Connector> for BalanceLayer<
             ticket_timeout,
             slow_start,
             seed,
+            meter,
         } = self.settings.clone();
         let probe_timeout = self.probe.as_ref().map(Probe::timeout);
         let ticket_timeout = ticket_timeout.or(probe_timeout);
@@ -295,6 +300,7 @@ impl<Target: PeerTarget, R: Clone, Connector> Layer<Connector> for BalanceLayer<
             times,
             budget,
             prober,
+            meter,
         };
         Balance::from_shared(connector, shared)
     }

@@ -1,6 +1,5 @@
 //! Errors in a box, which is no error, below the balancer.
-//~ so an `evenhand::Error` of it is none
-//~ `BoxErrorsLayer`
+//~ put a `BoxErrorsLayer` below the balancer
 
 use std::error::Error;
 use std::io;

@@ -1,5 +1,5 @@
 //! A request that is not `Clone`, with the default `Replay`.
-//~ `Cloned` cannot copy requests of type `Upload`
+//~ cannot copy requests of type `Upload`
 //~ `Once`, with which each request gets one attempt
 
 use std::io;

@@ -6,12 +6,10 @@ use std::io;
 
 use evenhand::{BalanceLayer, PerPeer, Peers};
 use tower::util::BoxCloneService;
-use tower::{ServiceBuilder, service_fn};
+use tower::service_fn;
 
 fn main() {
     let echo = || BoxCloneService::new(service_fn(async |text: String| Ok::<_, io::Error>(text)));
     let peers = Peers::new([("a", echo()), ("b", echo())]).unwrap();
-    let _ = ServiceBuilder::new()
-        .layer(BalanceLayer::new(peers))
-        .service(PerPeer);
+    let _ = BalanceLayer::new(peers).service::<_, String>(PerPeer);
 }

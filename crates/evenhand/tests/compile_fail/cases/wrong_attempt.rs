@@ -1,6 +1,6 @@
 //! A connector over the request in place of an attempt.
-//~ is no connector that sends a
-//~ a connector takes an `Attempt`, which has the request and the peer
+//~ fn(Attempt<u16, String>)
+//~ fn(String)
 
 use std::io;
 

@@ -102,6 +102,11 @@ impl Reference {
         self.peers.iter().filter(|peer| peer.is_up()).count()
     }
 
+    /// Whether every peer is being drained.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.peers.iter().all(|peer| peer.is == Is::Draining)
+    }
+
     /// Whether no peer is up and a request waits.
     pub(crate) fn demand(&self) -> bool {
         self.up() == 0 && self.waiting > 0

@@ -1,0 +1,101 @@
+//! Peers that come from service discovery: the feature `discover`.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use evenhand::TaskGuard;
+use evenhand::discover::{Change, Discover};
+use futures_core::Stream;
+
+use super::Pool;
+use super::background::PoolEnd;
+use crate::options::PoolOptions;
+use crate::peer::Endpoint;
+use crate::peer::into_peer::IntoPeer;
+
+impl Pool {
+    /// Adds and removes peers as `discover` says, in a task that runs until the guard is dropped, the pool
+    /// is gone or [disconnected](Self::disconnect), or `discover` ends, which leaves the peers as they are.
+    ///
+    /// `discover` is a stream of changes. A key is a peer's name, as text; a value is the peer's connection
+    /// options, as [`IntoPeer`] takes them beside a name; [`Opts::from_url`](mysql_async::Opts::from_url) makes
+    /// them from a URL that is not `&str`.
+    ///
+    /// - `Insert` adds a peer, with the pool's options. One that is there already with equal options keeps its
+    ///   state, weight and connections; with other options, it is replaced.
+    /// - `Remove` removes the peer, also one that the pool was opened with. Its idle connections are closed;
+    ///   those in use continue, and are closed when they are returned.
+    /// - An error, and options that are not valid, change no peer. They are logged at `WARN`, and after a
+    ///   pause of 1 s, which doubles with each further one up to 30 s, the next change is asked for.
+    ///
+    /// # Panics
+    ///
+    /// If it is called outside a tokio runtime, or in a runtime without a timer.
+    ///
+    /// ```
+    /// # use evenhand_mysql::Pool;
+    /// use evenhand_mysql::evenhand::discover::Change;
+    /// use futures_util::stream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new([("db0", "mysql://app:secret@10.0.0.1/shop")])?;
+    /// let changes = stream::iter([
+    ///     Ok::<_, String>(Change::Insert("db1", "mysql://app:secret@10.0.0.2/shop")),
+    ///     Ok(Change::Remove("db0")),
+    /// ]);
+    /// let following = pool.follow(changes);
+    /// # while !following.is_finished() { tokio::task::yield_now().await }
+    /// assert_eq!(&*pool.statuses()[0].peer, "db1");
+    /// # Ok(()) }
+    /// ```
+    pub fn follow<D>(&self, discover: D) -> TaskGuard
+    where
+        D: Discover + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+        (Arc<str>, D::Service): IntoPeer,
+    {
+        self.peers.follow(Endpoints {
+            discover: Box::pin(discover),
+            options: self.options.clone(),
+            end: self.background.watch_end(),
+        })
+    }
+}
+
+/// The changes of a discovery, with endpoints in place of connection options.
+struct Endpoints<D> {
+    discover: Pin<Box<D>>,
+    options: PoolOptions,
+    end: PoolEnd,
+}
+
+impl<D> Stream for Endpoints<D>
+where
+    D: Discover,
+    D::Key: ToString,
+    D::Error: fmt::Display,
+    (Arc<str>, D::Service): IntoPeer,
+{
+    type Item = Result<Change<Arc<str>, Arc<Endpoint>>, String>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let found = ready!(this.discover.as_mut().poll_discover(cx));
+        if this.end.is_reached() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(found.map(|change| match change {
+            Ok(Change::Insert(key, opts)) => {
+                let name: Arc<str> = key.to_string().into();
+                let endpoint = Endpoint::of((name, opts), 1, &this.options);
+                let (name, endpoint) = endpoint.map_err(|error| error.to_string())?;
+                Ok(Change::Insert(name, endpoint))
+            }
+            Ok(Change::Remove(key)) => Ok(Change::Remove(key.to_string().into())),
+            Err(error) => Err(error.to_string()),
+        }))
+    }
+}
