@@ -163,6 +163,19 @@ async fn other_resets_move_idempotent_requests_only() {
     assert_eq!(failures(&client, &bad, "POST").await, 2);
 }
 
+#[tokio::test]
+async fn pings_without_an_answer_eject_and_move_idempotent_requests() {
+    let (bad, _good, peers) = beside(Wire::Silent).await;
+    let client = client(Http::Two, &peers);
+    while bad.requests() == 0 {
+        let response = send(&client, get("/")).await.unwrap();
+        assert_eq!(peer_name(&response), "good");
+    }
+    assert_eq!(states(&peers), [State::Ejected, State::Up]);
+    let error = peers.statuses()[0].last_reason;
+    assert_eq!(error, Some("no answer to a ping"));
+}
+
 /// The connection to a peer is lost while requests wait on it: it was killed.
 #[tokio::test]
 async fn killed_peer_moves_the_idempotent_requests_on_it() {

@@ -20,6 +20,8 @@ pub(crate) enum Wire {
     GoAway(u8),
     /// HTTP/2: resets the request's stream, with this error code.
     Reset(u8),
+    /// HTTP/2: answers neither requests nor pings, as a machine that is gone.
+    Silent,
 }
 
 pub(crate) const NO_ERROR: u8 = 0;
@@ -84,7 +86,7 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
                     .ok()?;
             }
         }
-        Wire::GoAway(_) | Wire::Reset(_) => {
+        Wire::GoAway(_) | Wire::Reset(_) | Wire::Silent => {
             let mut preface = [0; 24];
             socket.read_exact(&mut preface).await.ok()?;
             // SETTINGS
@@ -96,7 +98,7 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
                     // The last stream that it processed is none.
                     Wire::GoAway(code) => frame(7, 0, &[0, 0, 0, 0, 0, 0, 0, code]),
                     Wire::Reset(code) => frame(3, stream, &[0, 0, 0, code]),
-                    _ => return None,
+                    _ => continue,
                 };
                 socket.write_all(&answer).await.ok()?;
             }
