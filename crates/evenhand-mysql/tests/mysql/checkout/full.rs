@@ -7,7 +7,7 @@ use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::Queryable;
 use evenhand_testkit::MariaDb;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 
 use crate::common::setup::{add_app, checkout_code, fill, patient, pool_of, root, servers};
@@ -126,6 +126,48 @@ async fn checkout_waits_for_room_until_its_deadline() {
     until("it was asked", || limit(&pool) == 1).await;
     drop(others);
     drop(soon(waiting).await.unwrap().unwrap());
+}
+
+/// Wherever they wait: for a permit, a turn to log in, a connection, or a trial.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_checkouts_cost_a_full_server_no_place() {
+    let (_server, url) = server(10).await;
+    let pool = pool_of(&[format!("{url}?pool_min=0&pool_max=20")], patient());
+    let mut callers = JoinSet::new();
+    for caller in 0..40 {
+        let pool = pool.clone();
+        callers.spawn(async move {
+            for nth in 0..300 {
+                // Polled this often at most.
+                let yields = async {
+                    for _ in 0..(caller + nth) % 16 {
+                        yield_now().await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    conn = pool.get_conn() => drop(conn.unwrap()),
+                    () = yields => {}
+                }
+            }
+        });
+    }
+    while let Some(ended) = soon(callers.join_next()).await {
+        ended.unwrap();
+    }
+    let usage = || pool.usage().peers.remove(0);
+    until("all are returned", || {
+        let usage = usage();
+        (usage.in_use, usage.waiting) == (0, 0)
+    })
+    .await;
+    // The server may still be closing those whose logins were dropped.
+    let mut held = Vec::new();
+    while held.len() < 10 {
+        held.push(soon(pool.get_conn()).await.unwrap());
+    }
+    assert_eq!(states(&pool), [State::Up]);
+    assert_eq!(usage().in_use, 10);
 }
 
 /// A checkout that has met a full server waits for room on any, whatever it has tried.
