@@ -1,5 +1,5 @@
 //! Fifty tasks of mixed work: most of it marked idempotent, some of it plain, so that both kinds
-//! of promise are put to the test. Each outcome is kept with the peer that it befell, and when.
+//! of promise are put to the test. Each outcome is kept with its peer, and when.
 
 use std::collections::BTreeMap;
 use std::fmt;

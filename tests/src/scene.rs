@@ -179,7 +179,7 @@ impl Scene {
         });
     }
 
-    /// From now on plain work that gets a connection to it must not fail any more: whatever befell
+    /// From now on plain work that gets a connection to it must not fail any more: whatever happened to
     /// its connections is known in this process.
     ///
     /// # Panics

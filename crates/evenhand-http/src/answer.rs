@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The response of a gateway whose request failed so: 504 if its deadline passed, 502 if a peer failed
-/// and no other may be asked, and otherwise 503, as no peer was left to try. With `Retry-After` from the
+/// The response of a gateway whose request failed so: 504 if its time or that of an attempt was over, 502 if
+/// a peer failed and no other may be asked, and otherwise 503, as no peer was left to try. With `Retry-After` from the
 /// time when the next peer is due, if one is out. Its body is empty, and it names no peer.
 ///
 /// ```
@@ -28,8 +28,8 @@ use tower_service::Service;
 pub fn unavailable<B: Default, E>(error: &Error<E>) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = match error {
+        _ if error.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
         Error::Failed { .. } | Error::Inconclusive { .. } => StatusCode::BAD_GATEWAY,
-        Error::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     if let Some(due) = error.next_due() {
@@ -44,16 +44,14 @@ pub fn unavailable<B: Default, E>(error: &Error<E>) -> Response<B> {
     response
 }
 
-/// The response of gRPC to a request that failed so: `DEADLINE_EXCEEDED` if its deadline passed,
-/// `UNAVAILABLE` otherwise. Its message is the error's text, which names the peers that were tried.
+/// The response of gRPC to a request that failed so: `DEADLINE_EXCEEDED` if its time or that of an attempt
+/// was over, `UNAVAILABLE` otherwise. Its message is the error's text, which names the peers that were
+/// tried: it is for your own client, and not for callers from outside.
 pub fn grpc_unavailable<B: Default, E>(error: &Error<E>) -> Response<B> {
     let mut response = Response::new(B::default());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    let status = match error {
-        Error::TimedOut { .. } => "4",
-        _ => "14",
-    };
+    let status = if error.is_timeout() { "4" } else { "14" };
     headers.insert("grpc-status", HeaderValue::from_static(status));
     // Percent-encoded, it has no character that a header may not have.
     if let Ok(message) = HeaderValue::from_str(&percent_encoded(&error.to_string())) {

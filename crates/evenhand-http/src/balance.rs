@@ -13,7 +13,8 @@ pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A [`BalanceLayer`] over HTTP: with [`HttpClassifier`], [`HttpReplay`], and
 /// [`DEFAULT_BODY_TIMEOUT`] as its [`ticket_timeout`](BalanceLayer::ticket_timeout). All other settings
-/// are the layer's own.
+/// are the layer's own. Another classifier is for heads: trailers are judged by that of
+/// [`PeerClient::classifier`](crate::PeerClient::classifier).
 ///
 /// Below it goes a connector such as [`PeerClient`](crate::PeerClient), above it
 /// [`KeepBodyLayer`](crate::KeepBodyLayer).

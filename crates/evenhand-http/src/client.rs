@@ -35,8 +35,8 @@ where
 }
 
 /// A client of HTTP/2 without TLS, as gRPC uses it: with one connection to each peer, and
-/// [`DEFAULT_CONNECT_TIMEOUT`]. A connection that is silent is pinged ([`DEFAULT_PING_INTERVAL`]), so
-/// that a peer that hangs is found while responses are waited for.
+/// [`DEFAULT_CONNECT_TIMEOUT`]. A connection that is silent is pinged ([`DEFAULT_PING_INTERVAL`]) while
+/// responses are waited for, so that a machine that is gone or a process that is frozen is found.
 #[cfg(feature = "http2")]
 pub fn http2_client<B>() -> HttpClient<B>
 where

@@ -78,11 +78,12 @@ impl<S> PeerClient<S> {
         self
     }
 
-    /// Whether the authority of the caller's URL is kept as the header `Host`, for peers that serve
-    /// several hosts. A `Host` that the request has is kept either way. Default: `false`, so that `Host`
-    /// is the peer's authority.
+    /// Whether the request's header `Host` is kept, or without one the authority of the caller's URL is
+    /// sent as `Host`, for peers that serve several hosts. Default: `false`, so that `Host` is the peer's
+    /// authority.
     ///
-    /// Over HTTP/2 the peer's authority is sent as `:authority`, and this `Host` beside it.
+    /// Over HTTP/2 the peer's authority is sent as `:authority`, and this `Host` beside it. Some servers
+    /// refuse a request in which the two differ.
     #[must_use]
     pub fn keep_host(mut self, keep_host: bool) -> Self {
         self.keep_host = keep_host;
@@ -159,7 +160,7 @@ where
                 },
                 decides,
                 classifier: *this.classifier,
-                is_grpc: content_type.is_some_and(|t| t.starts_with(b"application/grpc")),
+                is_grpc: content_type.is_some_and(is_grpc),
             }
         });
         Poll::Ready(Ok(Response::from_parts(
@@ -169,8 +170,38 @@ where
     }
 }
 
+/// Whether a body of this type ends with trailers of gRPC. That of gRPC-Web, which has them in its data,
+/// does not.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
+
 impl<F> fmt::Debug for PeerClientFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerClientFuture").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_web_is_no_grpc() {
+        for grpc in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc; a=b",
+        ] {
+            assert!(is_grpc(grpc.as_bytes()), "{grpc}");
+        }
+        for other in [
+            "application/grpc-web",
+            "application/grpc-web-text+proto",
+            "text/html",
+        ] {
+            assert!(!is_grpc(other.as_bytes()), "{other}");
+        }
     }
 }

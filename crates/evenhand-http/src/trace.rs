@@ -24,7 +24,7 @@ use crate::base_url::BaseUrl;
 ///
 /// | field | value |
 /// | --- | --- |
-/// | `otel.name` | the method |
+/// | `otel.name` | the method; `HTTP` if it is none of RFC 9110 or PATCH |
 /// | `otel.kind` | `client` |
 /// | `http.request.method` | the method; `_OTHER` if it is none of RFC 9110 or PATCH |
 /// | `server.address`, `server.port` | those of the peer's base URL |
@@ -79,7 +79,7 @@ where
         let span = info_span!(
             target: "evenhand_http",
             "http_attempt",
-            otel.name = method,
+            otel.name = if method == "_OTHER" { "HTTP" } else { method },
             otel.kind = "client",
             http.request.method = method,
             server.address = attempt.peer.authority().host(),

@@ -117,7 +117,9 @@
 //! and `transaction`. Their fields are those of OpenTelemetry's conventions for databases:
 //! `db.system.name`, `db.client.connection.pool.name`, `server.address`, `server.port`, `db.namespace`,
 //! `error.type`, `db.response.status_code`; and `evenhand.peer` and `evenhand.try`. No field holds a statement, a
-//! user or a password. Nothing is computed for a span that no subscriber wants.
+//! user or a password. Nothing is computed for a span that no subscriber wants. The driver's own spans, which
+//! come with the same feature, do hold statements and their parameters at `DEBUG`: leave them out by the
+//! filter `mysql_async=off`.
 //!
 //! [`Queryable`]: mysql_async::prelude::Queryable
 

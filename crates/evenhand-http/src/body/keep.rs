@@ -19,7 +19,13 @@ use super::kept::{KeptBody, Rest};
 /// The most bytes of a body that are kept, unless [`KeepBodyLayer::limit`] says otherwise: 64 KiB.
 pub const DEFAULT_KEPT_BYTES: u64 = 64 * 1024;
 
+/// The most frames that are read at once. A body of more is streamed.
+const MAX_FRAMES: usize = 1024;
+
 /// Keeps the bodies of requests for another attempt. Goes above the balancer.
+///
+/// Reading has no time limit here, and the balancer's `deadline` begins after it: a limit for slow callers
+/// goes above.
 ///
 /// - A body that is empty is sent again at no cost.
 /// - A body whose length is known and within the [`limit`](Self::limit) is read to its end, before the
@@ -144,7 +150,10 @@ struct Reading<S, B: Body> {
 impl<S, B: Body<Data = Bytes>> Reading<S, B> {
     /// Reads what is to be read before the request is sent. Ready with true if that is all.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while !self.is_long {
+        for _ in 0..MAX_FRAMES {
+            if self.is_long {
+                break;
+            }
             match self.body.as_mut().poll_frame(cx) {
                 Poll::Pending if self.is_short => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(false),
@@ -154,6 +163,7 @@ impl<S, B: Body<Data = Bytes>> Reading<S, B> {
                     return Poll::Ready(false);
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
                     Ok(data) => {
                         self.bytes = self.bytes.saturating_add(data.len() as u64);
                         self.is_long = self.bytes > self.limit;

@@ -112,6 +112,8 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             Some(Rest::Stream(rest)) => rest.size_hint(),
             // How long it would have been is not known.
             Some(Rest::Failed(_)) => SizeHint::default(),
+            // With a length, HTTP/1.1 would send no trailers.
+            None if self.trailers.is_some() => SizeHint::default(),
             None => return SizeHint::with_exact(kept),
         };
         let mut hint = SizeHint::new();

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use evenhand::Verdict;
+use evenhand::{BoxedError, Verdict};
 
 /// No file descriptor is left, in this process or on this machine.
 #[cfg(unix)]
@@ -96,8 +96,12 @@ impl Facts {
     }
 }
 
-/// The next of the chain. What an `io::Error` wraps is not its source, but that one's source is.
+/// The next of the chain. What an `io::Error` wraps is not its source, but that one's source is; so it is
+/// with a box.
 fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(boxed) = error.downcast_ref::<BoxedError>() {
+        return Some(boxed.get_ref());
+    }
     let wrapped = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);
@@ -169,6 +173,7 @@ mod tests {
         assert_eq!(judge(&Wrapped(refused())), expected);
         assert_eq!(judge(&io::Error::other(Wrapped(refused()))), expected);
         assert_eq!(judge(&Wrapped(io::Error::other(refused()))), expected);
+        assert_eq!(judge(&BoxedError::from(Box::from(refused()))), expected);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::base_url::BaseUrl;
 
 /// Probes a peer by `GET` of a path: a service for [`Probe::new`](evenhand::Probe::new).
 ///
-/// The peer is well if it answers with the [expected](Self::expect) status, to the end. The client may
+/// The peer is well if it answers with the [expected](Self::expect) status, to the end or for 64 KiB. The client may
 /// be the one that requests are sent by.
 ///
 /// ```no_run

@@ -8,8 +8,8 @@ use metrics::{Gauge, counter, gauge};
 use tokio::time::sleep;
 
 use super::table::{
-    CONNECTION_LIMIT, CONNECTIONS, LOGINS, LOST_PEERS, POOL_CHECKING_OUT, POOL_LIMIT, POOL_WAITING,
-    RETRIES, UNKNOWN_OUTCOMES, WAITING, WAITS,
+    CONNECTION_LIMIT, CONNECTIONS, FAILURES, LOGINS, LOST_PEERS, POOL_CHECKING_OUT, POOL_LIMIT,
+    POOL_WAITING, POOL_WAITS, RETRIES, UNKNOWN_OUTCOMES, WAITING, WAITS,
 };
 use crate::usage::{PeerUsage, Usage};
 
@@ -76,6 +76,9 @@ impl PeerGauges {
         for name in COUNTERS {
             let _ = counter!(name, "pool" => pool.clone(), "peer" => peer.clone());
         }
+        // The peer is ejected for the first one, and then no caller asks it again.
+        let (pool_, peer_) = (pool.clone(), peer.clone());
+        let _ = counter!(FAILURES, "pool" => pool_, "peer" => peer_, "phase" => "connect", "row" => "login-refused");
         let state = |state| gauge!(CONNECTIONS, "pool" => pool.clone(), "peer" => peer.clone(), "state" => state);
         Self {
             in_use: state("in_use"),
@@ -110,6 +113,7 @@ struct PoolGauges {
 impl PoolGauges {
     fn new(pool: &Arc<str>) -> Self {
         let of = |name| gauge!(name, "pool" => pool.clone());
+        let _ = counter!(POOL_WAITS, "pool" => pool.clone());
         Self {
             limit: of(POOL_LIMIT),
             checking_out: of(POOL_CHECKING_OUT),

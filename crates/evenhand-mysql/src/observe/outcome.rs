@@ -5,12 +5,14 @@ use crate::error::{AttemptError, Error};
 /// How a checkout ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
+    #[cfg(feature = "metrics")]
     Ok,
     Full,
     Refused,
     Failed,
     Disconnected,
     /// Its caller dropped it.
+    #[cfg(feature = "metrics")]
     Cancelled,
 }
 
@@ -40,11 +42,13 @@ impl Outcome {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            #[cfg(feature = "metrics")]
             Self::Ok => "ok",
             Self::Full => "full",
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Disconnected => "disconnected",
+            #[cfg(feature = "metrics")]
             Self::Cancelled => "cancelled",
         }
     }

@@ -261,7 +261,8 @@ async fn open(
             Err(NoConnection::Failed(error)) => return Err(error),
             // Its probe decides when it is back.
             Err(NoConnection::Full(error)) if peer.state() != State::Up => return Err(error),
-            Err(NoConnection::Full(_) | NoConnection::NoRoom) => {}
+            Err(NoConnection::Full(error)) => note_failed(peer, &error),
+            Err(NoConnection::NoRoom) => {}
         }
         peer.permits.give_up(permit);
     }

@@ -17,7 +17,8 @@ use crate::peer::into_peer::IntoPeer;
 
 impl Pool {
     /// Adds and removes peers as `discover` says, in a task that runs until the guard is dropped, the pool
-    /// is gone or [disconnected](Self::disconnect), or `discover` ends, which leaves the peers as they are.
+    /// is gone, or `discover` ends, which leaves the peers as they are. After a
+    /// [disconnect](Self::disconnect) it ends with the next change.
     ///
     /// `discover` is a stream of changes. A key is a peer's name, as text; a value is the peer's connection
     /// options, as [`IntoPeer`] takes them beside a name; [`Opts::from_url`](mysql_async::Opts::from_url) makes

@@ -129,7 +129,7 @@ impl Pool {
     /// A connection, by the request's deadline. Generic, as each conversion of the result would move the
     /// connection.
     async fn checkout<E: From<Error>>(&self, request: CheckoutRequest) -> Result<PeerConn, E> {
-        self.background.ensure_runs(|| {
+        let is_open = self.background.ensure_runs(|| {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
             let purge = purge_idle(events, peers.clone());
             let watch = watch(peers.clone(), self.options.get_health_check());
@@ -146,6 +146,9 @@ impl Pool {
         });
         let (began, deadline) = (request.began, request.deadline);
         let metrics = self.metrics.checkout(began);
+        if !is_open {
+            return Err(metrics.failed(Error::Disconnected).into());
+        }
         let begin_to_wait = |_| {
             self.metrics.waits();
             deadline

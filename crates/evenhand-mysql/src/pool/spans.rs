@@ -30,7 +30,7 @@ pub(super) use in_span;
 mod traced {
     use std::error::Error as StdError;
 
-    use mysql_async::Error as Driver;
+    use mysql_async::{Error as Driver, ServerError};
     use tracing::field::Empty;
     use tracing::{Span, debug_span};
 
@@ -105,9 +105,9 @@ mod traced {
 
     /// Notes with what an operation failed.
     pub(in crate::pool) fn note_error(span: &Span, error: &(dyn StdError + 'static)) {
-        if let Some(Driver::Server(error)) = error.downcast_ref() {
+        if let Some(refusal) = refusal(error) {
             // The conventions want a string.
-            let code = error.code.to_string();
+            let code = refusal.code.to_string();
             span.record("db.response.status_code", code.as_str());
             span.record("error.type", code.as_str());
             return;
@@ -123,6 +123,21 @@ mod traced {
             _ => OTHER,
         };
         span.record("error.type", kind);
+    }
+
+    /// What a server said, if that is why an operation failed.
+    fn refusal<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a ServerError> {
+        let cause = match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(Error::Checkout(checkout)), _) => match checkout.tried.cause()? {
+                AttemptError::Connect(cause) => cause,
+                _ => return None,
+            },
+            (_, driver) => driver?,
+        };
+        match cause {
+            Driver::Server(refusal) => Some(refusal),
+            _ => None,
+        }
     }
 
     /// Notes why a try failed.

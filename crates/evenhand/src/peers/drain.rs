@@ -34,7 +34,8 @@ impl<Target> Peers<Target> {
 
     /// [Drains](Self::drain) all peers that the set has now, and resolves once no attempt is in flight on
     /// any. All are taken out of the picks before it waits. Requests fail meanwhile with
-    /// [`Error::Drained`](crate::Error::Drained), unless a peer is added or restored.
+    /// [`Error::Drained`](crate::Error::Drained), after their wait if they wait for a peer, unless one is added
+    /// or restored.
     ///
     /// There is no time limit: put your own around it.
     ///

@@ -59,8 +59,9 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
     ///
     /// A probe succeeds if the service answers with a [`Verdict`] that is `Healthy`, or with `()`. It
     /// fails on any other verdict, which may give a reason and the time to the next probe, on an
-    /// error, which is logged at `DEBUG`, on a panic, and on a timeout. While a peer is up, a check of it that is `Neutral` or
-    /// `Suspect` says nothing: it neither fails nor ends a row of failures.
+    /// error, which is logged at `DEBUG` as its `Debug` shows it, on a panic, and on a timeout. While a peer
+    /// is up, a check of it that is `Neutral` or `Suspect` says nothing: it neither fails nor ends a row of
+    /// failures.
     ///
     /// Probes run on the tokio runtime in which the layer was applied or the balancer called. If
     /// that runtime ends, the next call in another one takes over; meanwhile, callers' attempts

@@ -224,7 +224,10 @@ impl Ledger {
         self.members += 1;
         if join == Join::AtOnce {
             self.up += 1;
-            self.ramps.start(&member.ramp, member.id, now);
+            // As in `set_up`.
+            if member.weight() > 0 {
+                self.ramps.start(&member.ramp, member.id, now);
+            }
             return;
         }
         member.health.eject_manually();

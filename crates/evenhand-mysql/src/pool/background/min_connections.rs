@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::caught::Caught;
 use crate::classify::{Phase, is_full};
+use crate::error::AttemptError;
 use crate::peer::permits::Permits;
 use crate::peer::{Endpoint, Peer};
 use crate::time::jitter::jittered;
@@ -123,7 +124,12 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
                 }
                 return Err(Failed);
             }
-            Err(_) => return Err(Failed),
+            Err(_) => {
+                let error = AttemptError::TimedOut(peer.connect_timeout);
+                let row = || peer.check.rules.row_of_attempt(&error);
+                peer.metrics.failed(Phase::Connect, row);
+                return Err(Failed);
+            }
         }
         // The driver takes it back in a separate task.
         tokio::task::yield_now().await;

@@ -28,20 +28,23 @@ struct Task {
 }
 
 impl Background {
-    /// Starts `work` unless it runs or was stopped.
-    pub(crate) fn ensure_runs<W>(&self, work: impl FnOnce() -> W)
+    /// Starts `work` unless it runs. Returns `false` if it was stopped.
+    pub(crate) fn ensure_runs<W>(&self, work: impl FnOnce() -> W) -> bool
     where
         W: Future<Output = ()> + Send + 'static,
     {
         let running = &self.0.running;
-        if running.load(Ordering::Relaxed) || self.0.stopped.load(Ordering::Acquire) {
-            return;
+        if running.load(Ordering::Relaxed) {
+            return true;
+        }
+        if self.0.stopped.load(Ordering::Acquire) {
+            return false;
         }
         let Ok(runtime) = Handle::try_current() else {
-            return;
+            return true;
         };
         if running.swap(true, Ordering::AcqRel) {
-            return;
+            return true;
         }
         self.0.runtime.get_or_init(|| runtime.id());
         let (ended, work) = (Ended(running.clone()), work());
@@ -54,6 +57,7 @@ impl Background {
         if self.0.stopped.load(Ordering::Acquire) {
             task.abort();
         }
+        true
     }
 
     /// Whether this is another runtime than that of the first checkout.

@@ -94,10 +94,9 @@ async fn options_that_are_not_valid_change_nothing() {
 #[tokio::test]
 async fn following_ends_with_the_pool() {
     let pool = quick().open([("a", "mysql://h/d")]).unwrap();
-    let (dropped, ended) = (Arc::new(Mutex::new(())), pool.clone());
-    let guard = dropped.clone();
+    let ended = pool.clone();
     let (changes, discover) = source();
-    let following = pool.follow(stream_with(discover, guard));
+    let following = pool.follow(discover);
     ended.disconnect().await.unwrap();
     changes.send(insert("b", "mysql://i/d")).unwrap();
     until("it has ended", || following.is_finished()).await;
@@ -106,11 +105,12 @@ async fn following_ends_with_the_pool() {
     // A source that says nothing keeps no pool.
     let silent = quick().open([("a", "mysql://h/d")]).unwrap();
     let (_changes, discover) = source();
-    let following = silent.follow(discover);
+    let held = Arc::new(Mutex::new(()));
+    let following = silent.follow(stream_with(discover, held.clone()));
     tokio::task::yield_now().await;
     drop(silent);
     until("it has ended, too", || following.is_finished()).await;
-    assert_eq!(Arc::strong_count(&dropped), 1, "its source was dropped");
+    assert_eq!(Arc::strong_count(&held), 1, "its source was dropped");
 }
 
 /// The stream, which holds something.

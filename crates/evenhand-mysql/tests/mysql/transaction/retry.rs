@@ -98,7 +98,7 @@ async fn lost_everywhere_names_every_peer() {
     assert_eq!(tried[..2], ["a", "b"], "{error}");
 }
 
-/// `work` swallows what befell its connection, so that only the `COMMIT` could tell.
+/// `work` does not pass on what happened to its connection, so that only the `COMMIT` could tell.
 #[tokio::test]
 async fn dead_connection_before_commit_is_retried() {
     let fakes: [_; 2] = fakes().await;
