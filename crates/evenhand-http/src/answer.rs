@@ -177,6 +177,7 @@ impl<F> fmt::Debug for AnswerErrorsFuture<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenhand::{Cause, Tried};
 
     #[test]
     fn message_is_percent_encoded() {
@@ -189,6 +190,16 @@ mod tests {
         let response: Response<String> = unavailable(&late);
         assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
         let response: Response<String> = grpc_unavailable(&late);
+        assert_eq!(response.headers()["grpc-status"], "4");
+    }
+
+    #[test]
+    fn attempt_that_timed_out_may_have_been_executed() {
+        let tried = Tried::new("a", Cause::<std::io::Error>::TimedOut);
+        let failed = Error::failed(vec![tried]);
+        let response: Response<String> = unavailable(&failed);
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+        let response: Response<String> = grpc_unavailable(&failed);
         assert_eq!(response.headers()["grpc-status"], "4");
     }
 

@@ -254,3 +254,37 @@ where
         f.debug_struct("KeepBodyFuture").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+
+    use http_body::Frame;
+    use tower::{ServiceExt, service_fn};
+
+    /// Gives empty frames for ever.
+    struct Empty;
+
+    impl Body for Empty {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+        }
+    }
+
+    #[tokio::test]
+    async fn body_of_endless_empty_frames_is_streamed() {
+        let is_kept = |request: Request<KeptBody<Empty>>| -> Ready<Result<bool, Infallible>> {
+            ready(Ok(request.body().is_kept()))
+        };
+        let service = KeepBodyLayer::new().layer(service_fn(is_kept));
+        assert_eq!(service.oneshot(Request::new(Empty)).await, Ok(false));
+    }
+}

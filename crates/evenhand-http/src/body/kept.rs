@@ -135,3 +135,18 @@ impl<B: Body> fmt::Debug for KeptBody<B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+
+    /// With a length HTTP/1.1 sends no trailers.
+    #[test]
+    fn body_with_trailers_has_no_length() {
+        let frames = || VecDeque::from([Bytes::from("abc")]);
+        let kept = |trailers| KeptBody::<Full<Bytes>>::kept(frames(), trailers);
+        assert_eq!(kept(None).size_hint().exact(), Some(3));
+        assert_eq!(kept(Some(HeaderMap::new())).size_hint().exact(), None);
+    }
+}

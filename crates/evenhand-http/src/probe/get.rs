@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
 use tower_service::Service;
 
-use super::read;
+use super::{ask, read};
 use crate::base_url::BaseUrl;
 
 /// Probes a peer by `GET` of a path: a service for [`Probe::new`](evenhand::Probe::new).
@@ -87,12 +87,9 @@ where
         peer.direct(&mut request, false);
         let expected = self.expected;
         Box::pin(async move {
-            let failed = Verdict::down().because("the probe got no answer");
-            if poll_fn(|cx| client.poll_ready(cx)).await.is_err() {
-                return Ok(failed);
-            }
-            let Ok(response) = client.call(request).await else {
-                return Ok(failed);
+            let response = match ask(&mut client, request).await {
+                Ok(response) => response,
+                Err(failed) => return Ok(failed),
             };
             let status = response.status();
             if !expected.map_or(status.is_success(), |expected| status == expected) {

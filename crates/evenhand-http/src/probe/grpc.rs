@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use http_body::Body;
 use prost::Message;
 use tower_service::Service;
 
-use super::read;
+use super::{ask, read};
 use crate::base_url::BaseUrl;
 use crate::classify::status_of;
 
@@ -86,12 +86,9 @@ where
         headers.insert(TE, HeaderValue::from_static("trailers"));
         peer.direct(&mut request, false);
         Box::pin(async move {
-            let failed = Verdict::down().because("the probe got no answer");
-            if poll_fn(|cx| client.poll_ready(cx)).await.is_err() {
-                return Ok(failed);
-            }
-            let Ok(response) = client.call(request).await else {
-                return Ok(failed);
+            let response = match ask(&mut client, request).await {
+                Ok(response) => response,
+                Err(failed) => return Ok(failed),
             };
             let (head, body) = response.into_parts();
             let answer = match read(body).await {

@@ -9,7 +9,9 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use evenhand::Verdict;
+use http::Request;
 use http_body::Body;
+use tower_service::Service;
 
 pub use self::get::HttpProbe;
 #[cfg(feature = "grpc-health")]
@@ -22,6 +24,16 @@ const MAX_ANSWER: usize = 64 * 1024;
 struct Answer {
     data: Vec<u8>,
     trailers: Option<http::HeaderMap>,
+}
+
+/// Sends the probe's request, once the client is ready.
+async fn ask<S, A>(client: &mut S, request: Request<A>) -> Result<S::Response, Verdict>
+where
+    S: Service<Request<A>>,
+{
+    let failed = |_| Verdict::down().because("the probe got no answer");
+    poll_fn(|cx| client.poll_ready(cx)).await.map_err(failed)?;
+    client.call(request).await.map_err(failed)
 }
 
 /// Reads an answer to its end, so that its connection can be used again.
