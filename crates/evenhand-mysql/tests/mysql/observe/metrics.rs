@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::common::setup::{conn_to, still};
 use crate::common::{LIMIT, err, fakes, pool, pool_with, quick, soon, states, until, up};
-use crate::observe::recorder::{recorder, value, values};
+use crate::observe::recorder::{recorded, recorder, value, values};
 use evenhand_mysql::evenhand::{self, State};
 use evenhand_mysql::mysql_async::TxOpts;
 use evenhand_mysql::mysql_async::prelude::Queryable;
@@ -75,6 +75,14 @@ async fn gauges_show_the_usage_until_the_pool_is_gone() {
         value(NAME, "evenhand_mysql_connections", &labels)
     };
     until("two are in use", || connections("a", "in_use") == 2.0).await;
+    // An increase from nothing would go unnoticed.
+    let refused = "peer=a,phase=connect,row=login-refused";
+    for (counter, labels) in [
+        ("evenhand_mysql_pool_waits_total", ""),
+        ("evenhand_mysql_failures_total", refused),
+    ] {
+        assert_eq!(recorded(NAME, counter, labels), Some(0.0), "{counter}");
+    }
     let limit = |peer| value(NAME, "evenhand_mysql_connection_limit", peer);
     assert_eq!((limit("peer=a"), limit("peer=b")), (2.0, 2.0));
     assert_eq!(value(NAME, "evenhand_mysql_pool_limit", ""), 5.0);
@@ -89,6 +97,28 @@ async fn gauges_show_the_usage_until_the_pool_is_gone() {
     until("the pool is gone", || limit("peer=a") == 0.0).await;
     assert_eq!(connections("a", "idle"), 0.0);
     assert_eq!(value(NAME, "evenhand_mysql_pool_limit", ""), 0.0);
+}
+
+#[tokio::test]
+async fn refusals_of_a_full_peer_are_counted() {
+    const NAME: &str = "refusals";
+    let [fake] = fakes::<1>().await;
+    fake.set_fault(Fault::ErrAtLogin(err(1040, "Too many connections")));
+    let options = still().checkout_timeout(Duration::from_secs(60));
+    let pool = one(NAME, &fake, options);
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { drop(pool.get_conn().await.unwrap()) }
+    });
+    until("it was refused", || fake.refused_logins() > 0).await;
+    fake.clear_fault();
+    soon(waiting).await.unwrap();
+    let refusals = value(
+        NAME,
+        "evenhand_mysql_failures_total",
+        "peer=a,phase=connect,row=full",
+    );
+    assert_eq!(refusals, fake.refused_logins() as f64);
 }
 
 #[tokio::test]

@@ -123,13 +123,18 @@ pub(super) fn recorder() -> &'static Kept {
 
 /// The value of this metric for a pool, 0 if it has none. `labels` are those after the pool.
 pub(super) fn value(pool: &str, metric: &str, labels: &str) -> f64 {
+    recorded(pool, metric, labels).unwrap_or(0.0)
+}
+
+/// The same, `None` if the pool has none.
+pub(super) fn recorded(pool: &str, metric: &str, labels: &str) -> Option<f64> {
     let labels = match labels {
         "" => format!("pool={pool}"),
         labels => format!("pool={pool},{labels}"),
     };
     let values = recorder().values.lock().unwrap();
     let one = values.get(&format!("{metric}{{{labels}}}"));
-    one.map_or(0.0, |one| *one.0.lock().unwrap())
+    one.map(|one| *one.0.lock().unwrap())
 }
 
 /// All values of a pool with their names and labels, without the pool's.

@@ -56,6 +56,20 @@ async fn checkout_names_its_peer_or_its_error() {
 }
 
 #[tokio::test]
+async fn refused_checkout_of_idempotent_work_has_the_servers_code() {
+    let (kept, _guard) = Kept::set();
+    let [fake] = fakes::<1>().await;
+    fake.set_fault(Fault::ErrAtLogin(err(1045, "Access denied")));
+    let options = still().name("orders").all_down(AllDownKind::Fail);
+    let pool = pool(std::slice::from_ref(&fake), options);
+    let work = async |mut conn: PeerConn| conn.query_drop("DO 1").await;
+    pool.run_idempotent(work).await.unwrap_err();
+    let checkout = &kept.spans(&["checkout"])[0];
+    assert_eq!(checkout.field("error.type"), Some("1045"));
+    assert_eq!(checkout.field("db.response.status_code"), Some("1045"));
+}
+
+#[tokio::test]
 async fn tries_of_idempotent_work_have_numbers_and_peers() {
     let (kept, _guard) = Kept::set();
     let fakes: [_; 2] = fakes().await;
