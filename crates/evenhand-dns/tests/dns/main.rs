@@ -1,0 +1,4 @@
+//! Lookups against a real DNS server on loopback.
+
+mod addresses;
+mod support;
