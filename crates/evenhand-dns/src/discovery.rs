@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::changes::Changes;
-use crate::pace::Bounds;
 use crate::source::Source;
-use crate::task::Settings;
+use crate::stream::changes::Changes;
+use crate::stream::pace::Bounds;
+use crate::stream::task::Settings;
 
 /// The shortest pause between lookups of a source, unless set: 1 s.
 pub const DEFAULT_MIN_TTL: Duration = Duration::from_secs(1);

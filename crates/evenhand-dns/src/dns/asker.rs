@@ -12,8 +12,8 @@ use hickory_resolver::{Hosts, MAX_TTL, TokioResolver};
 use tokio::time::timeout;
 
 use super::candidates::Search;
-use crate::error::Error;
-use crate::source::Family;
+use crate::lookup::error::Error;
+use crate::lookup::found::Family;
 
 /// A resolver and its settings.
 #[derive(Clone)]

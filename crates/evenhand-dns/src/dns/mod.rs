@@ -19,10 +19,10 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
 
-use crate::address::Address;
-use crate::error::Error;
-use crate::name::{Kind, Name};
-use crate::source::{Found, Lost};
+use crate::lookup::address::Address;
+use crate::lookup::error::Error;
+use crate::lookup::found::{Found, Lost};
+use crate::lookup::name::{Kind, Name};
 use asker::{Asker, Families, shown};
 use candidates::Search;
 

@@ -10,9 +10,9 @@ use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name as DnsName, RData, RecordType};
 
 use super::asker::{Answer, Asker, Ended, HostAddresses, shown, smallest_ttl};
-use crate::address::Address;
-use crate::error::Error;
-use crate::source::{Found, Lost};
+use crate::lookup::address::Address;
+use crate::lookup::error::Error;
+use crate::lookup::found::{Found, Lost};
 
 /// How many targets are looked up at a time.
 const AT_A_TIME: usize = 16;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::address::Address;
-use crate::source::{Found, Lost};
+use crate::lookup::address::Address;
+use crate::lookup::found::{Found, Lost};
 
 /// The list of one source.
 #[derive(Debug)]
@@ -117,8 +117,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::error::Error;
-    use crate::source::Family;
+    use crate::lookup::error::Error;
+    use crate::lookup::found::Family;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -14,12 +14,12 @@ use futures_core::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::address::{Address, Key};
-use crate::board::{Board, SourceStatus};
-use crate::handle::Handle;
-use crate::meter;
+use crate::lookup::address::{Address, Key};
+use crate::observe::meter;
 use crate::source::Source;
-use crate::task::{Settings, run};
+use crate::stream::board::{Board, SourceStatus};
+use crate::stream::handle::Handle;
+use crate::stream::task::{Settings, run};
 
 /// A stream of changes, as [`Peers::follow`](evenhand::Peers::follow) takes it: any user of
 /// [`tower::discover::Discover`](evenhand::discover::Discover) can. From

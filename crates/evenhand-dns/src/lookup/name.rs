@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
+use crate::lookup::error::Error;
 
 /// A name to look up in DNS: a host with a port, or a service by its SRV records.
 ///

@@ -9,12 +9,13 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::board::Board;
-use crate::error::{Error, chain};
-use crate::held::Held;
-use crate::meter;
-use crate::pace::{Bounds, Pace};
-use crate::source::{Found, Source};
+use crate::lookup::error::{Error, chain};
+use crate::lookup::found::Found;
+use crate::observe::meter;
+use crate::source::Source;
+use crate::stream::board::Board;
+use crate::stream::held::Held;
+use crate::stream::pace::{Bounds, Pace};
 
 /// The settings of lookups.
 #[derive(Clone, Copy, Debug)]

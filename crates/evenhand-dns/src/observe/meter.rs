@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::source::Found;
+use crate::lookup::error::Error;
+use crate::lookup::found::Found;
 
 #[cfg(feature = "metrics")]
-use crate::table::{ADDRESSES, CHANGES, LOOKUP_SECONDS, LOOKUPS};
+use crate::observe::table::{ADDRESSES, CHANGES, LOOKUP_SECONDS, LOOKUPS};
 
 /// Lookups begin.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
-    crate::table::METRICS
+    crate::observe::table::METRICS
         .iter()
         .for_each(evenhand::Metric::describe);
 }

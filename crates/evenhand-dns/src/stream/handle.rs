@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evenhand::{Event, EventKind, Observer};
 
-use crate::board::{Board, SourceStatus};
+use crate::stream::board::{Board, SourceStatus};
 
 /// Asks for lookups, and tells what is known. From [`Changes::handle`](crate::Changes::handle); clones are
 /// the same handle.

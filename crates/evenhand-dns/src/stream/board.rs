@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::address::Address;
-use crate::error::Error;
+use crate::lookup::address::Address;
+use crate::lookup::error::Error;
 
 /// What is known of a source.
 #[derive(Clone, Debug)]
