@@ -74,11 +74,13 @@ impl Asker {
             )
             .await;
             let mut records = Vec::new();
-            let mut lost = None;
+            let mut lost: Option<(Family, Error)> = None;
             for (family, answer) in [(Family::V4, v4), (Family::V6, v6)] {
                 match answer {
                     Answer::Records(found) => records.extend(found),
-                    Answer::Failed(error) => lost = Some((family, error)),
+                    Answer::Failed(error) => {
+                        lost.get_or_insert((family, error));
+                    }
                     negative => ended.note(negative),
                 }
             }

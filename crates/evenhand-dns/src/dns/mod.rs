@@ -59,7 +59,7 @@ impl Dns {
     ///
     /// # Errors
     ///
-    /// None at present.
+    /// As [`with_config`](Self::with_config).
     pub fn name_server(at: SocketAddr) -> Result<Self, Error> {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
         for connection in &mut connections {

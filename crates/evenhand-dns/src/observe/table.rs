@@ -36,3 +36,25 @@ pub const METRICS: &[Metric] = &[
         "Addresses that the source lists, those that are kept while lookups fail included.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documentation_lists_every_metric_with_its_labels() {
+        let rows = include_str!("../lib.rs").lines();
+        let rows = rows.filter_map(|line| line.strip_prefix("//! | `evenhand_"));
+        let documented: Vec<_> = rows
+            .map(|line| {
+                let (name, rest) = line.split_once("` | ").unwrap();
+                let (labels, _) = rest.split_once(" | ").unwrap();
+                let labels = labels.split(", ").map(|label| label.trim_matches('`'));
+                (format!("evenhand_{name}"), labels.collect::<Vec<_>>())
+            })
+            .collect();
+        let table = METRICS.iter();
+        let table: Vec<_> = table.map(|m| (m.name.to_owned(), m.labels.to_vec())).collect();
+        assert_eq!(documented, table);
+    }
+}

@@ -1,5 +1,8 @@
 //! A source of peers: a lookup that returns a whole list, and how long that is valid.
 
+#[cfg(feature = "file")]
+mod file;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +79,61 @@ impl Source {
                 })
             }
         })
+    }
+
+    /// The addresses that are listed in a file, which is read anew when `interval` is over: 5 s is a good one, and
+    /// it is bounded as a TTL is. With the feature `file`.
+    ///
+    /// A `.json` file is a list, and in a `.toml` file `peers` is one. An entry is an IP address with a port, or a
+    /// table:
+    ///
+    /// ```json
+    /// [
+    ///   "10.0.0.1:3306",
+    ///   {"address": "10.0.0.2:3306", "host": "db2.example", "weight": 3, "tier": 1}
+    /// ]
+    /// ```
+    ///
+    /// ```toml
+    /// peers = ["10.0.0.1:3306", { address = "10.0.0.2:3306", host = "db2.example", weight = 3, tier = 1 }]
+    /// ```
+    ///
+    /// A file that cannot be read, that has a mistake, or whose list is empty, leaves the addresses as they
+    /// are. Replace the file by renaming a new one, so that it is never read half written.
+    ///
+    /// The file is read, not watched by the system's notifications: these miss changes on network file systems,
+    /// and behind the symbolic links by which Kubernetes mounts a ConfigMap.
+    ///
+    /// # Errors
+    ///
+    /// If the path ends in neither `.json` nor `.toml`. It need not exist yet.
+    #[cfg(feature = "file")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
+    pub fn file(path: impl Into<std::path::PathBuf>, interval: Duration) -> Result<Self, Error> {
+        let path: Arc<std::path::Path> = path.into().into();
+        let format = file::Format::of(&path)?;
+        let name: Arc<str> = path.display().to_string().into();
+        // A file system that hangs must hold one thread, not one more with each lookup.
+        let turn = Arc::new(tokio::sync::Semaphore::new(1));
+        Ok(Self::new(name.clone(), move || {
+            let (path, name, turn) = (path.clone(), name.clone(), turn.clone());
+            let failed = name.clone();
+            async move {
+                // Never closed.
+                let turn = turn.acquire_owned().await;
+                let read = move || {
+                    let _turn = turn;
+                    file::read(&path, &name, format, interval)
+                };
+                let read = tokio::task::spawn_blocking(read).await;
+                read.unwrap_or_else(|error| {
+                    Err(Error::Failed {
+                        name: failed,
+                        source: error.into(),
+                    })
+                })
+            }
+        }))
     }
 
     pub(crate) fn new<F, Fut>(name: Arc<str>, look: F) -> Self

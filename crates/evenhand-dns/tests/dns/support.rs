@@ -8,10 +8,10 @@ use std::time::Duration;
 use evenhand_dns::evenhand::discover::{Change, Discover};
 use evenhand_dns::{Address, Changes, Discovery, Dns, Name, Source};
 use evenhand_testkit::DnsServer;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Only what hangs takes as long.
-pub(crate) const GUARD: Duration = Duration::from_secs(60);
+pub(crate) const GUARD: Duration = Duration::from_secs(300);
 /// So that a test does not wait for TTLs of whole seconds.
 pub(crate) const MIN_TTL: Duration = Duration::from_millis(100);
 
@@ -44,8 +44,7 @@ impl Follower {
 
     /// Applies the next change.
     pub(crate) async fn step(&mut self) {
-        let next = poll_fn(|cx| Pin::new(&mut self.changes).poll_discover(cx));
-        let next = timeout(GUARD, next).await.expect("a change");
+        let next = poll_fn(|cx| Pin::new(&mut self.changes).poll_discover(cx)).await;
         match next.expect("the stream does not end") {
             Ok(Change::Insert(key, address)) => {
                 assert_eq!(address.key(), key);
@@ -63,8 +62,13 @@ impl Follower {
 
     /// Until these are the peers.
     pub(crate) async fn until(&mut self, expected: &[&str]) {
-        while !self.peers.keys().eq(expected) {
-            self.step().await;
+        let found = async {
+            while !self.peers.keys().eq(expected) {
+                self.step().await;
+            }
+        };
+        if timeout(GUARD, found).await.is_err() {
+            panic!("{:?} are not {expected:?}", self.peers.keys());
         }
     }
 
@@ -79,8 +83,14 @@ impl Follower {
             }
         }
     }
+}
 
-    pub(crate) fn keys(&self) -> Vec<&str> {
-        self.peers.keys().map(String::as_str).collect()
-    }
+/// Waits for what is seldom waited for, and has no event of its own.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let holds = async {
+        while !condition() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(GUARD, holds).await.expect(what);
 }
