@@ -1,5 +1,12 @@
 //! Lookups against a real DNS server on loopback, and on a paused clock.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test states what it takes for granted"
+)]
+
 mod addresses;
 mod balancer;
 mod failures;
