@@ -204,3 +204,38 @@ pub(super) fn smallest_ttl(records: &[Record]) -> Duration {
 pub(super) fn shown(name: &str) -> Arc<str> {
     name.strip_suffix('.').unwrap_or(name).to_lowercase().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_file_has_both_families_of_a_name() {
+        let mut hosts = Hosts::default();
+        let file = "10.0.0.1 db.example db\nfd00::1 DB.example # a comment\n10.0.0.9 other\n";
+        hosts.read_hosts_conf(file.as_bytes()).unwrap();
+        let name = |text| DnsName::from_utf8(text).unwrap();
+        let found = in_hosts(&hosts, &name("db.example.")).unwrap();
+        let expected: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        assert_eq!(found.ips, expected);
+        assert_eq!(in_hosts(&hosts, &name("db.")).unwrap().ips, expected[..1]);
+        assert!(in_hosts(&hosts, &name("db.example.com.")).is_none());
+    }
+
+    #[test]
+    fn failure_is_told_before_that_there_is_nothing() {
+        let name: Arc<str> = "db".into();
+        let failure = || Answer::Failed(Error::Panicked { name: name.clone() });
+        let mut ended = Ended::new(&name);
+        ended.note(Answer::NotFound);
+        assert!(matches!(Ended::new(&name).error(), Error::NotFound { .. }));
+        ended.note(Answer::NoData);
+        ended.note(Answer::NotFound);
+        ended.note(failure());
+        assert!(matches!(ended.error(), Error::Panicked { .. }));
+        let mut ended = Ended::new(&name);
+        ended.note(Answer::NoData);
+        ended.note(Answer::NotFound);
+        assert!(matches!(ended.error(), Error::Empty { .. }));
+    }
+}

@@ -54,7 +54,9 @@ mod tests {
             })
             .collect();
         let table = METRICS.iter();
-        let table: Vec<_> = table.map(|m| (m.name.to_owned(), m.labels.to_vec())).collect();
+        let table: Vec<_> = table
+            .map(|m| (m.name.to_owned(), m.labels.to_vec()))
+            .collect();
         assert_eq!(documented, table);
     }
 }

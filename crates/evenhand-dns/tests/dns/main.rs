@@ -17,6 +17,7 @@ mod many;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod moved;
+mod resolver;
 mod schedule;
 mod srv;
 mod support;

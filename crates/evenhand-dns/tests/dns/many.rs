@@ -23,7 +23,7 @@ async fn two_hundred_addresses_are_found() {
         follower.step().await;
     }
     // They do not fit into UDP: the query came again by TCP.
-    assert_eq!(server.queries("db.example", A), 2);
+    assert!(server.queries("db.example", A) >= 2);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn lookup_that_is_asked_for_comes_soon_and_is_not_answered_from_a_cache() 
     // The TTL is a day, and its bound 5 min: only the handle brings it about.
     follower.changes.handle().look_now();
     follower.until(&["db.example/10.0.0.2:1"]).await;
-    assert_eq!(server.queries("db.example", A), 2);
+    assert!(server.queries("db.example", A) >= 2);
 }
 
 #[tokio::test]

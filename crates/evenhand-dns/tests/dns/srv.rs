@@ -140,5 +140,5 @@ async fn many_targets_are_looked_up() {
     while follower.peers.len() < 60 {
         follower.step().await;
     }
-    assert!(names.iter().all(|name| server.queries(name, A) == 1));
+    assert!(names.iter().all(|name| server.queries(name, A) >= 1));
 }
