@@ -76,6 +76,31 @@
 //! An [`Address`] has a weight and a tier: those of an SRV record, of a file, or of your function. See
 //! [`Name::srv`] for how records become weights and tiers.
 //!
+//! # In Kubernetes
+//!
+//! A Service has one address, so to a client it is one peer. A *headless* Service (`clusterIP: None`) has a record
+//! for each pod that is ready, and an SRV record for each of its named ports:
+//!
+//! ```yaml
+//! apiVersion: v1
+//! kind: Service
+//! metadata: { name: galera, namespace: db }
+//! spec:
+//!   clusterIP: None
+//!   selector: { app: galera }
+//!   ports: [{ name: mysql, port: 3306 }]
+//! ```
+//!
+//! Look up `dns:galera.db.svc.cluster.local.:3306` or `srv:_mysql._tcp.galera.db.svc.cluster.local.`. The dot at the end
+//! saves the queries in the search domains, of which pods have several.
+//!
+//! A pod that is not ready leaves DNS: it gets no more work, and joins again on proof. With
+//! `publishNotReadyAddresses: true` it stays, and the balancer's probes alone decide whether it is used. Prefer that
+//! if readiness depends on what other pods do, as then all may become unready at once. (A name without any
+//! record keeps its last addresses here.)
+//!
+//! This is how Kubernetes documents its DNS. The tests run on a DNS server of their own, not in a cluster.
+//!
 //! # What it cannot do
 //!
 //! - A caching name server between gives its old answer until the TTL is over, also to a lookup that was

@@ -125,6 +125,11 @@ impl Dns {
         self.asker.resolver.clear_cache();
         let hosts = self.hosts().await;
         match name.kind() {
+            Kind::Address(addr) => Ok(Found {
+                addresses: vec![Address::new(*addr)],
+                valid_for: Duration::MAX,
+                lost: Vec::new(),
+            }),
             Kind::Host { host, port } => {
                 let shown = shown(host);
                 let found = self.asker.host(host, &shown, &hosts).await?;
