@@ -144,9 +144,14 @@ where
                         None => continue,
                     },
                 }
-                let permit = match failover::first_peer(shared, this.lazy) {
+                let request = || match &this.request {
+                    Some(request) => request,
+                    None => polled_after_completion(),
+                };
+                let pick = (shared.rules.pick(), &shared.rules.key(request));
+                let permit = match failover::first_peer(shared, pick, this.lazy) {
                     Some(permit) => permit,
-                    None => match failover::next_peer(shared, this.lazy) {
+                    None => match failover::next_peer(shared, pick, this.lazy) {
                         Ok(permit) => permit,
                         Err(without) => match self.as_mut().go_without(without) {
                             Some(outcome) => return Poll::Ready(outcome),

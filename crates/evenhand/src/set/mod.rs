@@ -9,13 +9,13 @@ pub(crate) mod ledger;
 mod loom;
 pub(crate) mod member;
 pub(crate) mod peer;
+pub(crate) mod placed;
 pub(crate) mod policies;
 pub(crate) mod ramps;
 pub(crate) mod registry;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -28,6 +28,7 @@ use self::member::Member;
 use self::peer::Peer;
 use self::registry::Registry;
 use self::snapshot::Snapshot;
+use self::snapshot::offer::DEFAULT_OVERPROVISIONING;
 use self::status::{State, Status};
 use crate::error::PeersError;
 use crate::event::{Event, EventKind};
@@ -43,7 +44,7 @@ impl<Target> Set<Target> {
     pub(crate) fn new(name: Option<Arc<str>>) -> Self {
         Self {
             registry: Arc::new(Registry::new(name)),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default())),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default(), |_| true, 1.0)),
             next_id: AtomicU64::new(0),
         }
     }
@@ -60,6 +61,12 @@ impl<Target> Set<Target> {
         let ledger = self.registry.lock();
         let peers = self.snapshot.load().shared_peers();
         self.renew(ledger, peers, Vec::new());
+    }
+
+    /// Sets how much more than its share a tier can carry.
+    pub(crate) fn set_overprovisioning(&self, factor: f64) {
+        self.registry.lock().overprovisioning = Some(factor);
+        self.refresh();
     }
 
     /// The peer with this name: of two the new one, if the old one is leaving.
@@ -92,6 +99,7 @@ impl<Target> Set<Target> {
                 next_probe: due.filter(|_| state == State::Ejected),
                 in_flight: member.in_flight.count(),
                 weight: member.weight(),
+                tier: member.tier(),
                 since: note.map_or(now, |note| note.since),
                 last_reason: note.and_then(|note| note.reason),
             }
@@ -195,8 +203,11 @@ impl<Target> Set<Target> {
             let stay = peers.iter().filter(|peer| !peer.member().is_removed());
             peers = stay.cloned().collect();
         }
-        let before = self.snapshot.swap(Arc::new(Snapshot::new(peers)));
-        ledger.refreshed();
+        let counts = |peer: &Peer<Target>| ledger.counts(peer.member());
+        let factor = ledger.overprovisioning.unwrap_or(DEFAULT_OVERPROVISIONING);
+        let snapshot = Snapshot::new(peers, counts, factor);
+        ledger.refreshed(!snapshot.offer().tiers().is_empty());
+        let before = self.snapshot.swap(Arc::new(snapshot));
         // Of several events of one edit the last one tells what became of the set.
         if let Some(last) = events.last_mut() {
             last.set = ledger.take_turn();
@@ -208,79 +219,6 @@ impl<Target> Set<Target> {
         events.iter().for_each(|event| event.trace(up));
         // It may hold the last handle of a peer that left. It is dropped last, as that may panic.
         drop(before);
-    }
-
-    /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
-    /// `same` says that the wanted target equals its own, and is replaced otherwise. `others_stay`:
-    /// peers of other names do. Where a weight is wanted, the peer has it afterwards, and a new one from
-    /// the start.
-    ///
-    /// # Errors
-    ///
-    /// [`PeersError::Duplicate`] if two names are equal; then nothing is changed.
-    pub(crate) fn update<W: Into<Wanted<Target>>>(
-        &self,
-        join: Join,
-        wanted: impl IntoIterator<Item = (Arc<str>, Option<W>)>,
-        others_stay: bool,
-        same: impl Fn(&Target, &Target) -> bool,
-    ) -> Result<(), PeersError> {
-        let (mut places, mut wanted_peers) = (HashMap::new(), Vec::new());
-        let mut weights = Vec::new();
-        for (name, wanted) in wanted {
-            if places.insert(name.clone(), wanted_peers.len()).is_some() {
-                return Err(PeersError::Duplicate(name));
-            }
-            wanted_peers.push(wanted.map(|wanted| {
-                let Wanted { target, weight } = wanted.into();
-                let peer = self.new_peer(name.clone(), target);
-                if let Some(weight) = weight {
-                    peer.member().set_weight(weight);
-                    weights.push((name, weight));
-                }
-                peer
-            }));
-        }
-        let keep = |member: &Member| places.contains_key(&member.name);
-        self.edit(join, keep, |peers| {
-            let mut joining: Vec<_> = wanted_peers.iter().map(Option::as_ref).collect();
-            let mut after = Vec::with_capacity(peers.len().max(joining.len()));
-            for peer in peers {
-                let stays = match places.get(peer.name()) {
-                    Some(&place) => joining[place]
-                        .take_if(|wanted| same(peer, wanted))
-                        .is_some(),
-                    None => others_stay,
-                };
-                if stays {
-                    after.push(peer.clone());
-                }
-            }
-            after.extend(joining.into_iter().flatten().cloned());
-            Ok(after)
-        })?;
-        for (name, weight) in weights {
-            self.peer(&name)
-                .iter()
-                .for_each(|peer| peer.change_weight(weight));
-        }
-        Ok(())
-    }
-}
-
-/// A peer as it is to be.
-pub(crate) struct Wanted<Target> {
-    pub(crate) target: Target,
-    /// `None`: as it is, or 1.
-    pub(crate) weight: Option<u32>,
-}
-
-impl<Target> From<Target> for Wanted<Target> {
-    fn from(target: Target) -> Self {
-        Self {
-            target,
-            weight: None,
-        }
     }
 }
 
