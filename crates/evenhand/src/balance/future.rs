@@ -91,20 +91,6 @@ where
             step: Step::Pick,
         }
     }
-
-    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
-    /// attempts that failed so far: for a caller whose time limit has passed.
-    ///
-    /// The future must not be polled afterwards: that panics.
-    pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
-        let mut this = self.project();
-        this.step.set(Step::Done);
-        let (tried, _) = this.lazy.take_history().into_tried();
-        Error::Exhausted {
-            tried,
-            next_due: this.shared.peers.set.registry.next_due(),
-        }
-    }
 }
 
 impl<Connector, Target, Request, Rules> fmt::Debug

@@ -113,10 +113,7 @@ impl<Target> Set<Target> {
         Peer::new(Member::new(id, name), target, &self.registry)
     }
 
-    /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
-    /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
-    /// if another edit came first, so it may call code of a user. Peers that stay and for which `keep`
-    /// holds are not to leave any more.
+    /// Changes the membership in one go, as [`edit_if`](Self::edit_if), whatever the state of the peers.
     ///
     /// # Errors
     ///
@@ -124,6 +121,25 @@ impl<Target> Set<Target> {
     pub(crate) fn edit(
         &self,
         join: Join,
+        keep: impl Fn(&Member) -> bool,
+        plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
+    ) -> Result<(), PeersError> {
+        self.edit_if(join, |_| true, keep, plan)
+    }
+
+    /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
+    /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
+    /// if another edit came first or a peer that is to leave is not one that `may_go`, so it may call code of
+    /// a user. Peers that stay and for which `keep`
+    /// holds are not to leave any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of `plan`; then nothing is changed.
+    pub(crate) fn edit_if(
+        &self,
+        join: Join,
+        may_go: impl Fn(&Member) -> bool,
         keep: impl Fn(&Member) -> bool,
         plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
     ) -> Result<(), PeersError> {
@@ -143,7 +159,8 @@ impl<Target> Set<Target> {
             let mut events = Vec::with_capacity(gone.len() + joined.len());
 
             let mut ledger = self.registry.lock();
-            if !self.snapshot().is_of_the_same_peers(&before) {
+            let all_may_go = gone.iter().all(|peer| may_go(peer.member()));
+            if !all_may_go || !self.snapshot().is_of_the_same_peers(&before) {
                 continue;
             }
             for peer in kept {
@@ -249,6 +266,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::set::health::Phase;
 
     fn named(names: &[&str]) -> Vec<(Arc<str>, Option<u32>)> {
         names.iter().map(|&name| (name.into(), Some(1))).collect()
@@ -321,6 +339,28 @@ mod tests {
                 Some(index as u32)
             );
         }
+    }
+
+    #[test]
+    fn an_edit_is_planned_anew_if_a_peer_may_not_go_any_more() {
+        let (set, plans) = (set(&["a", "b"]), Cell::new(0));
+        let gone = set.peer("a").unwrap();
+        gone.member().health.drain().unwrap();
+        let is_drained = |member: &Member| member.health.read().phase == Phase::Draining;
+        let plan = |peers: &[Peer<u32>]| {
+            plans.set(plans.get() + 1);
+            let mut stay = peers.to_vec();
+            stay.retain(|peer| !is_drained(peer.member()));
+            // Restored between the plan and the lock.
+            gone.member().health.restore();
+            Ok(stay)
+        };
+        set.edit_if(Join::AtOnce, is_drained, |_| false, plan)
+            .unwrap();
+        assert_eq!(
+            (plans.get(), names(&set)),
+            (2, vec!["a".into(), "b".into()])
+        );
     }
 
     #[test]
