@@ -85,8 +85,8 @@ step "loom models" env RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/l
 # The driver's own example runs as it is documented.
 step "example payments" "$EVENHAND_EXAMPLES/payments"
 
-# So do those over HTTP, whose servers are killed and hang meanwhile.
-for example in http_client http_gateway grpc_client; do
+# So do those over HTTP and Postgres, whose servers are killed and hang meanwhile.
+for example in http_client http_gateway grpc_client postgres; do
     step "example $example" timeout 60 "$EVENHAND_EXAMPLES/$example"
 done
 
