@@ -1,7 +1,5 @@
 //! What the classifier makes of the driver's real errors.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use std::future::poll_fn;
 use std::task::Poll;
 
