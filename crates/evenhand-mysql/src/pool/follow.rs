@@ -11,6 +11,7 @@ use futures_core::Stream;
 
 use super::Pool;
 use super::background::PoolEnd;
+use super::background::purge_idle::Made;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
 use crate::peer::into_peer::IntoPeer;
@@ -61,6 +62,7 @@ impl Pool {
         self.peers.follow(Endpoints {
             discover: Box::pin(discover),
             options: self.options.clone(),
+            made: self.made.clone(),
             end: self.background.watch_end(),
         })
     }
@@ -70,6 +72,7 @@ impl Pool {
 struct Endpoints<D> {
     discover: Pin<Box<D>>,
     options: PoolOptions,
+    made: Made,
     end: PoolEnd,
 }
 
@@ -93,6 +96,7 @@ where
                 let name: Arc<str> = key.to_string().into();
                 let endpoint = Endpoint::of((name, opts), 1, &this.options);
                 let (name, endpoint) = endpoint.map_err(|error| error.to_string())?;
+                this.made.add([&endpoint]);
                 Ok(Change::Insert(name, endpoint))
             }
             Ok(Change::Remove(key)) => Ok(Change::Remove(key.to_string().into())),
