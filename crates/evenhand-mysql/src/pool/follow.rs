@@ -11,6 +11,7 @@ use futures_core::Stream;
 
 use super::Pool;
 use super::background::PoolEnd;
+use super::background::purge_idle::Made;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
 use crate::peer::into_peer::IntoPeer;
@@ -108,6 +109,7 @@ impl Pool {
             discover: Box::pin(discover),
             place,
             options: self.options.clone(),
+            made: self.made.clone(),
             end: self.background.watch_end(),
         })
     }
@@ -118,6 +120,7 @@ struct Endpoints<D, P> {
     discover: Pin<Box<D>>,
     place: P,
     options: PoolOptions,
+    made: Made,
     end: PoolEnd,
 }
 
@@ -145,6 +148,7 @@ where
                     endpoint.map(|(_, endpoint)| endpoint)
                 });
                 let endpoint = endpoint.map_err(|error| error.to_string())?;
+                this.made.add([&endpoint.target]);
                 Ok(Change::Insert(name, endpoint))
             }
             Ok(Change::Remove(key)) => Ok(Change::Remove(key.to_string().into())),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use evenhand::{Events, Peers, Status};
 
+use super::background::purge_idle::Made;
 use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
@@ -27,6 +28,7 @@ use crate::usage::PeerUsage;
 pub struct PeersHandle {
     pub(crate) peers: Peers<Arc<Endpoint>>,
     pub(crate) options: PoolOptions,
+    pub(super) made: Made,
 }
 
 impl PeersHandle {
@@ -102,6 +104,7 @@ impl PeersHandle {
     {
         self.ensure_connected()?;
         let (name, endpoint) = Endpoint::of((name, opts), 1, &self.options)?;
+        self.made.add([&endpoint]);
         Ok(self.peers.add(name, endpoint)?)
     }
 
@@ -116,6 +119,7 @@ impl PeersHandle {
     pub fn replace_all(&self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<(), Error> {
         self.ensure_connected()?;
         let peers = Endpoint::all(peers, &self.options)?;
+        self.made.add(peers.iter().map(|(_, endpoint)| endpoint));
         Ok(self.peers.replace_all(peers)?)
     }
 

@@ -57,6 +57,11 @@ impl<Target> Peer<Target> {
         self.0.member.health.generation_if_up().is_some()
     }
 
+    /// The name of the peer's set, if it has one and is still there.
+    pub(crate) fn pool(&self) -> Option<Arc<str>> {
+        self.0.registry.upgrade()?.pool.clone()
+    }
+
     /// The policy of this number, if the set is still there.
     pub(crate) fn policy(&self, id: PolicyId) -> Option<Arc<Policy>> {
         self.0.registry.upgrade()?.policies.get(id)
