@@ -5,6 +5,12 @@ use super::candidates::NoKey;
 
 /// A pick as a balancer asks it, with what it is to know of a request. Implemented for every [`Pick`]
 /// without a key, and for [`PickBy`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot pick peers without a key",
+    label = "no `Pick`",
+    note = "`Uniform`, `Weighted` and `LeastInFlight` can; a closure is no `Pick`, as that is generic over the peers' type",
+    note = "`Affinity` and any other `Pick<Key>` need a key: `BalanceLayer::pick_by` says what of a request it is"
+)]
 pub trait PickFor<Request> {
     /// What of the request it is.
     type Key;
