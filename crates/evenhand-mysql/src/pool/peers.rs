@@ -133,6 +133,16 @@ impl PeersHandle {
         Ok(self.peers.set_weight(name, weight)?)
     }
 
+    /// Puts a peer into a tier: 0, the default, is preferred, and the next ones take what it cannot carry, as
+    /// [`evenhand::Peers::set_tier`] says. Works with every [`PickKind`](crate::PickKind).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn set_tier(&self, name: &str, tier: u32) -> Result<(), Error> {
+        Ok(self.peers.set_tier(name, tier)?)
+    }
+
     /// Removes a peer. Its idle connections are closed; those in use continue and are closed when they
     /// are returned.
     ///

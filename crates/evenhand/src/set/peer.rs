@@ -82,7 +82,17 @@ impl<Target> Peer<Target> {
         if self.member().weight() != weight {
             self.change(|_, _| {
                 self.member().set_weight(weight);
-                Some(Change::Weight)
+                Some(Change::Snapshot)
+            });
+        }
+    }
+
+    /// Puts the peer into this tier, unless it is there.
+    pub(crate) fn change_tier(&self, tier: u32) {
+        if self.member().tier() != tier {
+            self.change(|_, _| {
+                self.member().set_tier(tier);
+                Some(Change::Snapshot)
             });
         }
     }

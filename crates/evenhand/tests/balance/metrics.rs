@@ -336,6 +336,26 @@ async fn waits_hedges_and_timeouts_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn wait_of_an_abandoned_request_is_counted() {
+    recorder();
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    peers.eject("a", INTERVAL).unwrap();
+    let layer = layer(&peers).all_down(AllDown::WaitUpTo(INTERVAL));
+    let mut balance = layer.record_metrics("abandoned").layer(connector);
+    let mut request = std::pin::pin!(balance.call("request"));
+    let early = tokio::time::timeout(7 * MILLISECOND, request.as_mut()).await;
+    assert!(early.is_err());
+    let error = request.as_mut().abandon();
+    assert!(
+        matches!(error, evenhand::Error::Exhausted { .. }),
+        "{error}"
+    );
+    let recorded = recorded("abandoned").await;
+    let wait = "evenhand_wait_seconds{pool=abandoned} 7";
+    assert!(recorded.iter().any(|line| line == wait), "{recorded:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_are_counted_only_where_it_is_asked_for() {
     recorder();
     let (peers, _, balance) = balance(&["a"]);
