@@ -143,6 +143,14 @@ impl PeersHandle {
         Ok(self.peers.set_tier(name, tier)?)
     }
 
+    /// Sets how much more than its share a [tier](Self::set_tier) can carry, as
+    /// [`evenhand::Peers::set_overprovisioning`] says. Default:
+    /// [`DEFAULT_OVERPROVISIONING`](evenhand::DEFAULT_OVERPROVISIONING), 1.4 times. With `f64::INFINITY` a tier is
+    /// used only while no peer of those before it is up.
+    pub fn set_overprovisioning(&self, factor: f64) {
+        self.peers.set_overprovisioning(factor);
+    }
+
     /// Removes a peer. Its idle connections are closed; those in use continue and are closed when they
     /// are returned.
     ///

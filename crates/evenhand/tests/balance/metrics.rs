@@ -336,6 +336,20 @@ async fn waits_hedges_and_timeouts_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn wait_that_the_deadline_ends_is_counted() {
+    recorder();
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    peers.eject("a", INTERVAL).unwrap();
+    let layer = layer(&peers).all_down(AllDown::WaitUpTo(INTERVAL));
+    let balance = layer.deadline(7 * MILLISECOND).record_metrics("late");
+    let error = send(&balance.layer(connector)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let recorded = recorded("late").await;
+    let wait = "evenhand_wait_seconds{pool=late} 7";
+    assert!(recorded.iter().any(|line| line == wait), "{recorded:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn wait_of_an_abandoned_request_is_counted() {
     recorder();
     let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
