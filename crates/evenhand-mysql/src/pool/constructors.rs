@@ -8,6 +8,7 @@ use mysql_async::Opts;
 
 use super::Pool;
 use super::background::Background;
+use super::background::purge_idle::Made;
 use super::balancer::Balancer;
 use crate::error::Error;
 use crate::observe::PoolMetrics;
@@ -45,6 +46,8 @@ impl PoolOptions {
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
         }
+        let made = Made::default();
+        made.add(endpoints.iter().map(|(_, endpoint)| endpoint));
         let peers = Peers::named(self.get_name(), endpoints)?;
         let balancer = Balancer::new(&peers, &self);
         let max = self.get_max_connections();
@@ -55,6 +58,7 @@ impl PoolOptions {
             metrics: PoolMetrics::new(self.get_name()),
             options: self,
             background: Background::default(),
+            made,
         })
     }
 

@@ -45,7 +45,7 @@ use crate::time::deadline::timeout_lazy;
 use crate::usage::{PeerUsage, Usage};
 use background::Background;
 use background::min_connections::keep_min_connections;
-use background::purge_idle::purge_idle;
+use background::purge_idle::{Made, purge_idle};
 use background::watch::watch;
 use balancer::Balancer;
 use checkout::CheckoutRequest;
@@ -87,6 +87,7 @@ pub struct Pool {
     permits: Option<Arc<Permits>>,
     metrics: PoolMetrics,
     background: Background,
+    made: Made,
 }
 
 impl Pool {
@@ -131,7 +132,7 @@ impl Pool {
     async fn checkout<E: From<Error>>(&self, request: CheckoutRequest) -> Result<PeerConn, E> {
         let is_open = self.background.ensure_runs(|| {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
-            let purge = purge_idle(events, peers.clone());
+            let purge = purge_idle(events, peers.clone(), self.made.clone());
             let watch = watch(peers.clone(), self.options.get_health_check());
             let keep = keep_min_connections(peers.clone(), self.permits.clone());
             let permits = self.permits.clone();
@@ -226,7 +227,8 @@ impl Pool {
         let deadline = Instant::now() + self.options.get_checkout_timeout();
         let start = |conn| Transaction::start(conn, options.clone());
         // It kills no server, so it may go to all of them.
-        self.run_until(deadline, usize::MAX, start).await
+        self.run_until("start_transaction", deadline, usize::MAX, start)
+            .await
     }
 
     /// The pool's [name](PoolOptions::name).
@@ -254,6 +256,7 @@ impl Pool {
         PeersHandle {
             peers: self.peers.clone(),
             options: self.options.clone(),
+            made: self.made.clone(),
         }
     }
 
