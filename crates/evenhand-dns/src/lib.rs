@@ -3,7 +3,9 @@
 //! [`tower::discover::Discover`](evenhand::discover::Discover).
 //!
 //! ```no_run
-//! use evenhand_dns::evenhand::{AllDown, Attempt, BalanceLayer, Peer, Peers, Probe, Verdict};
+//! use evenhand_dns::evenhand::{
+//!     AllDown, Attempt, BalanceLayer, Peer, Peers, Placed, Probe, Verdict,
+//! };
 //! use evenhand_dns::{Discovery, Dns, Source};
 //! use std::io;
 //! use std::net::SocketAddr;
@@ -24,7 +26,7 @@
 //! // once its probe has succeeded.
 //! let _following = peers
 //!     .joining_on_proof()
-//!     .follow(changes.targets(|address| address.addr));
+//!     .follow_placed(changes.targets(Placed::from));
 //!
 //! let probe = service_fn(async |peer: Peer<SocketAddr>| TcpStream::connect(*peer).await.map(drop));
 //! let balance = BalanceLayer::new(peers)
@@ -74,7 +76,10 @@
 //! # Weights and tiers
 //!
 //! An [`Address`] has a weight and a tier: those of an SRV record, of a file, or of your function. See
-//! [`Name::srv`] for how records become weights and tiers.
+//! [`Name::srv`] for how records become weights and tiers. They reach the peers by
+//! [`Peers::follow_placed`](evenhand::Peers::follow_placed): `changes.targets(Placed::from)`, or
+//! `changes.targets(|address| address.placed(..))` for targets of your own. Where one changes, the peer keeps its
+//! state.
 //!
 //! # In Kubernetes
 //!
