@@ -32,7 +32,8 @@ pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often hickory sends a query again with the system's configuration.
 const RETRIES: usize = 1;
 
-/// How to look up names: a resolver and its settings. Clones share it.
+/// How to look up names: a resolver and its settings. Clones share it. Use it in one tokio runtime, which its
+/// connections to name servers belong to.
 #[derive(Clone)]
 pub struct Dns {
     asker: Arc<Asker>,
