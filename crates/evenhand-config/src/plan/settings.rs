@@ -76,6 +76,9 @@ macro_rules! for_each_setting {
             lost_after: u32 = (COUNT, "2", "HealthCheck::lost_after");
             /// Whether an operation that waits on a connection ends when its peer is found to be lost.
             end_on_lost_peer: bool = (Switch, "true");
+            /// The time between two lookups of a peer's host name while the pool runs. Where the name has moved, new
+            /// connections go there at once. With `"none"`, each new connection looks the name up.
+            name_lookup_interval: Option<Duration> = (TIME_OR_NONE, "3s");
         }
     };
 }

@@ -117,6 +117,7 @@ fn every_key_is_in_the_config() {
         s.silence = Some(Some(Duration::from_millis(300)));
         s.lost_after = Some(3);
         s.end_on_lost_peer = Some(false);
+        s.name_lookup_interval = Some(Some(seconds(9)));
     });
     let database = config.balanced("default").unwrap();
     assert_eq!(database.settings, expected);

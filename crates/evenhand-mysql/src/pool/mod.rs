@@ -44,6 +44,7 @@ use crate::report::inspect::inspect;
 use crate::time::deadline::timeout_lazy;
 use crate::usage::{PeerUsage, Usage};
 use background::Background;
+use background::look_up_names::look_up_names;
 use background::min_connections::keep_min_connections;
 use background::purge_idle::purge_idle;
 use background::watch::watch;
@@ -134,6 +135,8 @@ impl Pool {
             let purge = purge_idle(events, peers.clone());
             let watch = watch(peers.clone(), self.options.get_health_check());
             let keep = keep_min_connections(peers.clone(), self.permits.clone());
+            let interval = self.options.get_name_lookup_interval();
+            let names = look_up_names(peers.clone(), interval);
             let permits = self.permits.clone();
             let usage = {
                 let peers = peers.clone();
@@ -141,7 +144,7 @@ impl Pool {
             };
             let record = self.metrics.record(&peers, usage);
             async {
-                tokio::join!(purge, watch, keep, record);
+                tokio::join!(purge, watch, keep, names, record);
             }
         });
         let (began, deadline) = (request.began, request.deadline);

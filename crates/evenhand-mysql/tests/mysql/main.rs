@@ -45,6 +45,8 @@ mod health {
     mod writable;
 }
 
+mod names;
+
 mod observe {
     mod logs;
     #[cfg(feature = "metrics")]
