@@ -131,6 +131,7 @@ mod classify;
 mod conn;
 mod databases;
 mod error;
+mod membership;
 mod names;
 mod observe;
 mod options;
@@ -154,6 +155,7 @@ pub use conn::transaction::Transaction;
 pub use databases::router::Router;
 pub use databases::{Change, Databases};
 pub use error::{AttemptError, CheckoutError, Error, FailedTry, WorkError};
+pub use membership::{DEFAULT_MEMBERSHIP_INTERVAL, Membership};
 pub use names::resolver::Resolver;
 #[cfg(feature = "metrics")]
 pub use observe::table::METRICS;

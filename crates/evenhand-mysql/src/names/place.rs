@@ -66,6 +66,11 @@ impl Place {
         self.known().at
     }
 
+    /// Whether the name has this address and no other.
+    pub(crate) fn is_only(&self, address: IpAddr) -> bool {
+        self.known().addresses == [address]
+    }
+
     /// How many addresses the name has besides the peer's.
     pub(crate) fn others(&self) -> usize {
         self.known().addresses.len().saturating_sub(1)

@@ -57,6 +57,7 @@ fn in_code() -> BTreeMap<String, String> {
         end_on_lost_peer,
         name_lookup_interval,
         resolver,
+        discover,
         init,
         setup,
     } = options;
@@ -72,7 +73,7 @@ fn in_code() -> BTreeMap<String, String> {
         (None, None, None, None)
     );
     assert_eq!(classifier, Classifier::default());
-    assert_eq!(resolver, Resolver::system());
+    assert_eq!((resolver, discover), (Resolver::system(), None));
     let (interval, fall) = health_check.get_active().unwrap();
     let probes = format!(
         "`{:?}`; `{:?}` in pools that are declared writable",
@@ -122,6 +123,7 @@ fn in_code() -> BTreeMap<String, String> {
             seconds(name_lookup_interval.unwrap()),
         ),
         ("resolver", "the system".to_owned()),
+        ("discover", "none".to_owned()),
         ("init", "none".to_owned()),
         ("setup", "none".to_owned()),
     ]

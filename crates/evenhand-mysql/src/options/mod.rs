@@ -18,6 +18,7 @@ mod balancing;
 #[cfg(test)]
 mod defaults;
 mod judging;
+mod members;
 mod names;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
 
 use crate::classify::Classifier;
+use crate::membership::Membership;
 use crate::names::resolver::Resolver;
 use crate::time::deadline::LONGEST;
 use health::HealthCheck;
@@ -98,6 +100,7 @@ pub struct PoolOptions {
     end_on_lost_peer: bool,
     name_lookup_interval: Option<Duration>,
     resolver: Resolver,
+    discover: Option<Membership>,
     init: Vec<String>,
     setup: Vec<String>,
 }
@@ -129,6 +132,7 @@ impl Default for PoolOptions {
             end_on_lost_peer: true,
             name_lookup_interval: Some(DEFAULT_NAME_LOOKUP_INTERVAL),
             resolver: Resolver::system(),
+            discover: None,
             init: Vec::new(),
             setup: Vec::new(),
         }
@@ -272,6 +276,7 @@ getters! {
     get_end_on_lost_peer = end_on_lost_peer -> bool;
     get_name_lookup_interval = name_lookup_interval -> Option<Duration>;
     get_resolver = resolver -> Resolver;
+    get_discover = discover -> Option<Membership>;
     get_init = init -> Vec<String>;
     get_setup = setup -> Vec<String>;
 }

@@ -53,6 +53,8 @@ pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
 pub(crate) type NamedEndpoint = (Arc<str>, Arc<Endpoint>);
 
 pub(crate) struct Endpoint {
+    /// As they were given.
+    given: Opts,
     opts: Opts,
     /// Where the peer is, if it was given by a host name that is looked up.
     pub(crate) place: Option<Place>,
@@ -91,6 +93,7 @@ impl Endpoint {
         let metrics = PeerMetrics::new(options.get_name(), name.clone());
         let pool_opts = opts.pool_opts();
         let (constraints, resets) = (pool_opts.constraints(), pool_opts.reset_connection());
+        let given = opts.clone();
         let opts = driver_opts(opts, options);
         let opened = Arc::<AtomicU64>::default();
         let home = home::home(&opts);
@@ -98,6 +101,7 @@ impl Endpoint {
         let place = || Place::of(&opts, options.get_resolver());
         let place = looks_up.then(place).flatten();
         Self {
+            given,
             place,
             driver: DriverPool::new(count_opened(&opts, opened.clone(), metrics.clone()), home),
             opts,
@@ -151,6 +155,11 @@ impl Endpoint {
         };
         let peer = name.unwrap_or_else(|| format!("number {number}").into());
         Err(Error::Options { peer, cause })
+    }
+
+    /// The options that the peer was made from.
+    pub(crate) fn given(&self) -> &Opts {
+        &self.given
     }
 
     /// How the peer is connected to, outside of its pool.

@@ -9,6 +9,7 @@ use mysql_async::Opts;
 use super::Pool;
 use super::background::Background;
 use super::balancer::Balancer;
+use super::members::Seeds;
 use crate::error::Error;
 use crate::observe::PoolMetrics;
 use crate::options::PoolOptions;
@@ -45,7 +46,8 @@ impl PoolOptions {
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
         }
-        let peers = Peers::named(self.get_name(), endpoints)?;
+        let peers = Peers::named(self.get_name(), endpoints.clone())?;
+        let seeds = self.get_discover().map(|_| Arc::new(Seeds::new(endpoints)));
         let balancer = Balancer::new(&peers, &self);
         let max = self.get_max_connections();
         Ok(Pool {
@@ -54,6 +56,7 @@ impl PoolOptions {
             permits: max.map(|limit| Arc::new(Permits::new(limit))),
             metrics: PoolMetrics::new(self.get_name()),
             options: self,
+            seeds,
             background: Background::default(),
         })
     }

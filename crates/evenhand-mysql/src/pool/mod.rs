@@ -17,6 +17,7 @@ mod direct;
 #[cfg(feature = "discover")]
 mod follow;
 mod idempotent;
+mod members;
 mod prober;
 mod spans;
 mod transaction_retry;
@@ -50,6 +51,7 @@ use background::purge_idle::purge_idle;
 use background::watch::watch;
 use balancer::Balancer;
 use checkout::CheckoutRequest;
+use members::Seeds;
 use peers::PeersHandle;
 use spans::in_span;
 
@@ -87,6 +89,8 @@ pub struct Pool {
     /// Permits for connections to all peers together, if they are limited.
     permits: Option<Arc<Permits>>,
     metrics: PoolMetrics,
+    /// The listed peers, if the pool follows its cluster.
+    seeds: Option<Arc<Seeds>>,
     background: Background,
 }
 
@@ -137,6 +141,8 @@ impl Pool {
             let keep = keep_min_connections(peers.clone(), self.permits.clone());
             let interval = self.options.get_name_lookup_interval();
             let names = look_up_names(peers.clone(), interval);
+            let (seeds, options) = (self.seeds.clone(), self.options.clone());
+            let members = members::follow(peers.clone(), seeds, options);
             let permits = self.permits.clone();
             let usage = {
                 let peers = peers.clone();
@@ -144,7 +150,7 @@ impl Pool {
             };
             let record = self.metrics.record(&peers, usage);
             async {
-                tokio::join!(purge, watch, keep, names, record);
+                tokio::join!(purge, watch, keep, names, members, record);
             }
         });
         let (began, deadline) = (request.began, request.deadline);
@@ -257,6 +263,7 @@ impl Pool {
         PeersHandle {
             peers: self.peers.clone(),
             options: self.options.clone(),
+            seeds: self.seeds.clone(),
         }
     }
 

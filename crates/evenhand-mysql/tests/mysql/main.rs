@@ -45,6 +45,8 @@ mod health {
     mod writable;
 }
 
+mod members;
+
 mod names;
 
 mod observe {

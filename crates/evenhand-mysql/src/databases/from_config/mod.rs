@@ -79,9 +79,12 @@ impl Pool {
 
     fn set_weights(&self, database: &BalancedDatabase) -> Result<(), Error> {
         let peers = self.peers();
+        // One that is listed and not a member of the cluster is no peer.
+        let is_peer = |alias: &str| self.statuses().iter().any(|status| *status.peer == *alias);
         database
             .peers
             .iter()
+            .filter(|peer| is_peer(&peer.alias))
             .try_for_each(|peer| peers.set_weight(&peer.alias, peer.weight.unwrap_or(1)))
     }
 }
