@@ -161,6 +161,11 @@ impl MariaDb {
         self.template.write(&self.data(), self.owner.as_ref())
     }
 
+    /// Whether it was given an argument of this name.
+    pub(crate) fn has_arg(&self, name: &str) -> bool {
+        self.args.iter().any(|arg| arg.starts_with(name))
+    }
+
     /// Its data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")

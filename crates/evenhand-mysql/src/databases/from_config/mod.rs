@@ -3,10 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use evenhand_config::{Address, BalancedDatabase, Peer, Settings, Tls};
+use evenhand_config::{Address, BalancedDatabase, DiscoverKind, Peer, Settings, Tls};
 use mysql_async::{Opts, OptsBuilder, PoolConstraints, SslOpts};
 
 use crate::error::Error;
+use crate::membership::Membership;
 use crate::options::PoolOptions;
 use crate::options::health::{DEFAULT_HEALTH_CHECK_INTERVAL, HealthCheck};
 use crate::pool::Pool;
@@ -52,7 +53,10 @@ impl PoolOptions {
             connect_timeout, checkout_timeout, hedge_after, try_timeout, work_timeout,
             transaction_attempts, max_connections, max_lifetime, idle_timeout, writable,
             end_on_lost_peer, name_lookup_interval,);
-        options.health_check(active_checks(health_check, settings))
+        let discover = discover(options.get_discover(), settings);
+        options
+            .health_check(active_checks(health_check, settings))
+            .discover(discover)
     }
 }
 
@@ -68,6 +72,28 @@ fn active_checks(check: HealthCheck, settings: &Settings) -> HealthCheck {
         None if active.is_some() => check.active(interval, fall),
         None => check,
     }
+}
+
+/// The membership is one option, and several keys.
+fn discover(own: Option<Membership>, settings: &Settings) -> Option<Membership> {
+    let membership = match settings.discover {
+        Some(DiscoverKind::Nothing) => return None,
+        Some(DiscoverKind::Galera) => Membership::galera(),
+        Some(DiscoverKind::GroupReplication) => Membership::group_replication(),
+        None => own?,
+    };
+    let membership = match settings.discover_interval {
+        Some(interval) => membership.interval(interval),
+        None => membership,
+    };
+    let membership = match &settings.discover_tls_name {
+        Some(name) => membership.tls_name(name.clone()),
+        None => membership,
+    };
+    let rules = settings.discover_addresses.iter().flatten().cloned();
+    Some(rules.fold(membership, |membership, (from, to)| {
+        membership.map_address(from, to)
+    }))
 }
 
 impl Pool {

@@ -50,6 +50,10 @@ fn every_setting_of_the_file_reaches_the_pool() {
         lost_after = 3
         end_on_lost_peer = false
         name_lookup_interval = "9s"
+            discover = "galera"
+            discover_interval = "2s"
+            discover_addresses = ["10.0.0.1 = db.example"]
+            discover_tls_name = "db.example"
     "#;
     let keys: Vec<&str> = text
         .lines()
@@ -99,6 +103,12 @@ fn every_setting_of_the_file_reaches_the_pool() {
         )
         .end_on_lost_peer(false)
         .name_lookup_interval(seconds(9))
+        .discover(
+            Membership::galera()
+                .interval(seconds(2))
+                .tls_name("db.example".to_owned())
+                .map_address("10.0.0.1".parse().unwrap(), "db.example".parse().unwrap()),
+        )
         .name("d");
     assert_eq!(*pool(text).unwrap().options(), expected);
 }
@@ -119,6 +129,26 @@ fn active_checks_can_be_turned_off_and_left_to_the_options() {
     assert_eq!(checks("fall = 4", own()), expected);
     let expected = Some((Duration::from_secs(3), 7));
     assert_eq!(checks("health_check_interval = '3s'", own()), expected);
+}
+
+#[test]
+fn file_may_turn_discovery_off_and_leave_it_to_the_options() {
+    let discover = |text: &str, own: Option<Membership>| {
+        let text = format!("{PEERS}[databases.d]\npeers = ['a', 'b']\n{text}");
+        let config = Config::parse(&text, "f").unwrap();
+        let options = PoolOptions::new().discover(own);
+        let pool = options.open_config(config.balanced("d").unwrap()).unwrap();
+        pool.options().get_discover()
+    };
+    let own = || Some(Membership::group_replication().tls_name("n".to_owned()));
+    assert_eq!(discover("", own()), own());
+    assert_eq!(discover("discover = 'none'", own()), None);
+    let galera = Some(Membership::galera());
+    assert_eq!(discover("discover = 'galera'", own()), galera);
+    let (quick, second) = ("discover_interval = '1s'", Duration::from_secs(1));
+    let expected = own().map(|membership| membership.interval(second));
+    assert_eq!(discover(quick, own()), expected);
+    assert_eq!(discover(quick, None), None);
 }
 
 #[test]
