@@ -8,8 +8,9 @@ use mysql_async::Opts;
 
 use super::Pool;
 use super::background::Background;
+use super::background::purge_idle::Made;
 use super::balancer::Balancer;
-use super::members::Seeds;
+use super::seeds::Seeds;
 use crate::error::Error;
 use crate::observe::PoolMetrics;
 use crate::options::PoolOptions;
@@ -46,6 +47,8 @@ impl PoolOptions {
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
         }
+        let made = Made::default();
+        made.add(endpoints.iter().map(|(_, endpoint)| endpoint));
         let peers = Peers::named(self.get_name(), endpoints.clone())?;
         let seeds = self.get_discover().map(|_| Arc::new(Seeds::new(endpoints)));
         let balancer = Balancer::new(&peers, &self);
@@ -58,6 +61,7 @@ impl PoolOptions {
             options: self,
             seeds,
             background: Background::default(),
+            made,
         })
     }
 

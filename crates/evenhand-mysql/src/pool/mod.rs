@@ -19,6 +19,7 @@ mod follow;
 mod idempotent;
 mod members;
 mod prober;
+mod seeds;
 mod spans;
 mod transaction_retry;
 
@@ -47,12 +48,12 @@ use crate::usage::{PeerUsage, Usage};
 use background::Background;
 use background::look_up_names::look_up_names;
 use background::min_connections::keep_min_connections;
-use background::purge_idle::purge_idle;
+use background::purge_idle::{Made, purge_idle};
 use background::watch::watch;
 use balancer::Balancer;
 use checkout::CheckoutRequest;
-use members::Seeds;
 use peers::PeersHandle;
+use seeds::Seeds;
 use spans::in_span;
 
 /// The time limit of [`Pool::disconnect`].
@@ -92,6 +93,7 @@ pub struct Pool {
     /// The listed peers, if the pool follows its cluster.
     seeds: Option<Arc<Seeds>>,
     background: Background,
+    made: Made,
 }
 
 impl Pool {
@@ -136,13 +138,12 @@ impl Pool {
     async fn checkout<E: From<Error>>(&self, request: CheckoutRequest) -> Result<PeerConn, E> {
         let is_open = self.background.ensure_runs(|| {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
-            let purge = purge_idle(events, peers.clone());
+            let purge = purge_idle(events, peers.clone(), self.made.clone());
             let watch = watch(peers.clone(), self.options.get_health_check());
             let keep = keep_min_connections(peers.clone(), self.permits.clone());
             let interval = self.options.get_name_lookup_interval();
             let names = look_up_names(peers.clone(), interval);
-            let (seeds, options) = (self.seeds.clone(), self.options.clone());
-            let members = members::follow(peers.clone(), seeds, options);
+            let members = members::follow(self.peers(), self.options.get_discover());
             let permits = self.permits.clone();
             let usage = {
                 let peers = peers.clone();
@@ -235,7 +236,8 @@ impl Pool {
         let deadline = Instant::now() + self.options.get_checkout_timeout();
         let start = |conn| Transaction::start(conn, options.clone());
         // It kills no server, so it may go to all of them.
-        self.run_until(deadline, usize::MAX, start).await
+        self.run_until("start_transaction", deadline, usize::MAX, start)
+            .await
     }
 
     /// The pool's [name](PoolOptions::name).
@@ -264,6 +266,7 @@ impl Pool {
             peers: self.peers.clone(),
             options: self.options.clone(),
             seeds: self.seeds.clone(),
+            made: self.made.clone(),
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use evenhand::{Events, Peers, Status};
 
-use super::members::Seeds;
+use super::background::purge_idle::Made;
+use super::seeds::Seeds;
 use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
@@ -28,7 +29,8 @@ use crate::usage::PeerUsage;
 pub struct PeersHandle {
     pub(crate) peers: Peers<Arc<Endpoint>>,
     pub(crate) options: PoolOptions,
-    pub(crate) seeds: Option<Arc<Seeds>>,
+    pub(super) seeds: Option<Arc<Seeds>>,
+    pub(super) made: Made,
 }
 
 impl PeersHandle {
@@ -104,6 +106,7 @@ impl PeersHandle {
     {
         self.ensure_connected()?;
         let (name, endpoint) = Endpoint::of((name, opts), 1, &self.options)?;
+        self.made.add([&endpoint]);
         Ok(self.peers.add(name, endpoint)?)
     }
 
@@ -119,6 +122,7 @@ impl PeersHandle {
     pub fn replace_all(&self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<(), Error> {
         self.ensure_connected()?;
         let peers = Endpoint::all(peers, &self.options)?;
+        self.made.add(peers.iter().map(|(_, endpoint)| endpoint));
         match &self.seeds {
             Some(seeds) => seeds.replace(peers, &self.peers),
             None => Ok(self.peers.replace_all(peers)?),
@@ -133,6 +137,24 @@ impl PeersHandle {
     /// [`Error::Peers`] if no peer has this name.
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), Error> {
         Ok(self.peers.set_weight(name, weight)?)
+    }
+
+    /// Puts a peer into a tier: 0, the default, is preferred, and the next ones take what it cannot carry, as
+    /// [`evenhand::Peers::set_tier`] says. Works with every [`PickKind`](crate::PickKind).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn set_tier(&self, name: &str, tier: u32) -> Result<(), Error> {
+        Ok(self.peers.set_tier(name, tier)?)
+    }
+
+    /// Sets how much more than its share a [tier](Self::set_tier) can carry, as
+    /// [`evenhand::Peers::set_overprovisioning`] says. Default:
+    /// [`DEFAULT_OVERPROVISIONING`](evenhand::DEFAULT_OVERPROVISIONING), 1.4 times. With `f64::INFINITY` a tier is
+    /// used only while no peer of those before it is up.
+    pub fn set_overprovisioning(&self, factor: f64) {
+        self.peers.set_overprovisioning(factor);
     }
 
     /// Removes a peer. Its idle connections are closed; those in use continue and are closed when they

@@ -7,18 +7,19 @@
 mod wanted;
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{Peers, State};
 use evenhand_config::HostPort;
 use mysql_async::Conn;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::background::purge_idle::Made;
+use super::peers::PeersHandle;
+use super::seeds::Seeds;
 use crate::caught::Caught;
-use crate::error::Error;
 use crate::membership::view::{self, NoView};
 use crate::membership::{Kind, Membership};
 use crate::options::PoolOptions;
@@ -28,67 +29,16 @@ use wanted::{Wanted, wanted};
 /// How long a server that was asked may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(200);
 
-/// The listed peers of a pool that follows its cluster.
-pub(crate) struct Seeds {
-    listed: Mutex<Listed>,
-    changed: Notify,
-}
-
-struct Listed {
-    seeds: Arc<Vec<NamedEndpoint>>,
-    /// Whether the pool's peers are the members of the cluster, and not the seeds any more.
-    are_left: bool,
-}
-
-impl Seeds {
-    pub(crate) fn new(seeds: Vec<NamedEndpoint>) -> Self {
-        let listed = Listed {
-            seeds: Arc::new(seeds),
-            are_left: false,
-        };
-        Self {
-            listed: Mutex::new(listed),
-            changed: Notify::new(),
-        }
-    }
-
-    /// Replaces them. The peers are replaced here as well until the cluster's list has come.
-    pub(crate) fn replace(
-        &self,
-        seeds: Vec<NamedEndpoint>,
-        peers: &Peers<Arc<Endpoint>>,
-    ) -> Result<(), Error> {
-        // Fails if two have the same name.
-        Peers::new(seeds.clone())?;
-        {
-            let mut listed = self.listed();
-            if !listed.are_left {
-                peers.replace_all(seeds.clone())?;
-            }
-            listed.seeds = Arc::new(seeds);
-        }
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    fn listed(&self) -> MutexGuard<'_, Listed> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Gives the pool the peers that its cluster lists. Runs until it is dropped.
-pub(crate) async fn follow(
-    peers: Peers<Arc<Endpoint>>,
-    seeds: Option<Arc<Seeds>>,
-    options: PoolOptions,
-) {
-    let (Some(membership), Some(seeds)) = (options.get_discover(), seeds) else {
+pub(crate) async fn follow(pool: PeersHandle, membership: Option<Membership>) {
+    let (Some(membership), Some(seeds)) = (membership, pool.seeds) else {
         return;
     };
     let mut follower = Follower {
-        peers,
+        peers: pool.peers,
+        made: pool.made,
         membership,
-        options,
+        options: pool.options,
         applied: None,
         is_blind: false,
         is_split: false,
@@ -110,6 +60,7 @@ pub(crate) async fn follow(
 
 struct Follower {
     peers: Peers<Arc<Endpoint>>,
+    made: Made,
     membership: Membership,
     options: PoolOptions,
     /// The list that came last, and the seeds that its peers were made from.
@@ -211,6 +162,7 @@ impl Follower {
         if !Arc::ptr_eq(&state.seeds, seeds) {
             return;
         }
+        self.made.add(list.iter().map(|(_, endpoint)| endpoint));
         match self.peers.joining_on_proof().replace_all(list) {
             Ok(()) => state.are_left = true,
             Err(error) => tracing::warn!(%error, "the cluster's members are not used"),

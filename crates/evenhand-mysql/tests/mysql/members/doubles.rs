@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use evenhand_mysql::evenhand::State;
-use evenhand_mysql::{Membership, Pool, PoolOptions};
+use evenhand_mysql::evenhand_config::Config;
+use evenhand_mysql::{Change, Membership, Pool, PoolOptions};
 use evenhand_testkit::{ErrPacket, FakeMySql};
 
 use super::{names, up_are};
@@ -186,6 +187,34 @@ async fn given_list_replaces_the_seeds() {
     let unused = pool_of(&[("seed", &a)], still().discover(galera()));
     unused.peers().replace_all([("c", url.as_str())]).unwrap();
     assert_eq!(names(&unused), ["c"]);
+}
+
+#[tokio::test]
+async fn reload_replaces_the_seeds_and_no_member() {
+    let [a, b] = fakes().await;
+    cluster(&[&a, &b]);
+    let config = |alias: &str, fake: &FakeMySql| {
+        let text = format!(
+            "[defaults]\ndiscover = 'galera'\ndiscover_interval = '20ms'\n\
+             [databases.{alias}]\nurl = '{}?pool_min=0'\nweight = 2\n\
+             [databases.orders]\npeers = ['{alias}']\npick = 'weighted'\n",
+            fake.url()
+        );
+        Config::parse(&text, "f").unwrap_or_else(|error| panic!("{error}"))
+    };
+    let databases = still().open_databases(&config("a", &a)).unwrap();
+    let pool = databases.get("orders").unwrap();
+    drop(soon(pool.get_conn()).await.unwrap());
+    up_are(&pool, &["a", &addr(&b)]).await;
+    let changes = databases.reload(&config("b", &b)).unwrap();
+    assert_eq!(changes.get("orders"), Some(&Change::Peers));
+    up_are(&pool, &[&addr(&a), "b"]).await;
+    // A seed that is no peer has no weight to set.
+    cluster(&[&b]);
+    a.kill();
+    up_are(&pool, &["b"]).await;
+    databases.reload(&config("a", &a)).unwrap();
+    up_are(&pool, &[&addr(&b)]).await;
 }
 
 #[tokio::test]
