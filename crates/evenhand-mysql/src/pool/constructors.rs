@@ -10,6 +10,7 @@ use super::Pool;
 use super::background::Background;
 use super::background::purge_idle::Made;
 use super::balancer::Balancer;
+use super::seeds::Seeds;
 use crate::error::Error;
 use crate::observe::PoolMetrics;
 use crate::options::PoolOptions;
@@ -48,7 +49,8 @@ impl PoolOptions {
         }
         let made = Made::default();
         made.add(endpoints.iter().map(|(_, endpoint)| endpoint));
-        let peers = Peers::named(self.get_name(), endpoints)?;
+        let peers = Peers::named(self.get_name(), endpoints.clone())?;
+        let seeds = self.get_discover().map(|_| Arc::new(Seeds::new(endpoints)));
         let balancer = Balancer::new(&peers, &self);
         let max = self.get_max_connections();
         Ok(Pool {
@@ -57,6 +59,7 @@ impl PoolOptions {
             permits: max.map(|limit| Arc::new(Permits::new(limit))),
             metrics: PoolMetrics::new(self.get_name()),
             options: self,
+            seeds,
             background: Background::default(),
             made,
         })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use evenhand::{Events, Peers, Status};
 
 use super::background::purge_idle::Made;
+use super::seeds::Seeds;
 use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
@@ -28,6 +29,7 @@ use crate::usage::PeerUsage;
 pub struct PeersHandle {
     pub(crate) peers: Peers<Arc<Endpoint>>,
     pub(crate) options: PoolOptions,
+    pub(super) seeds: Option<Arc<Seeds>>,
     pub(super) made: Made,
 }
 
@@ -110,7 +112,8 @@ impl PeersHandle {
 
     /// Replaces the list of peers at once. A peer that is there already, by name and options, keeps its
     /// state, weight and connections; the others are [removed](Self::remove), and new ones added in
-    /// state `Up`. A checkout sees either the old peers or the new ones.
+    /// state `Up`. A checkout sees either the old peers or the new ones. In a pool that
+    /// [follows its cluster](PoolOptions::discover) this replaces the seeds.
     ///
     /// # Errors
     ///
@@ -120,7 +123,10 @@ impl PeersHandle {
         self.ensure_connected()?;
         let peers = Endpoint::all(peers, &self.options)?;
         self.made.add(peers.iter().map(|(_, endpoint)| endpoint));
-        Ok(self.peers.replace_all(peers)?)
+        match &self.seeds {
+            Some(seeds) => seeds.replace(peers, &self.peers),
+            None => Ok(self.peers.replace_all(peers)?),
+        }
     }
 
     /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) uses. Default: 1.
