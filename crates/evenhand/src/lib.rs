@@ -240,6 +240,7 @@ mod rng;
 mod serialize;
 mod set;
 mod task_guard;
+mod timeouts;
 
 pub use attempt::{Attempt, PeerTarget, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;
