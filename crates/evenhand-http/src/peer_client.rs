@@ -27,7 +27,7 @@ use crate::classify::{HttpClassifier, status_of};
 /// - A response that is not a success (2xx), has no body, or is one of gRPC with a `grpc-status` in its head
 ///   counts with its head, as the balancer's classifier judges it.
 /// - Any other counts once, with its end: as a success at the end of its body, or with the `grpc-status`
-///   of its trailers, or as a failure if the body breaks off. If the caller drops the body before, it
+///   of its trailers, or as its error says if the body breaks off ([`HttpClassifier`]). If the caller drops the body before, it
 ///   counts neither way. If it takes longer than
 ///   [`ticket_timeout`](evenhand::BalanceLayer::ticket_timeout), the head's verdict counts then, in
 ///   place of the end.
