@@ -26,6 +26,11 @@ pub mod sql;
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// The pages' examples run.
+#[cfg(all(doctest, feature = "metrics"))]
+#[doc = include_str!("../../docs/HOW-TO.md")]
+pub struct HowTo;
+
 /// A second for whatever takes long, so that a test is done soon.
 pub fn quick() -> PoolOptions {
     PoolOptions::new()

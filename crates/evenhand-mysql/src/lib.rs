@@ -131,6 +131,8 @@ mod classify;
 mod conn;
 mod databases;
 mod error;
+mod membership;
+mod names;
 mod observe;
 mod options;
 mod peer;
@@ -153,6 +155,8 @@ pub use conn::transaction::Transaction;
 pub use databases::router::Router;
 pub use databases::{Change, Databases};
 pub use error::{AttemptError, CheckoutError, Error, FailedTry, WorkError};
+pub use membership::{DEFAULT_MEMBERSHIP_INTERVAL, Membership};
+pub use names::resolver::Resolver;
 #[cfg(feature = "metrics")]
 pub use observe::table::METRICS;
 pub use options::health::{
@@ -160,8 +164,8 @@ pub use options::health::{
 };
 pub use options::{
     AllDownKind, DEFAULT_CHECKOUT_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
-    DEFAULT_MAX_LIFETIME, DEFAULT_NAME, DEFAULT_TRY_TIMEOUT, DEFAULT_WORK_TIMEOUT, MinUp, PickKind,
-    PoolOptions, ProbeKind,
+    DEFAULT_MAX_LIFETIME, DEFAULT_NAME, DEFAULT_NAME_LOOKUP_INTERVAL, DEFAULT_TRY_TIMEOUT,
+    DEFAULT_WORK_TIMEOUT, MinUp, PickKind, PoolOptions, ProbeKind,
 };
 pub use peer::into_peer::IntoPeer;
 pub use pool::Pool;

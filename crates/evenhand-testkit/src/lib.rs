@@ -8,6 +8,7 @@
 //! | [`group`] | [`Group`]: real groups of MySQL servers, by Group Replication |
 //! | [`haproxy`] | [`HaProxy`]: a real HAProxy |
 //! | [`fault_proxy`] | [`FaultProxy`]: a network that fails on command, before any peer |
+//! | [`dns`] | [`DnsServer`]: a real DNS server, whose zone changes while it runs |
 //! | [`blackhole`] | [`Blackhole`]: an address on which connects hang |
 //! | `process` | a server's process, which must not outlive the test |
 //! | `lock` | locking that outlives a panic |
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blackhole;
+pub mod dns;
 pub mod fake;
 pub mod fault_proxy;
 pub mod galera;
@@ -33,6 +35,7 @@ mod process;
 mod sql;
 
 pub use blackhole::Blackhole;
+pub use dns::{DnsFault, DnsServer};
 pub use fake::{ErrPacket, FakeMySql, FakeMySqlBuilder, Fault, Value};
 pub use fault_proxy::{Direction, FaultProxy};
 pub use galera::{Galera, GaleraBuilder, GaleraError, GaleraNode};

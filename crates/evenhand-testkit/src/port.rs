@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket};
 /// How many connections the kernel completes on our behalf before we accept them.
 const BACKLOG: u32 = 1024;
 
-/// A reserved port on 127.0.0.1; given back on drop.
+/// A reserved port of a loopback address, 127.0.0.1 unless it was given; given back on drop.
 #[derive(Debug)]
 pub(crate) struct ReservedPort {
     addr: SocketAddr,
@@ -32,9 +32,14 @@ impl ReservedPort {
 
     /// Reserves this port (0: any that is free).
     pub(crate) fn reserve(port: u16) -> io::Result<ReservedPort> {
+        ReservedPort::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// Reserves the port of this IPv4 address.
+    pub(crate) fn at(addr: SocketAddr) -> io::Result<ReservedPort> {
         let holder = TcpSocket::new_v4()?;
         holder.set_reuseaddr(true)?;
-        holder.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        holder.bind(addr)?;
         Ok(ReservedPort {
             addr: holder.local_addr()?,
             _holder: holder,

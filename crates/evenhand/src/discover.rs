@@ -19,8 +19,9 @@ pub use tower::discover::{Change, Discover};
 
 use crate::event::Events;
 use crate::peers::Peers;
+use crate::set::Set;
 use crate::set::ledger::Join;
-use crate::set::{Set, Wanted};
+use crate::set::placed::Placed;
 use crate::task_guard::TaskGuard;
 
 /// The pause after an error; it doubles with each further one.
@@ -100,52 +101,48 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
         D::Error: fmt::Display,
         F: Fn(&Target, &Target) -> bool + Send + 'static,
     {
-        self.follow_wanted(discover, Wanted::from, same)
+        self.follow_wanted(discover, Placed::from, same)
     }
 
-    /// As [`follow`](Self::follow), for a `discover` that also tells each peer's weight, which only
-    /// [`Weighted`](crate::Weighted) picks use. A peer has its weight from the start, and one that is
-    /// there and whose target is equal gets it with the next `Insert`.
+    /// As [`follow`](Self::follow), for a `discover` that also tells each peer's weight and tier. A peer has
+    /// them from the start, and one that is there and whose target is equal gets them with the next
+    /// `Insert`.
     ///
     /// # Panics
     ///
     /// As [`follow`](Self::follow).
     ///
     /// ```
-    /// use evenhand::Peers;
     /// use evenhand::discover::Change;
+    /// use evenhand::{Peers, Placed};
     /// use futures_util::stream;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let peers = Peers::new([("db0", "10.0.0.1:3306")])?;
     /// let changes = stream::iter([
-    ///     Ok::<_, std::io::Error>(Change::Insert("db0", ("10.0.0.1:3306", 3))),
-    ///     Ok(Change::Insert("db1", ("10.0.0.2:3306", 1))),
+    ///     Ok::<_, std::io::Error>(Change::Insert("db0", Placed::new("10.0.0.1:3306").weight(3))),
+    ///     Ok(Change::Insert("db1", Placed::new("10.0.0.2:3306").tier(1))),
     /// ]);
-    /// let following = peers.follow_weighted(changes);
+    /// let following = peers.follow_placed(changes);
     /// # tokio::task::yield_now().await;
-    /// let weights: Vec<u32> = peers.statuses().iter().map(|status| status.weight).collect();
-    /// assert_eq!(weights, [3, 1]);
+    /// let places = peers.statuses().into_iter().map(|status| (status.weight, status.tier));
+    /// assert_eq!(places.collect::<Vec<_>>(), [(3, 0), (1, 1)]);
     /// # Ok(()) }
     /// ```
-    pub fn follow_weighted<D>(&self, discover: D) -> TaskGuard
+    pub fn follow_placed<D>(&self, discover: D) -> TaskGuard
     where
         Target: PartialEq,
-        D: Discover<Service = (Target, u32)> + Send + 'static,
+        D: Discover<Service = Placed<Target>> + Send + 'static,
         D::Key: ToString,
         D::Error: fmt::Display,
     {
-        let wanted = |(target, weight)| Wanted {
-            target,
-            weight: Some(weight),
-        };
-        self.follow_wanted(discover, wanted, Target::eq)
+        self.follow_wanted(discover, |placed| placed, Target::eq)
     }
 
     fn follow_wanted<D, F>(
         &self,
         discover: D,
-        wanted: impl Fn(D::Service) -> Wanted<Target> + Send + 'static,
+        wanted: impl Fn(D::Service) -> Placed<Target> + Send + 'static,
         same: F,
     ) -> TaskGuard
     where
@@ -183,7 +180,7 @@ async fn end(mut events: Events) {
 }
 
 /// A peer by name, as it is to be: `None` is to be removed.
-type Named<Target> = (Arc<str>, Option<Wanted<Target>>);
+type Named<Target> = (Arc<str>, Option<Placed<Target>>);
 
 /// What a source says after a batch.
 enum Then {

@@ -124,6 +124,8 @@
 //! | peers that stay up | 0 | [`Eject::min_up`] |
 //! | all down | fail at once | [`AllDown::Fail`] |
 //! | pick | uniform | [`Uniform`] |
+//! | tiers | all peers are of tier 0 | [`Peers::set_tier`] |
+//! | how much more than its share a tier can carry | 1.4 times | [`DEFAULT_OVERPROVISIONING`] |
 //! | time of an attempt, time of a request | no limits | [`BalanceLayer::attempt_timeout`], [`BalanceLayer::deadline`] |
 //! | an attempt that timed out | counts as `Degraded`; only idempotent requests are retried | [`BalanceLayer::timeout_verdict`] |
 //! | wait for a deciding ticket | the probe's timeout; without a probe 1 s | [`BalanceLayer::ticket_timeout`] |
@@ -204,7 +206,7 @@
 //!
 //! | feature | gives |
 //! | --- | --- |
-//! | `discover` | `Peers::follow` and `follow_weighted`: peers from a `tower::discover::Discover` |
+//! | `discover` | `Peers::follow` and `follow_placed`: peers from a `tower::discover::Discover` |
 //! | `metrics` | `Peers::record_metrics` and `BalanceLayer::record_metrics`: what happens to peers, and what requests do, through the `metrics` facade; `METRICS` and `REQUEST_METRICS` list them |
 //! | `serde` | `Serialize` for [`Status`], [`State`], [`Event`], [`EventKind`] and [`SetEvent`] |
 //!
@@ -239,6 +241,7 @@ mod rng;
 #[cfg(feature = "serde")]
 mod serialize;
 mod set;
+mod stable_hash;
 mod task_guard;
 mod timeouts;
 
@@ -266,10 +269,14 @@ pub use observe::Observer;
 #[cfg(feature = "metrics")]
 pub use observe::table::{METRICS, Metric, MetricKind, REQUEST_METRICS};
 pub use peers::Peers;
-pub use pick::{Candidates, LeastInFlight, Pick, Uniform, Weighted};
+pub use pick::{
+    Affinity, Candidates, LeastInFlight, NoKey, Pick, PickBy, PickFor, Uniform, Weighted,
+};
 pub use probe::{ActiveChecks, DEFAULT_FALL, Probe};
 pub use replay::{Cloned, Once, Replay};
 pub use set::peer::Peer;
+pub use set::placed::Placed;
+pub use set::snapshot::offer::DEFAULT_OVERPROVISIONING;
 pub use set::status::{State, Status};
 pub use task_guard::TaskGuard;
 

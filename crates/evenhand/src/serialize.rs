@@ -8,7 +8,7 @@
 //! | what | form |
 //! | --- | --- |
 //! | [`State`](crate::State) | `"up"`, `"ejected"`, `"probing"`, `"draining"` |
-//! | [`Status`](crate::Status) | `{"peer":"db0","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1,"for":17.5,"last_reason":"refused"}`; `next_probe_in` is `null` unless it is ejected, and 0 once the probe is due; `for` is the seconds in this state |
+//! | [`Status`](crate::Status) | `{"peer":"db0","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1,"tier":0,"for":17.5,"last_reason":"refused"}`; `next_probe_in` is `null` unless it is ejected, and 0 once the probe is due; `for` is the seconds in this state |
 //! | [`EventKind`](crate::EventKind) | `{"kind":"recovered"}`; `{"kind":"ejected","reason":"refused","probe_in":30.0}`, and so `probe_failed`, where `reason` is `null` if none was given |
 //! | [`Event`](crate::Event) | the fields of its kind, and `"peer":"db0","ago":0.2`: seconds since it happened; `"pool":"orders"` if the set is [named](crate::Peers::named) so; `"set":"all_down"` or `"set":"first_up"`, if it is of that kind |
 

@@ -74,6 +74,8 @@ pub enum ValueKind {
     MinUp,
     /// `true` or `false`.
     Switch,
+    /// Addresses that stand for others: `"10.0.0.1:3306 = db.example:33061"`.
+    AddressMap,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// One of these words, or a table with `query` and `expect`.
@@ -130,6 +132,9 @@ impl ValueKind {
             ),
             ValueKind::Integer { min, max, .. } => format!("an integer from {min} to {max}"),
             ValueKind::MinUp => "a number of peers, or a share such as \"30%\"".to_owned(),
+            ValueKind::AddressMap => {
+                "an array of strings such as \"10.0.0.1:3306 = db.example:33061\"".to_owned()
+            }
             ValueKind::Switch => "true or false".to_owned(),
             ValueKind::Choice(words) => one_of(words),
             ValueKind::Probe(words) => {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::key::ValueKind::{
-    Choice, File, Host, Integer, Probe, Secret, Statements, Switch, Text, Variable,
+    AddressMap, Choice, File, Host, Integer, Probe, Secret, Statements, Switch, Text, Variable,
 };
 use super::key::{Key, Scope, ValueKind};
-use crate::plan::{AllDownKind, MAX_CHECK_INTERVAL, PickKind, ProbeKind, for_each_setting};
+use crate::plan::{
+    AllDownKind, DiscoverKind, MAX_CHECK_INTERVAL, PickKind, ProbeKind, for_each_setting,
+};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 

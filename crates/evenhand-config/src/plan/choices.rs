@@ -51,6 +51,18 @@ words! {
     }
 }
 
+words! {
+    /// The list of a cluster from which a database's peers come.
+    pub enum DiscoverKind {
+        /// None: the peers are those that the file lists.
+        Nothing = "none",
+        /// `wsrep_incoming_addresses` of Galera nodes.
+        Galera = "galera",
+        /// `performance_schema.replication_group_members` of MySQL's Group Replication.
+        GroupReplication = "group-replication",
+    }
+}
+
 /// The number of peers that stay up: failures do not eject a peer if fewer would be left.
 ///
 /// A file gives it as a number, such as `1`, or as a share, such as `"30%"`.

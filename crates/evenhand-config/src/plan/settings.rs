@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::choices::{AllDownKind, MinUp, PickKind, ProbeKind};
+use super::choices::{AllDownKind, DiscoverKind, MinUp, PickKind, ProbeKind};
+use crate::host_port::HostPort;
 
 /// Passes the table of settings to the macro `$callback`.
 ///
@@ -76,6 +77,19 @@ macro_rules! for_each_setting {
             lost_after: u32 = (COUNT, "2", "HealthCheck::lost_after");
             /// Whether an operation that waits on a connection ends when its peer is found to be lost.
             end_on_lost_peer: bool = (Switch, "true");
+            /// The time between two lookups of a peer's host name while the pool runs. Where the name has moved, new
+            /// connections go there at once. With `"none"`, each new connection looks the name up.
+            name_lookup_interval: Option<Duration> = (TIME_OR_NONE, "3s");
+            /// The list of the cluster from which the database's peers come. The listed peers are then only the
+            /// servers that are asked first, and again when no other answers.
+            discover: DiscoverKind = (Choice(DiscoverKind::WORDS), "none");
+            /// The time between two questions for the cluster's list.
+            discover_interval: Duration = (TIME, "5s", "Membership::interval");
+            /// Where clients reach the addresses that the cluster lists, if that is elsewhere. An address without
+            /// a port on the left stands for all ports, and one on the right keeps the port.
+            discover_addresses: Vec<(HostPort, HostPort)> = (AddressMap, "none: they are as listed", "Membership::map_address");
+            /// The name that the certificates of the cluster's members must have.
+            discover_tls_name: String = (Host, "the first peer's host for members that are listed by IP address", "Membership::tls_name");
         }
     };
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenhand_config::{
-    Address, AllDownKind, BalancedDatabase, Config, Error, MinUp, PasswordSource, PickKind,
-    ProbeKind, Sources,
+    Address, AllDownKind, BalancedDatabase, Config, DiscoverKind, Error, MinUp, PasswordSource,
+    PickKind, ProbeKind, Sources,
 };
 
 use crate::{parts, seconds, settings};
@@ -117,6 +117,13 @@ fn every_key_is_in_the_config() {
         s.silence = Some(Some(Duration::from_millis(300)));
         s.lost_after = Some(3);
         s.end_on_lost_peer = Some(false);
+        s.name_lookup_interval = Some(Some(seconds(9)));
+        s.discover = Some(DiscoverKind::GroupReplication);
+        s.discover_interval = Some(seconds(2));
+        let rules = [("10.0.0.1:3306", "db.example:33061"), ("[::1]", "[::2]")];
+        let rules = rules.map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
+        s.discover_addresses = Some(rules.into());
+        s.discover_tls_name = Some("db.example".to_owned());
     });
     let database = config.balanced("default").unwrap();
     assert_eq!(database.settings, expected);

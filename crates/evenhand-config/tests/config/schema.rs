@@ -114,6 +114,10 @@ fn kind(kind: ValueKind) -> Value {
                 { "type": "string", "pattern": "^\\s*(100|[0-9]{1,2})\\s*%\\s*$" },
             ],
         }),
+        ValueKind::AddressMap => json!({
+            "type": "array",
+            "items": { "type": "string", "pattern": "^[^=]+=[^=]+$" },
+        }),
         ValueKind::Switch => json!({ "type": "boolean" }),
         ValueKind::Choice(words) => json!({ "enum": words }),
         ValueKind::Probe(words) => json!({

@@ -36,6 +36,8 @@ pub(crate) struct ConnFlags {
     /// The error with which it was lost says that the statement was not executed.
     not_executed: AtomicBool,
     commit_sent: AtomicBool,
+    /// A `COMMIT` was sent, and its answer has neither come nor been counted as lost.
+    commit_unanswered: AtomicBool,
     restart: AtomicBool,
 }
 
@@ -62,6 +64,15 @@ impl ConnFlags {
 
     pub(crate) fn commit_was_sent(&self) -> bool {
         self.commit_sent.load(Ordering::Acquire)
+    }
+
+    fn note_commit(&self, unanswered: bool) {
+        self.commit_unanswered.store(unanswered, Ordering::Release);
+    }
+
+    /// Whether the answer to a `COMMIT` is to be counted as lost. Each is counted once.
+    pub(crate) fn loses_commit(&self) -> bool {
+        self.commit_unanswered.swap(false, Ordering::AcqRel)
     }
 
     /// The server's answer to the latest statement asks for a restart of the transaction.
@@ -106,7 +117,9 @@ impl OutcomeObserver<'_> {
         *self.judged = false;
         self.flags.begin_statement();
         if phase == Phase::Commit {
-            self.flags.get().commit_sent.store(true, Ordering::Release);
+            let flags = self.flags.get();
+            flags.commit_sent.store(true, Ordering::Release);
+            flags.note_commit(true);
         }
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let outcome = if endpoint.end_on_lost_peer {
@@ -124,6 +137,9 @@ impl OutcomeObserver<'_> {
         match outcome {
             Ok(value) => {
                 endpoint.traffic.note_heard();
+                if phase == Phase::Commit {
+                    self.flags.get().note_commit(false);
+                }
                 Ok(value)
             }
             Err(error) => {
@@ -161,7 +177,10 @@ impl OutcomeObserver<'_> {
         }
         match (phase, error) {
             // The server has answered.
-            (_, error @ Error::Server(_)) => error,
+            (Phase::Commit, error @ Error::Server(_)) => {
+                self.flags.get().note_commit(false);
+                error
+            }
             (Phase::Commit, error) => self.outcome_unknown(error),
             (_, error) => error,
         }
@@ -186,7 +205,9 @@ impl OutcomeObserver<'_> {
 
     fn outcome_unknown(&self, source: Error) -> Error {
         let peer = self.ticket.peer();
-        peer.metrics.outcome_unknown();
+        if self.flags.get().loses_commit() {
+            peer.metrics.outcome_unknown();
+        }
         error::Error::outcome_unknown(peer.shared_name(), source).into()
     }
 }

@@ -78,14 +78,14 @@ pub const METRICS: &[Metric] = &[
     counter(
         RERUNS,
         &["pool", "work", "cause"],
-        "Tries of `idempotent` work or of a `transaction` that failed and are run again, as the \
-         connection was lost (`connection_lost`), the server rolled back (`rolled_back`), the try \
-         took too long (`try_timeout`) or its peer was ejected (`ejected`).",
+        "Tries of `idempotent` work, of a `transaction` or of a `start_transaction` that failed and are \
+         run again, as the connection was lost (`connection_lost`), the server rolled back \
+         (`rolled_back`), the try took too long (`try_timeout`) or its peer was ejected (`ejected`).",
     ),
     counter(
         UNKNOWN_OUTCOMES,
         &["pool", "peer"],
-        "`COMMIT`s whose answer was lost.",
+        "`COMMIT`s whose answer was lost, each once.",
     ),
     counter(
         LOST_PEERS,

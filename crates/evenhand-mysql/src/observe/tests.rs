@@ -9,7 +9,7 @@ use evenhand::{Metric, MetricKind, State};
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::outcome::Outcome;
-use super::table::METRICS;
+use super::table::{CHECKOUT_SECONDS, CHECKOUTS, CONNECTIONS, METRICS, RERUNS};
 use crate::classify::{Phase, rows};
 
 fn docs(name: &str) -> PathBuf {
@@ -198,24 +198,27 @@ fn series(name: &str) -> Option<(&'static Metric, BTreeSet<&'static str>)> {
     })
 }
 
-/// What may be compared with a label, where that is a fixed list.
-fn values(label: &str) -> Option<BTreeSet<String>> {
+/// What may be compared with a label of this metric, where that is a fixed list.
+fn values(metric: &Metric, label: &str) -> Option<BTreeSet<String>> {
     let own = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
-    Some(match label {
-        "row" => rows().map(|row| row.id.to_owned()).collect(),
-        "phase" => own(&Phase::ALL.map(Phase::name)),
-        "outcome" => {
-            let mut values: BTreeSet<_> = own(&Outcome::ALL.map(Outcome::name));
-            values.extend(["recovered", "failed", "abandoned"].map(str::to_owned));
-            values
+    Some(match (metric.name, label) {
+        (_, "row") => {
+            let rows = rows().map(|row| row.id.to_owned());
+            rows.chain(["custom".to_owned()]).collect()
         }
-        "state" => {
+        (_, "phase") => own(&Phase::ALL.map(Phase::name)),
+        (CHECKOUTS | CHECKOUT_SECONDS, "outcome") => own(&Outcome::ALL.map(Outcome::name)),
+        ("evenhand_probes_total", "outcome") => own(&["recovered", "failed", "abandoned"]),
+        ("evenhand_peers", "state") => {
             let states = [State::Up, State::Ejected, State::Probing, State::Draining];
-            let mut values: BTreeSet<_> = states.iter().map(State::to_string).collect();
-            values.extend(["in_use", "idle"].map(str::to_owned));
-            values
+            states.iter().map(State::to_string).collect()
         }
-        _ => return None,
+        (CONNECTIONS, "state") => own(&["in_use", "idle"]),
+        (RERUNS, "work") => own(&["idempotent", "transaction", "start_transaction"]),
+        (RERUNS, "cause") => own(&["connection_lost", "rolled_back", "try_timeout", "ejected"]),
+        // Names of users, and reasons.
+        (_, "pool" | "peer" | "reason") => return None,
+        (name, label) => panic!("what values has {label} of {name}?"),
     })
 }
 
@@ -243,12 +246,12 @@ fn alert_rules_use_documented_metrics_and_labels() {
         assert!(!uses.metrics.is_empty(), "{alert}");
         let mut known = BTreeSet::new();
         for (name, compared) in &uses.metrics {
-            let Some((_, labels)) = series(name) else {
+            let Some((metric, labels)) = series(name) else {
                 panic!("{alert}: no metric has the series {name}")
             };
             for (label, text) in compared {
                 assert!(labels.contains(&**label), "{alert}: {name} has no {label}");
-                if let Some(values) = values(label) {
+                if let Some(values) = values(metric, label) {
                     let unknown: Vec<&str> = text
                         .split('|')
                         .filter(|value| !values.contains(*value))
@@ -272,6 +275,28 @@ fn alert_rules_use_documented_metrics_and_labels() {
             }
         }
         assert!(rule["labels"]["severity"].as_str().is_some(), "{alert}");
+    }
+}
+
+#[test]
+fn values_of_a_label_are_those_of_its_metric() {
+    let refused = [
+        ("evenhand_mysql_checkouts_total", "outcome", "recovered"),
+        (
+            "evenhand_mysql_checkout_seconds_bucket",
+            "outcome",
+            "abandoned",
+        ),
+        ("evenhand_probes_total", "outcome", "refused"),
+        ("evenhand_peers", "state", "idle"),
+        ("evenhand_mysql_connections", "state", "up"),
+        ("evenhand_mysql_reruns_total", "work", "other"),
+        ("evenhand_mysql_reruns_total", "cause", "refused"),
+    ];
+    for (name, label, value) in refused {
+        let (metric, _) = series(name).unwrap();
+        let values = values(metric, label).unwrap();
+        assert!(!values.contains(value), "{name} has no {label}={value}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::PoolOptions;
 use super::health::HealthCheck;
 use crate::classify::Classifier;
+use crate::names::resolver::Resolver;
 use crate::peer::check::Check;
 
 const TABLE: &str = include_str!("defaults.md");
@@ -54,6 +55,9 @@ fn in_code() -> BTreeMap<String, String> {
         writable: declared,
         health_check,
         end_on_lost_peer,
+        name_lookup_interval,
+        resolver,
+        discover,
         init,
         setup,
     } = options;
@@ -69,6 +73,7 @@ fn in_code() -> BTreeMap<String, String> {
         (None, None, None, None)
     );
     assert_eq!(classifier, Classifier::default());
+    assert_eq!((resolver, discover), (Resolver::system(), None));
     let (interval, fall) = health_check.get_active().unwrap();
     let probes = format!(
         "`{:?}`; `{:?}` in pools that are declared writable",
@@ -113,6 +118,12 @@ fn in_code() -> BTreeMap<String, String> {
         ),
         ("lost_after", health_check.get_lost_after().to_string()),
         ("end_on_lost_peer", yes(end_on_lost_peer)),
+        (
+            "name_lookup_interval",
+            seconds(name_lookup_interval.unwrap()),
+        ),
+        ("resolver", "the system".to_owned()),
+        ("discover", "none".to_owned()),
         ("init", "none".to_owned()),
         ("setup", "none".to_owned()),
     ]

@@ -18,6 +18,8 @@ mod balancing;
 #[cfg(test)]
 mod defaults;
 mod judging;
+mod members;
+mod names;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,8 @@ use std::time::Duration;
 pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
 
 use crate::classify::Classifier;
+use crate::membership::Membership;
+use crate::names::resolver::Resolver;
 use crate::time::deadline::LONGEST;
 use health::HealthCheck;
 
@@ -47,6 +51,11 @@ pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Proxies, load balancers and firewalls drop silent connections after one to some minutes. A login
 /// costs milliseconds.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Default of [`PoolOptions::name_lookup_interval`]: 3 s.
+///
+/// With a record that lives for a second, a name that moves is followed within 5 s.
+pub const DEFAULT_NAME_LOOKUP_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The settings of a [`Pool`](crate::Pool), and the methods that open one with them: [`open`](Self::open),
 /// [`open_url`](Self::open_url), [`open_config`](Self::open_config) and
@@ -89,6 +98,9 @@ pub struct PoolOptions {
     writable: bool,
     health_check: HealthCheck,
     end_on_lost_peer: bool,
+    name_lookup_interval: Option<Duration>,
+    resolver: Resolver,
+    discover: Option<Membership>,
     init: Vec<String>,
     setup: Vec<String>,
 }
@@ -118,6 +130,9 @@ impl Default for PoolOptions {
             writable: false,
             health_check: HealthCheck::default(),
             end_on_lost_peer: true,
+            name_lookup_interval: Some(DEFAULT_NAME_LOOKUP_INTERVAL),
+            resolver: Resolver::system(),
+            discover: None,
             init: Vec::new(),
             setup: Vec::new(),
         }
@@ -259,6 +274,9 @@ getters! {
     get_writable = writable -> bool;
     get_health_check = health_check -> HealthCheck;
     get_end_on_lost_peer = end_on_lost_peer -> bool;
+    get_name_lookup_interval = name_lookup_interval -> Option<Duration>;
+    get_resolver = resolver -> Resolver;
+    get_discover = discover -> Option<Membership>;
     get_init = init -> Vec<String>;
     get_setup = setup -> Vec<String>;
 }

@@ -4,6 +4,8 @@
 //! pings, `SELECT 1` and `SELECT @@x`; a proxy without a backend accepts logins. `DO 1` fails on
 //! both, costs nothing and needs no privilege.
 
+use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +91,11 @@ impl Check {
     }
 
     /// Logs in, asks what the probe asks, and disconnects.
-    pub(crate) async fn run(&self, opts: &Opts, limit: Duration) -> Finding {
+    pub(crate) async fn run(
+        &self,
+        opts: impl Future<Output = io::Result<Opts>>,
+        limit: Duration,
+    ) -> Finding {
         let began = Instant::now();
         match timeout(limit, self.visit(opts)).await {
             Ok(Ok(conn)) => {
@@ -113,8 +119,11 @@ impl Check {
         }
     }
 
-    async fn visit(&self, opts: &Opts) -> Result<Conn, Finding> {
-        let login = Caught(Conn::new(opts.clone())).await;
+    async fn visit(&self, opts: impl Future<Output = io::Result<Opts>>) -> Result<Conn, Finding> {
+        let login = match opts.await {
+            Ok(opts) => Caught(Conn::new(opts)).await,
+            Err(error) => Err(error.into()),
+        };
         let mut conn = login.map_err(|error| self.failed(error, Verdict::suspect()))?;
         let asked = { Caught(pin!(self.ask(&mut conn))).await };
         match asked {

@@ -1,18 +1,22 @@
 //! How a caller with a permit gets a connection to its peer.
 
+use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use evenhand::PeerVerdict;
-use mysql_async::{Conn, Error, ServerError};
+use mysql_async::{Conn, Error, IoError, Opts, ServerError};
 use tokio::time::{Instant, sleep};
 
 use super::Endpoint;
+use super::driver_pool::at;
 use crate::caught::Caught;
 use crate::classify::{Phase, is_full};
 use crate::error::AttemptError;
+use crate::names::place::Place;
 use crate::time::deadline::timeout_lazy;
 
 /// A checkout that may not open a connection yet yields this many times, then sleeps this long between
@@ -109,8 +113,12 @@ impl Endpoint {
     /// is silent, the attempt's timeout ends the wait. `None` if the peer turned out to be full, so that
     /// there are more callers with a permit than connections.
     async fn checkout(&self) -> mysql_async::Result<Option<Connected>> {
-        let mut looks: u32 = 0;
+        let (mut looks, mut moves): (u32, usize) = (0, 0);
         loop {
+            if self.must_be_found() {
+                Box::pin(self.find()).await?;
+            }
+            let from = self.at();
             let mut checkout = pin!(self.driver.get_conn());
             let may_start = || {
                 if self.has_idle() {
@@ -131,7 +139,15 @@ impl Endpoint {
                 }
                 Some(Poll::Pending) => {
                     let began = Instant::now();
-                    let conn = Caught(checkout).await?;
+                    let conn = match Caught(checkout).await {
+                        // The driver, given a name, would go on to its next address, too.
+                        Err(error) if moves < self.others() && is_elsewhere(&error, from) => {
+                            self.move_on(from);
+                            moves += 1;
+                            continue;
+                        }
+                        conn => conn?,
+                    };
                     self.traffic.note_login(began.elapsed());
                     return Ok(Some(Connected { conn, is_new: true }));
                 }
@@ -142,5 +158,62 @@ impl Endpoint {
             }
             looks += 1;
         }
+    }
+
+    /// Whether the peer's host has to be looked up before it can be connected to.
+    pub(crate) fn must_be_found(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| !place.is_found())
+    }
+
+    /// Looks the peer's host up, if that was not done yet.
+    pub(crate) async fn find(&self) -> io::Result<()> {
+        match &self.place {
+            Some(place) => place.find(|address| self.driver.lead_to(address)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The options with which the peer is connected to where it is now.
+    pub(crate) async fn opts_to_reach(&self) -> io::Result<Opts> {
+        self.find().await?;
+        let opts = self.opts.clone();
+        Ok(match self.at() {
+            Some(address) => at(opts, address),
+            None => opts,
+        })
+    }
+
+    /// Where the peer of a host name is.
+    pub(super) fn at(&self) -> Option<IpAddr> {
+        self.place.as_ref()?.at()
+    }
+
+    /// The peer cannot be reached at this address: goes on to the next one of its name, if there is another.
+    pub(super) fn move_on(&self, from: Option<IpAddr>) {
+        if let (Some(place), Some(from)) = (&self.place, from) {
+            place.leave(from, |to| self.driver.lead_to(to));
+        }
+    }
+
+    /// How many addresses the peer's name has besides the one where the peer is.
+    fn others(&self) -> usize {
+        self.place.as_ref().map_or(0, Place::others)
+    }
+}
+
+/// Whether an error says that no server is at this address.
+fn is_elsewhere(error: &Error, at: Option<IpAddr>) -> bool {
+    use std::io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut,
+    };
+    let Error::Io(IoError::Io(error)) = error else {
+        return false;
+    };
+    match error.kind() {
+        ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut => true,
+        // This host has no IPv6. Else it is short of ports, and another address would not help.
+        AddrNotAvailable => at.is_some_and(|at| at.is_ipv6()),
+        _ => false,
     }
 }

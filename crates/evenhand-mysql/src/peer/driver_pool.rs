@@ -2,13 +2,14 @@
 //! idle or alive for too long.
 
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use mysql_async::{Conn, Metrics, Opts};
+use mysql_async::{Conn, Metrics, Opts, OptsBuilder};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -21,7 +22,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const CLOSE_POLL: Duration = Duration::from_millis(50);
 
 pub(crate) struct DriverPool {
-    opts: Opts,
+    opts: Mutex<Opts>,
     /// See [`home`](super::home).
     home: Option<String>,
     /// Whether the driver itself brings connections home in a reset.
@@ -59,7 +60,7 @@ impl DriverPool {
             pool: Mutex::new(Counted::new(opts.clone())),
             purged: Mutex::default(),
             first_poll: Mutex::new(()),
-            opts,
+            opts: Mutex::new(opts),
             home,
             brings_home: AtomicBool::new(false),
         }
@@ -146,14 +147,26 @@ impl DriverPool {
         }
     }
 
+    /// From now on connections are made to this address of the host. The others go as in a
+    /// [`purge`](Self::purge).
+    pub(crate) fn lead_to(&self, address: IpAddr) {
+        let mut opts = self.opts();
+        *opts = at(opts.clone(), address);
+        drop(opts);
+        self.replace(false);
+    }
+
     /// Whether the connections of the old pool still count as the new one's.
     fn replace(&self, they_count: bool) {
+        // Held until the pool is in place, so that the options that came last are those of the pool that does.
+        let opts = self.opts();
         let fresh = Counted::new(match &self.home {
-            Some(home) if self.brings_home.load(Ordering::Acquire) => with_home(&self.opts, home),
-            _ => self.opts.clone(),
+            Some(home) if self.brings_home.load(Ordering::Acquire) => with_home(&opts, home),
+            _ => opts.clone(),
         });
         let mut pool = self.lock();
         let old = std::mem::replace(&mut *pool, fresh);
+        drop(opts);
         if they_count {
             pool.before = Some(old.metrics);
             drop(pool);
@@ -171,9 +184,20 @@ impl DriverPool {
         self.purged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn opts(&self) -> MutexGuard<'_, Opts> {
+        self.opts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counted> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same options, for this address of the host. TLS verifies the host's name all the same.
+pub(super) fn at(opts: Opts, address: IpAddr) -> Opts {
+    OptsBuilder::from_opts(opts)
+        .resolved_ips(Some(vec![address]))
+        .into()
 }
 
 fn open(metrics: &Arc<Metrics>) -> usize {

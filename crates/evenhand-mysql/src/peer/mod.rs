@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::Error;
+use crate::names::place::Place;
 use crate::observe::PeerMetrics;
 use crate::options::PoolOptions;
 use crate::usage::PeerUsage;
@@ -52,7 +53,11 @@ pub(crate) type Peer = evenhand::Peer<Arc<Endpoint>>;
 pub(crate) type NamedEndpoint = (Arc<str>, Arc<Endpoint>);
 
 pub(crate) struct Endpoint {
+    /// As they were given.
+    given: Opts,
     opts: Opts,
+    /// Where the peer is, if it was given by a host name that is looked up.
+    pub(crate) place: Option<Place>,
     /// The connections. Those that are opened there are counted in `opened`.
     pub(crate) driver: DriverPool,
     opened: Arc<AtomicU64>,
@@ -88,10 +93,16 @@ impl Endpoint {
         let metrics = PeerMetrics::new(options.get_name(), name.clone());
         let pool_opts = opts.pool_opts();
         let (constraints, resets) = (pool_opts.constraints(), pool_opts.reset_connection());
+        let given = opts.clone();
         let opts = driver_opts(opts, options);
         let opened = Arc::<AtomicU64>::default();
         let home = home::home(&opts);
+        let looks_up = options.get_name_lookup_interval().is_some();
+        let place = || Place::of(&opts, options.get_resolver());
+        let place = looks_up.then(place).flatten();
         Self {
+            given,
+            place,
             driver: DriverPool::new(count_opened(&opts, opened.clone(), metrics.clone()), home),
             opts,
             opened,
@@ -144,6 +155,11 @@ impl Endpoint {
         };
         let peer = name.unwrap_or_else(|| format!("number {number}").into());
         Err(Error::Options { peer, cause })
+    }
+
+    /// The options that the peer was made from.
+    pub(crate) fn given(&self) -> &Opts {
+        &self.given
     }
 
     /// How the peer is connected to, outside of its pool.
@@ -250,7 +266,8 @@ impl Endpoint {
 
     async fn check_once(&self, limit: Duration) -> (Verdict, Silence) {
         let began = Instant::now();
-        let found = self.check.run(&self.opts, limit).await;
+        let from = self.at();
+        let found = self.check.run(self.opts_to_reach(), limit).await;
         let heard_since = |moment| self.traffic.was_heard_since(moment);
         let silence = match found.silent {
             Some(silent) => self.silence.record(began, silent, heard_since),
@@ -258,6 +275,10 @@ impl Endpoint {
         };
         if silence == Silence::Lost {
             self.metrics.lost();
+        }
+        // Not before those that wait there know that it is lost.
+        if found.verdict.peer == PeerVerdict::Down && silence != Silence::Suspected {
+            self.move_on(from);
         }
         (found.verdict, silence)
     }

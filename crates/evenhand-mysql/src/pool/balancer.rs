@@ -157,6 +157,8 @@ impl Replay<CheckoutRequest> for Copies {
 pub(crate) struct ConfiguredPick(PickKind);
 
 impl evenhand::Pick for ConfiguredPick {
+    const IS_RANDOM: bool = true;
+
     fn pick<P>(&self, candidates: &Candidates<'_, P>) -> Option<usize> {
         match self.0 {
             PickKind::Uniform => Uniform.pick(candidates),

@@ -8,7 +8,9 @@ use mysql_async::Opts;
 
 use super::Pool;
 use super::background::Background;
+use super::background::purge_idle::Made;
 use super::balancer::Balancer;
+use super::seeds::Seeds;
 use crate::error::Error;
 use crate::observe::PoolMetrics;
 use crate::options::PoolOptions;
@@ -45,7 +47,10 @@ impl PoolOptions {
         if endpoints.is_empty() {
             return Err(Error::NoPeers);
         }
-        let peers = Peers::named(self.get_name(), endpoints)?;
+        let made = Made::default();
+        made.add(endpoints.iter().map(|(_, endpoint)| endpoint));
+        let peers = Peers::named(self.get_name(), endpoints.clone())?;
+        let seeds = self.get_discover().map(|_| Arc::new(Seeds::new(endpoints)));
         let balancer = Balancer::new(&peers, &self);
         let max = self.get_max_connections();
         Ok(Pool {
@@ -54,7 +59,9 @@ impl PoolOptions {
             permits: max.map(|limit| Arc::new(Permits::new(limit))),
             metrics: PoolMetrics::new(self.get_name()),
             options: self,
+            seeds,
             background: Background::default(),
+            made,
         })
     }
 

@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use evenhand::TaskGuard;
 use evenhand::discover::{Change, Discover};
+use evenhand::{Placed, TaskGuard};
 use futures_core::Stream;
 
 use super::Pool;
 use super::background::PoolEnd;
+use super::background::purge_idle::Made;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
 use crate::peer::into_peer::IntoPeer;
@@ -58,29 +59,80 @@ impl Pool {
         D::Error: fmt::Display,
         (Arc<str>, D::Service): IntoPeer,
     {
-        self.peers.follow(Endpoints {
+        self.follow_with(discover, |opts| Placed::new(opts))
+    }
+
+    /// As [`follow`](Self::follow), for a `discover` that also tells each peer's weight and
+    /// [tier](crate::PeersHandle::set_tier). A peer has them from the start, and one that is there with equal
+    /// options gets them with the next `Insert`.
+    ///
+    /// # Panics
+    ///
+    /// As [`follow`](Self::follow).
+    ///
+    /// ```
+    /// # use evenhand_mysql::Pool;
+    /// use evenhand_mysql::evenhand::{Placed, discover::Change};
+    /// use futures_util::stream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new([("db0", "mysql://app:secret@10.0.0.1/shop")])?;
+    /// let far = Placed::new("mysql://app:secret@10.9.0.1/shop").tier(1);
+    /// let changes = stream::iter([Ok::<_, String>(Change::Insert("db1", far))]);
+    /// let following = pool.follow_placed(changes);
+    /// # while !following.is_finished() { tokio::task::yield_now().await }
+    /// assert_eq!(pool.statuses()[1].tier, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn follow_placed<D, O>(&self, discover: D) -> TaskGuard
+    where
+        D: Discover<Service = Placed<O>> + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+        (Arc<str>, O): IntoPeer,
+    {
+        self.follow_with(discover, |placed| placed)
+    }
+
+    fn follow_with<D, O>(
+        &self,
+        discover: D,
+        place: impl Fn(D::Service) -> Placed<O> + Send + Unpin + 'static,
+    ) -> TaskGuard
+    where
+        D: Discover + Send + 'static,
+        D::Key: ToString,
+        D::Error: fmt::Display,
+        (Arc<str>, O): IntoPeer,
+    {
+        self.peers.follow_placed(Endpoints {
             discover: Box::pin(discover),
+            place,
             options: self.options.clone(),
+            made: self.made.clone(),
             end: self.background.watch_end(),
         })
     }
 }
 
 /// The changes of a discovery, with endpoints in place of connection options.
-struct Endpoints<D> {
+struct Endpoints<D, P> {
     discover: Pin<Box<D>>,
+    place: P,
     options: PoolOptions,
+    made: Made,
     end: PoolEnd,
 }
 
-impl<D> Stream for Endpoints<D>
+impl<D, P, O> Stream for Endpoints<D, P>
 where
     D: Discover,
     D::Key: ToString,
     D::Error: fmt::Display,
-    (Arc<str>, D::Service): IntoPeer,
+    P: Fn(D::Service) -> Placed<O> + Unpin,
+    (Arc<str>, O): IntoPeer,
 {
-    type Item = Result<Change<Arc<str>, Arc<Endpoint>>, String>;
+    type Item = Result<Change<Arc<str>, Placed<Arc<Endpoint>>>, String>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -89,10 +141,14 @@ where
             return Poll::Ready(None);
         }
         Poll::Ready(found.map(|change| match change {
-            Ok(Change::Insert(key, opts)) => {
+            Ok(Change::Insert(key, found)) => {
                 let name: Arc<str> = key.to_string().into();
-                let endpoint = Endpoint::of((name, opts), 1, &this.options);
-                let (name, endpoint) = endpoint.map_err(|error| error.to_string())?;
+                let endpoint = (this.place)(found).try_map(|opts| {
+                    let endpoint = Endpoint::of((name.clone(), opts), 1, &this.options);
+                    endpoint.map(|(_, endpoint)| endpoint)
+                });
+                let endpoint = endpoint.map_err(|error| error.to_string())?;
+                this.made.add([&endpoint.target]);
                 Ok(Change::Insert(name, endpoint))
             }
             Ok(Change::Remove(key)) => Ok(Change::Remove(key.to_string().into())),

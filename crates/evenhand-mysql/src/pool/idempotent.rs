@@ -66,13 +66,15 @@ impl Pool {
         E: From<mysql_async::Error>,
     {
         let deadline = Instant::now() + self.options.get_work_timeout();
-        self.run_until(deadline, self.options.get_max_unknown(), work)
+        let max_unknown = self.options.get_max_unknown();
+        self.run_until("idempotent", deadline, max_unknown, work)
             .await
     }
 
-    /// As [`run_idempotent`](Self::run_idempotent), by the deadline.
+    /// As [`run_idempotent`](Self::run_idempotent), by the deadline. `kind` is how metrics call the work.
     pub(super) async fn run_until<T, E, F, W>(
         &self,
+        kind: &'static str,
         deadline: Instant,
         max_unknown: usize,
         work: F,
@@ -129,7 +131,7 @@ impl Pool {
                 let error = WorkError::new(start.elapsed(), tries, None);
                 return Err(error.into_driver().into());
             }
-            self.metrics.reruns("idempotent", &tries);
+            self.metrics.reruns(kind, &tries);
             sleep_until(next).await;
         }
     }

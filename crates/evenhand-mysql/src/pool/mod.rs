@@ -17,7 +17,9 @@ mod direct;
 #[cfg(feature = "discover")]
 mod follow;
 mod idempotent;
+mod members;
 mod prober;
+mod seeds;
 mod spans;
 mod transaction_retry;
 
@@ -44,12 +46,14 @@ use crate::report::inspect::inspect;
 use crate::time::deadline::timeout_lazy;
 use crate::usage::{PeerUsage, Usage};
 use background::Background;
+use background::look_up_names::look_up_names;
 use background::min_connections::keep_min_connections;
-use background::purge_idle::purge_idle;
+use background::purge_idle::{Made, purge_idle};
 use background::watch::watch;
 use balancer::Balancer;
 use checkout::CheckoutRequest;
 use peers::PeersHandle;
+use seeds::Seeds;
 use spans::in_span;
 
 /// The time limit of [`Pool::disconnect`].
@@ -86,7 +90,10 @@ pub struct Pool {
     /// Permits for connections to all peers together, if they are limited.
     permits: Option<Arc<Permits>>,
     metrics: PoolMetrics,
+    /// The listed peers, if the pool follows its cluster.
+    seeds: Option<Arc<Seeds>>,
     background: Background,
+    made: Made,
 }
 
 impl Pool {
@@ -131,9 +138,12 @@ impl Pool {
     async fn checkout<E: From<Error>>(&self, request: CheckoutRequest) -> Result<PeerConn, E> {
         let is_open = self.background.ensure_runs(|| {
             let (events, peers) = (self.peers.subscribe(), self.peers.clone());
-            let purge = purge_idle(events, peers.clone());
+            let purge = purge_idle(events, peers.clone(), self.made.clone());
             let watch = watch(peers.clone(), self.options.get_health_check());
             let keep = keep_min_connections(peers.clone(), self.permits.clone());
+            let interval = self.options.get_name_lookup_interval();
+            let names = look_up_names(peers.clone(), interval);
+            let members = members::follow(self.peers(), self.options.get_discover());
             let permits = self.permits.clone();
             let usage = {
                 let peers = peers.clone();
@@ -141,7 +151,7 @@ impl Pool {
             };
             let record = self.metrics.record(&peers, usage);
             async {
-                tokio::join!(purge, watch, keep, record);
+                tokio::join!(purge, watch, keep, names, members, record);
             }
         });
         let (began, deadline) = (request.began, request.deadline);
@@ -226,7 +236,8 @@ impl Pool {
         let deadline = Instant::now() + self.options.get_checkout_timeout();
         let start = |conn| Transaction::start(conn, options.clone());
         // It kills no server, so it may go to all of them.
-        self.run_until(deadline, usize::MAX, start).await
+        self.run_until("start_transaction", deadline, usize::MAX, start)
+            .await
     }
 
     /// The pool's [name](PoolOptions::name).
@@ -254,6 +265,8 @@ impl Pool {
         PeersHandle {
             peers: self.peers.clone(),
             options: self.options.clone(),
+            seeds: self.seeds.clone(),
+            made: self.made.clone(),
         }
     }
 

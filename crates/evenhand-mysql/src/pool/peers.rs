@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use evenhand::{Events, Peers, Status};
 
+use super::background::purge_idle::Made;
+use super::seeds::Seeds;
 use crate::error::Error;
 use crate::options::PoolOptions;
 use crate::peer::Endpoint;
@@ -27,6 +29,8 @@ use crate::usage::PeerUsage;
 pub struct PeersHandle {
     pub(crate) peers: Peers<Arc<Endpoint>>,
     pub(crate) options: PoolOptions,
+    pub(super) seeds: Option<Arc<Seeds>>,
+    pub(super) made: Made,
 }
 
 impl PeersHandle {
@@ -102,12 +106,14 @@ impl PeersHandle {
     {
         self.ensure_connected()?;
         let (name, endpoint) = Endpoint::of((name, opts), 1, &self.options)?;
+        self.made.add([&endpoint]);
         Ok(self.peers.add(name, endpoint)?)
     }
 
     /// Replaces the list of peers at once. A peer that is there already, by name and options, keeps its
     /// state, weight and connections; the others are [removed](Self::remove), and new ones added in
-    /// state `Up`. A checkout sees either the old peers or the new ones.
+    /// state `Up`. A checkout sees either the old peers or the new ones. In a pool that
+    /// [follows its cluster](PoolOptions::discover) this replaces the seeds.
     ///
     /// # Errors
     ///
@@ -116,7 +122,11 @@ impl PeersHandle {
     pub fn replace_all(&self, peers: impl IntoIterator<Item = impl IntoPeer>) -> Result<(), Error> {
         self.ensure_connected()?;
         let peers = Endpoint::all(peers, &self.options)?;
-        Ok(self.peers.replace_all(peers)?)
+        self.made.add(peers.iter().map(|(_, endpoint)| endpoint));
+        match &self.seeds {
+            Some(seeds) => seeds.replace(peers, &self.peers),
+            None => Ok(self.peers.replace_all(peers)?),
+        }
     }
 
     /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) uses. Default: 1.
@@ -127,6 +137,24 @@ impl PeersHandle {
     /// [`Error::Peers`] if no peer has this name.
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), Error> {
         Ok(self.peers.set_weight(name, weight)?)
+    }
+
+    /// Puts a peer into a tier: 0, the default, is preferred, and the next ones take what it cannot carry, as
+    /// [`evenhand::Peers::set_tier`] says. Works with every [`PickKind`](crate::PickKind).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Peers`] if no peer has this name.
+    pub fn set_tier(&self, name: &str, tier: u32) -> Result<(), Error> {
+        Ok(self.peers.set_tier(name, tier)?)
+    }
+
+    /// Sets how much more than its share a [tier](Self::set_tier) can carry, as
+    /// [`evenhand::Peers::set_overprovisioning`] says. Default:
+    /// [`DEFAULT_OVERPROVISIONING`](evenhand::DEFAULT_OVERPROVISIONING), 1.4 times. With `f64::INFINITY` a tier is
+    /// used only while no peer of those before it is up.
+    pub fn set_overprovisioning(&self, factor: f64) {
+        self.peers.set_overprovisioning(factor);
     }
 
     /// Removes a peer. Its idle connections are closed; those in use continue and are closed when they

@@ -208,7 +208,9 @@ impl Pool {
         let peer = transaction.ticket().peer().clone();
         let flags = transaction.flags();
         let out_of_time = || {
-            peer.metrics.outcome_unknown();
+            if flags.loses_commit() {
+                peer.metrics.outcome_unknown();
+            }
             let error = Error::outcome_unknown(peer.shared_name(), AttemptError::OutOfTime);
             Try::Outcome(Err(mysql_async::Error::from(error).into()))
         };

@@ -29,7 +29,9 @@ pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
     let opts = peer.opts();
     let mut facts = None;
     let asked = timeout_at(deadline, async {
-        let mut conn = Caught(Conn::new(opts.clone())).await.map_err(at_login)?;
+        let opts = peer.opts_to_reach().await;
+        let opts = opts.map_err(|error| at_login(error.into()))?;
+        let mut conn = Caught(Conn::new(opts)).await.map_err(at_login)?;
         let facts = facts.insert(PeerFacts::default());
         ask(&mut conn, facts, &peer.check)
             .await

@@ -45,6 +45,10 @@ mod health {
     mod writable;
 }
 
+mod members;
+
+mod names;
+
 mod observe {
     mod logs;
     #[cfg(feature = "metrics")]

@@ -65,6 +65,7 @@ pub struct FakeMySqlBuilder {
     version: String,
     account: Option<Account>,
     deprecate_eof: bool,
+    addr: Option<SocketAddr>,
 }
 
 impl FakeMySqlBuilder {
@@ -92,13 +93,20 @@ impl FakeMySqlBuilder {
         self
     }
 
-    /// Starts the server on a free port of 127.0.0.1. Call it inside a tokio runtime.
+    /// Where it listens: an address of 127.0.0.0/8, and a port; 0 is a free one. By default at a free port of
+    /// 127.0.0.1.
+    pub fn addr(mut self, addr: SocketAddr) -> Self {
+        self.addr = Some(addr);
+        self
+    }
+
+    /// Starts the server, on a free port of 127.0.0.1 unless it was given another. Call it inside a tokio runtime.
     ///
     /// # Errors
     /// If no port can be had, or no file descriptor.
     pub async fn start(self) -> io::Result<FakeMySql> {
         let runtime = Handle::current();
-        let port = ReservedPort::any()?;
+        let port = self.addr.map_or_else(ReservedPort::any, ReservedPort::at)?;
         let answers = default_variables(port.addr().port(), &self.version);
         let mut capabilities = capability::ANNOUNCED;
         if self.deprecate_eof {
@@ -131,6 +139,7 @@ impl FakeMySql {
             version: "8.0.36-evenhand-fake".to_owned(),
             account: None,
             deprecate_eof: true,
+            addr: None,
         }
     }
 

@@ -340,7 +340,11 @@ impl GaleraNode {
     }
 
     fn launch(&mut self, args: &[&str]) -> Result<(), GaleraError> {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        const TOLD: &str = "--wsrep-node-incoming-address";
+        // By default it does not tell the others where clients reach it.
+        let told = (!self.db.has_arg(TOLD)).then(|| format!("{TOLD}={}", self.addr()));
+        let args = args.iter().map(|arg| (*arg).to_owned());
+        let args: Vec<String> = args.chain(told).collect();
         self.db.launch(&args).map_err(GaleraError::of(&self.name))?;
         self.wait_synced(LIMIT).or_else(|error| {
             // A node can answer, and then end as it cannot join: then that is the news.

@@ -1,5 +1,6 @@
 //! [`MariaDbBuilder`]: what a server is to be like, and its start.
 
+use std::net::SocketAddr;
 use std::thread;
 
 use super::error::MariaDbError;
@@ -18,6 +19,7 @@ const PORTS: u32 = 5;
 pub struct MariaDbBuilder {
     args: Vec<String>,
     maker: Option<Maker>,
+    addr: Option<SocketAddr>,
 }
 
 impl MariaDbBuilder {
@@ -35,6 +37,13 @@ impl MariaDbBuilder {
         self
     }
 
+    /// Where it listens: an address of 127.0.0.0/8, and a port; 0 is a free one. By default at a free port of
+    /// 127.0.0.1. On Linux all of these addresses are there, so two servers may have the same port.
+    pub fn addr(mut self, addr: SocketAddr) -> Self {
+        self.addr = Some(addr);
+        self
+    }
+
     /// Starts a server and waits until it answers, for 120 seconds at most.
     ///
     /// # Errors
@@ -44,11 +53,12 @@ impl MariaDbBuilder {
         let mut db = self.prepare()?;
         let mut ports = 1;
         while let Err(error) = db.launch(&[]) {
-            if ports == PORTS || !lost_its_port(&error) {
+            let is_given = self.addr.is_some_and(|addr| addr.port() != 0);
+            if is_given || ports == PORTS || !lost_its_port(&error) {
                 return Err(error);
             }
             ports += 1;
-            db.port = reserve()?;
+            db.port = self.reserve()?;
         }
         Ok(db)
     }
@@ -71,12 +81,17 @@ impl MariaDbBuilder {
         Ok(MariaDb {
             process: None,
             program,
-            port: reserve()?,
+            port: self.reserve()?,
             folder,
             owner,
             template,
             args: self.args.clone(),
         })
+    }
+
+    fn reserve(&self) -> Result<ReservedPort, MariaDbError> {
+        let port = self.addr.map_or_else(ReservedPort::any, ReservedPort::at);
+        port.map_err(MariaDbError::io("find a free port of a loopback address"))
     }
 
     /// Starts `n` servers with these settings side by side; if one fails, the others are ended,
@@ -120,8 +135,4 @@ impl MariaDb {
     pub fn builder() -> MariaDbBuilder {
         MariaDbBuilder::default()
     }
-}
-
-fn reserve() -> Result<ReservedPort, MariaDbError> {
-    ReservedPort::any().map_err(MariaDbError::io("find a free port on 127.0.0.1"))
 }

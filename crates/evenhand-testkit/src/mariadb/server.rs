@@ -27,7 +27,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// A running server.
 ///
 /// `root` logs in without a password, and there is an empty database `test`. It listens on
-/// 127.0.0.1 only. The process is killed and its folder removed on drop, so also when the test
+/// 127.0.0.1 only, unless another address was given. The process is killed and its folder removed on drop, so also when the test
 /// panics; and where util-linux's `setpriv` is installed it dies with the test process, even if
 /// that is killed.
 ///
@@ -65,12 +65,13 @@ impl MariaDb {
         self.addr().port()
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// Where it listens: on 127.0.0.1, unless [`MariaDbBuilder::addr`](super::MariaDbBuilder::addr) says another
+    /// address.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
 
-    /// `mysql://root@127.0.0.1:PORT/test`
+    /// `mysql://root@127.0.0.1:PORT/test`, or with the address where it listens.
     pub fn url(&self) -> String {
         format!("mysql://root@{}/test", self.addr())
     }
@@ -160,6 +161,11 @@ impl MariaDb {
         self.template.write(&self.data(), self.owner.as_ref())
     }
 
+    /// Whether it was given an argument of this name.
+    pub(crate) fn has_arg(&self, name: &str) -> bool {
+        self.args.iter().any(|arg| arg.starts_with(name))
+    }
+
     /// Its data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -233,11 +239,8 @@ impl MariaDb {
             .arg(format!("--pid-file={}", self.pid_file().display()))
             .arg(format!("--tmpdir={}", folder.display()))
             .arg(format!("--port={}", self.port()))
-            .args([
-                "--bind-address=127.0.0.1",
-                "--skip-name-resolve",
-                "--skip-log-bin",
-            ])
+            .arg(format!("--bind-address={}", self.addr().ip()))
+            .args(["--skip-name-resolve", "--skip-log-bin"])
             .args(["--performance-schema=0", "--innodb-buffer-pool-size=16M"])
             .args(install::settings(self.maker()))
             .args(&self.args);

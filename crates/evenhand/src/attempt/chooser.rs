@@ -3,11 +3,12 @@
 
 use super::asked::Asked;
 use super::permit::AttemptPermit;
-use crate::pick::{Pick, choose, choose_exactly};
+use crate::pick::{Pick, choose};
 use crate::rng::Rng;
 use crate::set::Set;
 use crate::set::peer::Peer;
 use crate::set::snapshot::Snapshot;
+use crate::set::snapshot::offer::Offer;
 
 /// How many more times a pick may hit a peer that is out, or was asked, before the peers that remain
 /// are listed. At most an eighth of the peers in a snapshot are out, so a uniform pick of a request
@@ -18,22 +19,33 @@ const REDRAWS: usize = 15;
 /// other takes time in proportion to `n`, but for the last few.
 const LISTED: usize = 16;
 
-/// Where a request's next permit comes from.
-pub(crate) struct Chooser<'a, Target, P> {
+/// Where a request's next permit comes from. What is rare takes it by value: so the other paths keep it in
+/// registers.
+pub(crate) struct Chooser<'a, Target, P, Key> {
     pub(crate) set: &'a Set<Target>,
     pub(crate) pick: &'a P,
+    /// What the pick is to know of the request.
+    pub(crate) key: &'a Key,
     pub(crate) rng: &'a Rng,
     /// `None` for a request's first attempt.
     pub(crate) asked: Option<&'a Asked>,
 }
 
-impl<Target, P: Pick> Chooser<'_, Target, P> {
+impl<Target, P, Key> Clone for Chooser<'_, Target, P, Key> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Target, P, Key> Copy for Chooser<'_, Target, P, Key> {}
+
+impl<Target, Key, P: Pick<Key>> Chooser<'_, Target, P, Key> {
     /// A permit on a peer that is up or due. A request's first attempt probes a peer that is due; a
     /// later one prefers a peer that is up.
     #[inline(always)]
     pub(crate) fn permit(&self) -> Option<AttemptPermit<Target>> {
         if self.set.registry.needs_look()
-            && self.look()
+            && Self::look(self.set, self.asked.is_none())
             && let Some(permit) = self.due_or_by_share()
         {
             return Some(permit);
@@ -45,22 +57,18 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     /// due and this is a request's first attempt, or some ramp.
     #[cold]
     #[inline(never)]
-    fn look(&self) -> bool {
-        let registry = &self.set.registry;
-        if registry.needs_refresh() {
-            self.set.refresh();
+    fn look(set: &Set<Target>, is_first: bool) -> bool {
+        if set.registry.needs_refresh() {
+            set.refresh();
         }
-        self.is_due() || registry.ramping.window().is_some()
-    }
-
-    fn is_due(&self) -> bool {
-        self.asked.is_none() && self.set.registry.any_due()
+        (is_first && set.registry.any_due()) || set.registry.ramping.window().is_some()
     }
 
     #[cold]
     #[inline(never)]
-    fn due_or_by_share(&self) -> Option<AttemptPermit<Target>> {
-        let probe = self.is_due().then(|| self.probe_due()).flatten();
+    fn due_or_by_share(self) -> Option<AttemptPermit<Target>> {
+        let is_due = self.asked.is_none() && self.set.registry.any_due();
+        let probe = is_due.then(|| self.probe_due()).flatten();
         probe.or_else(|| self.up_by_share())
     }
 
@@ -85,41 +93,49 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
     /// A peer that the snapshot offers, if the request may go there.
     #[inline(always)]
     pub(super) fn drawn<'s>(&self, snapshot: &'s Snapshot<Target>) -> Option<&'s Peer<Target>> {
-        let (offered, weights) = (snapshot.offered(), snapshot.weights());
-        let peer = choose(self.pick, self.rng, snapshot, offered, weights)?;
+        let peer = choose(self.pick, self.key, self.rng, snapshot, snapshot.offer())?;
         // Whether it is up is read once, as it is entered.
         self.may_ask(peer).then_some(peer)
     }
 
     #[inline(always)]
-    fn may_ask(&self, peer: &Peer<Target>) -> bool {
+    pub(super) fn may_ask(&self, peer: &Peer<Target>) -> bool {
         let checked = || self.set.registry.is_checked();
         let may = |asked: &Asked| asked.may_enter(peer.member(), checked());
         self.asked.is_none_or(may)
     }
 
-    /// Draws again, up to [`REDRAWS`] times, and then from a list.
+    /// Draws again, up to [`REDRAWS`] times if that is of use, and then from a list.
     #[cold]
-    fn redraw(&self) -> Option<AttemptPermit<Target>> {
+    fn redraw(self) -> Option<AttemptPermit<Target>> {
         let snapshot = self.set.snapshot();
-        let drawn = (0..REDRAWS).find_map(|_| self.draw(&snapshot));
+        let redraws = if P::IS_RANDOM { REDRAWS } else { 0 };
+        let drawn = (0..redraws).find_map(|_| self.draw(&snapshot));
         drop(snapshot);
         // If the snapshot offers peers that are out, the pick may insist on them.
-        let stale = || self.set.snapshot().offered().len() > self.set.registry.up();
+        let stale = || self.set.snapshot().offer().len() > self.set.registry.up();
         drawn.or_else(|| {
             if stale() {
                 self.set.refresh();
             }
-            let snapshot = self.set.snapshot();
-            let offered = snapshot.offered();
-            self.draw_exactly(
-                &snapshot,
-                (offered.len(), |place| offered[place]),
-                |peer| peer.is_up() && self.may_ask(peer),
-                |_| {},
-                AttemptPermit::enter,
-            )
+            self.up_exactly(|_| true)
         })
+    }
+
+    /// A permit on one of the peers that are up and for which this holds.
+    pub(super) fn up_exactly(
+        &self,
+        may: impl Fn(&Peer<Target>) -> bool,
+    ) -> Option<AttemptPermit<Target>> {
+        let snapshot = self.set.snapshot();
+        let offered = snapshot.offer().indexes();
+        self.draw_exactly(
+            &snapshot,
+            (offered.len(), |place| offered[place]),
+            |peer| peer.is_up() && self.may_ask(peer) && may(peer),
+            |_| {},
+            AttemptPermit::enter,
+        )
     }
 
     /// A permit on one of the `n` peers at the indexes `at` that are `fit`, and that `retain` leaves.
@@ -132,13 +148,16 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
         enter: impl Fn(Peer<Target>) -> Option<AttemptPermit<Target>>,
     ) -> Option<AttemptPermit<Target>> {
         let peer = |index: u32| &snapshot.peers()[index as usize];
-        // If the pick wants none of the few, it chooses from all.
-        for listed in [LISTED, usize::MAX] {
+        // A few do where any of the peers does. If the pick wants none of the few, it chooses from all.
+        let may_be_few = P::IS_RANDOM && snapshot.offer().tiers().is_empty();
+        let few = if may_be_few { LISTED } else { usize::MAX };
+        for listed in [few, usize::MAX] {
             let fit = |index: &u32| fit(peer(*index));
             let shuffled = self.rng.shuffled(n).map(&at);
             let mut remaining: Vec<u32> = shuffled.filter(fit).take(listed).collect();
             retain(&mut remaining);
-            let drawn = self.draw_of(snapshot, remaining, &enter);
+            let offer = |indexes| snapshot.offer().restricted(snapshot.peers(), indexes);
+            let drawn = self.draw_of(snapshot, remaining, offer, &enter);
             if drawn.is_some() || n <= listed {
                 return drawn;
             }
@@ -151,28 +170,33 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
         &self,
         snapshot: &Snapshot<Target>,
         mut remaining: Vec<u32>,
+        offer: impl Fn(Vec<u32>) -> Offer,
         enter: impl Fn(Peer<Target>) -> Option<AttemptPermit<Target>>,
     ) -> Option<AttemptPermit<Target>> {
         remaining.sort_unstable();
         loop {
-            let chosen = choose_exactly(self.pick, self.rng, snapshot, &remaining)?;
+            let offered = offer(remaining);
+            let chosen = choose(self.pick, self.key, self.rng, snapshot, &offered)?;
             if let Some(permit) = enter(chosen.clone()) {
                 return Some(permit);
             }
             // It was ejected this moment, or another request was faster.
             let id = chosen.member().id;
+            remaining = offered.indexes();
             remaining.retain(|&index| snapshot.peers()[index as usize].member().id != id);
         }
     }
 
     /// A permit to probe a peer that is due.
     #[cold]
-    fn probe_due(&self) -> Option<AttemptPermit<Target>> {
+    fn probe_due(self) -> Option<AttemptPermit<Target>> {
         let may = |id| self.asked.is_none_or(|asked| asked.may_probe(id));
         let due = self.set.registry.due_for_picks(may);
         let snapshot = self.set.snapshot();
         let due = due.into_iter().filter_map(|id| snapshot.index_of(id));
-        self.draw_of(&snapshot, due.collect(), AttemptPermit::claim)
+        // Each has to be probed, whatever its tier.
+        let offer = |indexes| Offer::without_tiers(snapshot.peers(), indexes);
+        self.draw_of(&snapshot, due.collect(), offer, AttemptPermit::claim)
     }
 
     /// A permit on a peer that is out, as if it were up.
@@ -194,7 +218,7 @@ impl<Target, P: Pick> Chooser<'_, Target, P> {
 mod tests {
     use super::*;
     use crate::attempt::ejection;
-    use crate::pick::{LeastInFlight, Uniform};
+    use crate::pick::{LeastInFlight, NoKey, Uniform};
     use crate::set::ledger::Join;
 
     const DRAWS: u32 = 200_000;
@@ -218,10 +242,11 @@ mod tests {
         pick: &'a P,
         rng: &'a Rng,
         asked: &'a Asked,
-    ) -> Chooser<'a, (), P> {
+    ) -> Chooser<'a, (), P, NoKey> {
         Chooser {
             set,
             pick,
+            key: &NoKey,
             rng,
             asked: Some(asked),
         }
@@ -341,7 +366,7 @@ mod tests {
             let peer = set.snapshot().peers()[id].clone();
             ejection::eject_manually(&peer, std::time::Duration::from_secs(60));
             drop(chooser(&set, &Uniform, &rng, &Asked::default()).permit());
-            assert_eq!(set.snapshot().offered().len(), offered);
+            assert_eq!(set.snapshot().offer().len(), offered);
         }
     }
 

@@ -3,6 +3,8 @@
 //! A draw is accepted with the peer's share, else drawn again. Envoy ("slow start mode") and nginx
 //! (`slow_start`) scale the peer's weight instead, which only a pick by weight would see.
 
+use std::cell::Cell;
+
 use super::chooser::Chooser;
 use super::permit::AttemptPermit;
 use crate::pick::Pick;
@@ -15,13 +17,25 @@ const LEAST_SHARE: f64 = 0.05;
 /// one pick in 100 000 gets that far.
 const DRAWS: usize = 16;
 
-impl<Target, P: Pick> Chooser<'_, Target, P> {
+impl<Target, Key, P: Pick<Key>> Chooser<'_, Target, P, Key> {
     /// A permit on a peer that is up, while some ramp. Only a draw of one of those reads the clock,
     /// once.
     #[cold]
     #[inline(never)]
-    pub(super) fn up_by_share(&self) -> Option<AttemptPermit<Target>> {
+    pub(super) fn up_by_share(self) -> Option<AttemptPermit<Target>> {
         let window = self.set.registry.ramping.window()?;
+        if !P::IS_RANDOM {
+            // It would choose the same again. A peer that ramps is a candidate with its share.
+            let now = Cell::new(None);
+            return self.up_exactly(|peer| {
+                let (member, mut read) = (peer.member(), now.get());
+                let ramps = member.ramp.since();
+                let may = |since| self.accepts(member, since, window, &mut read);
+                let may = ramps.is_none_or(may);
+                now.set(read);
+                may
+            });
+        }
         let snapshot = self.set.snapshot();
         let (mut now, mut last) = (None, None);
         for _ in 0..DRAWS {
@@ -67,8 +81,9 @@ mod tests {
 
     use crate::attempt::chooser::Chooser;
     use crate::peers::Peers;
-    use crate::pick::Uniform;
+    use crate::pick::{NoKey, Uniform};
     use crate::rng::Rng;
+    use crate::set::placed::Placed;
 
     #[tokio::test(start_paused = true)]
     async fn picks_look_only_while_a_peer_ramps() {
@@ -78,10 +93,11 @@ mod tests {
         );
         let (rng, set) = (Rng::seeded(1), &*peers.set);
         let pick = || {
-            let (pick, rng, asked) = (&Uniform, &rng, None);
+            let (pick, key, rng, asked) = (&Uniform, &NoKey, &rng, None);
             let chooser = Chooser {
                 set,
                 pick,
+                key,
                 rng,
                 asked,
             };
@@ -107,5 +123,9 @@ mod tests {
         peers.eject("a", window).unwrap();
         peers.remove("a").unwrap();
         assert!(!pick(), "no peer ramps");
+        peers.add_placed("c", Placed::new(()).weight(0)).unwrap();
+        assert!(!pick(), "one of weight 0 has no share that could grow");
+        peers.add("d", ()).unwrap();
+        assert!(pick(), "one that joins ramps");
     }
 }

@@ -26,23 +26,25 @@ pub(crate) enum NoPeer {
 
 /// A peer for a request that has no history.
 #[inline(always)]
-pub(crate) fn first_peer<Target, Rules: Pick, T, E>(
+pub(crate) fn first_peer<Target, Rules, P: Pick<Key>, Key, T, E>(
     shared: &Shared<Target, Rules>,
+    pick: (&P, &Key),
     lazy: &Lazy<Target, T, E>,
 ) -> Option<AttemptPermit<Target>> {
     if lazy.history().is_some() {
         return None;
     }
-    shared.chooser(None).permit()
+    shared.chooser(pick, None).permit()
 }
 
 /// The next peer, or what to do without one.
 #[cold]
-pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
+pub(crate) fn next_peer<Target, Rules, P: Pick<Key>, Key, T, E>(
     shared: &Shared<Target, Rules>,
+    pick: (&P, &Key),
     lazy: &mut Lazy<Target, T, E>,
 ) -> Result<AttemptPermit<Target>, NoPeer> {
-    let permit = find_peer(shared, lazy)?;
+    let permit = find_peer(shared, pick, lazy)?;
     if let Some(last) = lazy.history().and_then(History::last) {
         let (pool, from, to) = (shared.peers.name(), &*last.peer, permit.peer().name());
         let reason = last.reason;
@@ -58,15 +60,16 @@ pub(crate) fn next_peer<Target, Rules: Pick, T, E>(
     Ok(permit)
 }
 
-fn find_peer<Target, Rules: Pick, T, E>(
+fn find_peer<Target, Rules, P: Pick<Key>, Key, T, E>(
     shared: &Shared<Target, Rules>,
+    how: (&P, &Key),
     lazy: &mut Lazy<Target, T, E>,
 ) -> Result<AttemptPermit<Target>, NoPeer> {
     let set = &*shared.peers.set;
     let role = lazy.role();
     let is_late = lazy.is_late();
     let history = lazy.make_history();
-    let pick = |history: &History<Target, T, E>| shared.chooser(Some(&history.asked)).permit();
+    let pick = |history: &History<Target, T, E>| shared.chooser(how, Some(&history.asked)).permit();
     let is_last = history.attempts + history.elsewhere >= shared.limits.attempts;
     if is_last || history.is_spent || is_late {
         return Err(if role == Role::Alone {
@@ -77,7 +80,7 @@ fn find_peer<Target, Rules: Pick, T, E>(
     }
     if role == Role::Hedge {
         return shared
-            .chooser(Some(&history.asked))
+            .chooser(how, Some(&history.asked))
             .up()
             .ok_or(NoPeer::Yield);
     }
@@ -96,7 +99,7 @@ fn find_peer<Target, Rules: Pick, T, E>(
     match shared.all_down {
         AllDown::Fail => Err(NoPeer::End),
         AllDown::FailOpen => {
-            let chooser = shared.chooser(Some(&history.asked));
+            let chooser = shared.chooser(how, Some(&history.asked));
             chooser.open().ok_or(NoPeer::End)
         }
         AllDown::WaitUpTo(patience) => {
@@ -113,7 +116,7 @@ fn find_peer<Target, Rules: Pick, T, E>(
             }
             // From here on the request misses nothing. What came just before is found by another
             // look.
-            let chooser = shared.chooser(Some(&history.asked));
+            let chooser = shared.chooser(how, Some(&history.asked));
             if looks && let Some(permit) = chooser.permit() {
                 return Ok(permit);
             }
@@ -239,7 +242,7 @@ pub(crate) fn give_up<Target, Rules, T, E>(
     if snapshot.peers().is_empty() {
         return Err(Error::NoPeers);
     }
-    let weightless = snapshot.weights().last() == Some(&0) && set.registry.up() > 0;
+    let weightless = snapshot.offer().is_weightless() && set.registry.up() > 0;
     if attempts == 0 && weightless {
         return Err(Error::ZeroWeight);
     }

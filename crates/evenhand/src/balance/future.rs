@@ -91,20 +91,6 @@ where
             step: Step::Pick,
         }
     }
-
-    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
-    /// attempts that failed so far: for a caller whose time limit has passed.
-    ///
-    /// The future must not be polled afterwards: that panics.
-    pub fn abandon(self: Pin<&mut Self>) -> Error<Connector::Error> {
-        let mut this = self.project();
-        this.step.set(Step::Done);
-        let (tried, _) = this.lazy.take_history().into_tried();
-        Error::Exhausted {
-            tried,
-            next_due: this.shared.peers.set.registry.next_due(),
-        }
-    }
 }
 
 impl<Connector, Target, Request, Rules> fmt::Debug
@@ -144,9 +130,14 @@ where
                         None => continue,
                     },
                 }
-                let permit = match failover::first_peer(shared, this.lazy) {
+                let request = || match &this.request {
+                    Some(request) => request,
+                    None => polled_after_completion(),
+                };
+                let pick = (shared.rules.pick(), &shared.rules.key(request));
+                let permit = match failover::first_peer(shared, pick, this.lazy) {
                     Some(permit) => permit,
-                    None => match failover::next_peer(shared, this.lazy) {
+                    None => match failover::next_peer(shared, pick, this.lazy) {
                         Ok(permit) => permit,
                         Err(without) => match self.as_mut().go_without(without) {
                             Some(outcome) => return Poll::Ready(outcome),

@@ -208,9 +208,12 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         let mut ids: Vec<(usize, u64)> =
             other.places.into_iter().map(|(id, at)| (at, id)).collect();
         ids.sort_unstable();
+        let last = ids.get(other.last).map(|(_, id)| *id);
         for ((_, id), outcome) in ids.into_iter().zip(other.outcomes) {
             self.put(id, outcome);
         }
+        // Its latest outcome, which may be that of a peer that it asked again.
+        self.last = last.map_or(self.last, |id| self.places[&id]);
         let best = self.rejected.as_ref().map(|(rank, _)| *rank);
         if other.rejected.as_ref().map(|(rank, _)| *rank) >= best {
             self.rejected = other.rejected;
@@ -224,5 +227,30 @@ impl<Target, Response, Error> History<Target, Response, Error> {
         self.wait = self.wait.take().or(other.wait);
         self.is_spent |= other.is_spent;
         self.role = Role::Alone;
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(evenhand_loom))]
+mod tests {
+    use super::*;
+    use crate::peers::Peers;
+
+    #[test]
+    fn latest_outcome_of_a_leg_is_the_latest_after_it_is_merged() {
+        let peers = Peers::new([("a", ()), ("b", ()), ("c", ())]).unwrap();
+        let legs = |names: &[&str]| {
+            let mut history = History::<(), (), ()>::default();
+            for name in names {
+                let (peer, verdict) = (peers.get(name).unwrap(), Verdict::degraded());
+                let rank = Rank::new(&verdict, peer.member().id);
+                history.add(&peer, &verdict, Err(Cause::Error(())), rank);
+            }
+            history
+        };
+        let mut first = legs(&["c"]);
+        // It came back to a peer that it had asked before.
+        first.merge(legs(&["a", "b", "a"]));
+        assert_eq!(first.last().map(|last| &*last.peer), Some("a"));
     }
 }

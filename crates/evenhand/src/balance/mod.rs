@@ -1,6 +1,7 @@
 //! The balancer: layer, service and response future, and what a request does when its first peer
 //! does not settle it. Knows of attempts, probes and the set, but of no hedging.
 
+mod abandon;
 pub(crate) mod all_down;
 pub(crate) mod failover;
 pub(crate) mod future;

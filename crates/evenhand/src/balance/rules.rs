@@ -1,15 +1,15 @@
 //! What a balancer asks of its user: how to judge outcomes, copy requests and pick peers.
 
 use crate::classify::{AnyErrorIsDown, Classify, Verdict};
-use crate::pick::{Candidates, Pick, Uniform};
+use crate::pick::{Pick, PickFor, Uniform};
 use crate::replay::{Cloned, Replay};
 
 /// The rules of a balancer, as the last type parameter of [`Balance`](crate::Balance) and
-/// [`BalanceLayer`](crate::BalanceLayer): a [`Classify`], a [`Replay`] and a [`Pick`].
+/// [`BalanceLayer`](crate::BalanceLayer): a [`Classify`], a [`Replay`] and a [`PickFor`].
 ///
 /// You need to name it only where you name the type of a balancer. A balancer with these rules is a
 /// `Service<Request>` over a connector with this `Response` and `Error` if
-/// `Classifier: Classify<Response, Error>`, `Replayer: Replay<Request>` and `Picker: Pick`.
+/// `Classifier: Classify<Response, Error>`, `Replayer: Replay<Request>` and `Picker: PickFor<Request>`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Uniform> {
     pub(crate) classifier: Classifier,
@@ -23,13 +23,24 @@ pub struct Rules<Classifier = AnyErrorIsDown, Replayer = Cloned, Picker = Unifor
     message = "`{Self}` are no rules for requests of type `{Request}` with outcomes of type `Result<{Response}, {Error}>`",
     note = "the classifier, the replayer and the pick must fit the connector: see `BalanceLayer::classify`, `replay` and `pick`"
 )]
-pub trait RulesFor<Request, Response, Error>: Pick {
+pub trait RulesFor<Request, Response, Error> {
+    /// [`PickFor::Key`].
+    type Key;
+    /// [`PickFor::Pick`].
+    type Pick: Pick<Self::Key>;
+
     /// [`Classify::classify`].
     fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict;
     /// [`Replay::copy`].
     fn copy(&self, request: &Request) -> Option<Request>;
     /// [`Replay::is_idempotent`].
     fn is_idempotent(&self, request: &Request) -> bool;
+    /// [`PickFor::key`].
+    fn key<'a>(&self, request: impl FnOnce() -> &'a Request) -> Self::Key
+    where
+        Request: 'a;
+    /// [`PickFor::pick`].
+    fn pick(&self) -> &Self::Pick;
 }
 
 impl<Classifier, Replayer, Picker, Request, Response, Error> RulesFor<Request, Response, Error>
@@ -37,8 +48,11 @@ impl<Classifier, Replayer, Picker, Request, Response, Error> RulesFor<Request, R
 where
     Classifier: Classify<Response, Error>,
     Replayer: Replay<Request>,
-    Picker: Pick,
+    Picker: PickFor<Request>,
 {
+    type Key = Picker::Key;
+    type Pick = Picker::Pick;
+
     #[inline]
     fn classify(&self, outcome: Result<&Response, &Error>) -> Verdict {
         self.classifier.classify(outcome)
@@ -53,11 +67,17 @@ where
     fn is_idempotent(&self, request: &Request) -> bool {
         self.replayer.is_idempotent(request)
     }
-}
 
-impl<Classifier, Replayer, Picker: Pick> Pick for Rules<Classifier, Replayer, Picker> {
-    #[inline]
-    fn pick<Target>(&self, candidates: &Candidates<'_, Target>) -> Option<usize> {
-        self.picker.pick(candidates)
+    #[inline(always)]
+    fn key<'a>(&self, request: impl FnOnce() -> &'a Request) -> Self::Key
+    where
+        Request: 'a,
+    {
+        self.picker.key(request)
+    }
+
+    #[inline(always)]
+    fn pick(&self) -> &Self::Pick {
+        self.picker.pick()
     }
 }

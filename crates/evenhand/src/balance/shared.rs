@@ -64,10 +64,15 @@ pub(crate) struct Shared<Target, Rules> {
 impl<Target, Rules> Shared<Target, Rules> {
     /// Where the next permit of a request that has asked these peers comes from.
     #[inline]
-    pub(crate) fn chooser<'a>(&'a self, asked: Option<&'a Asked>) -> Chooser<'a, Target, Rules> {
+    pub(crate) fn chooser<'a, P, Key>(
+        &'a self,
+        (pick, key): (&'a P, &'a Key),
+        asked: Option<&'a Asked>,
+    ) -> Chooser<'a, Target, P, Key> {
         Chooser {
             set: &self.peers.set,
-            pick: &self.rules,
+            pick,
+            key,
             rng: &self.policy.rng,
             asked,
         }

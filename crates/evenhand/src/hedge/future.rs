@@ -61,8 +61,9 @@ where
         }
     }
 
-    /// Ends the request, as dropping the future would, and returns [`Error::Exhausted`] with the
-    /// attempts of either leg that failed so far: for a caller whose time limit has passed.
+    /// Ends the request, as dropping the future would: for a caller whose time limit has passed. Returns
+    /// [`Error::TimedOut`] with the attempts of both legs, if some are in flight, which are among them. Else
+    /// it returns [`Error::Exhausted`] with the attempts that failed.
     ///
     /// The future must not be polled afterwards: that panics.
     ///
@@ -74,10 +75,12 @@ where
         let second = this.second.take();
         let error = match (this.first.as_mut().as_pin_mut(), second) {
             (Some(mut first), second) => {
+                let mut is_late = first.as_mut().end_late();
                 if let Some(mut second) = second {
+                    is_late |= second.as_mut().end_late();
                     first.as_mut().merge(second.as_mut().into_history());
                 }
-                first.abandon()
+                first.into_error(is_late)
             }
             (None, Some(mut second)) => second.as_mut().abandon(),
             (None, None) => polled_after_completion(),

@@ -5,20 +5,29 @@
 //!
 //! A counter follows the events, one by one. A gauge is set to the peer's state when the event is
 //! delivered, which may be later than the event. So after a burst, or when events were lost, it shows
-//! the current state.
+//! the current state. All gauges are set once a second as well: another set of the same name may have
+//! left them at 0 when it ended.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use metrics::{counter, gauge};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
 use super::table::{EJECTIONS, LOST, METRICS, Metric, PEER_UP, PEERS, PROBES, RECOVERIES};
-use super::{Observer, deliver};
-use crate::event::{Event, EventKind};
+use super::{Observer, tell};
+use crate::event::{Event, EventKind, Events};
 use crate::peers::Peers;
 use crate::set::Set;
 use crate::set::status::State;
 use crate::task_guard::TaskGuard;
+
+/// How often all gauges are set, whatever happens.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+const STATES: [State; 4] = [State::Up, State::Ejected, State::Probing, State::Draining];
 
 impl<Target: Send + Sync + 'static> Peers<Target> {
     /// Records what happens to the peers from now on with the recorder of the `metrics` crate,
@@ -34,16 +43,18 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
     /// | `evenhand_peers` | `pool`, `state` | gauge: the number of peers that are `up`, `ejected`, `probing`, `draining` |
     /// | `evenhand_peer_up` | `pool`, `peer` | gauge: 1 while the peer is up, else 0 |
     ///
+    /// The gauges are set when a peer changes its state, and once a second. They are 0 once the set is
+    /// gone or the guard dropped; of two sets of one name, those of the other follow within a second.
     /// The facade cannot take a gauge back: `evenhand_peer_up` of a peer that was removed stays 0
-    /// until the exporter drops it as idle, and all stay as they are once the set is gone or the
-    /// guard dropped. `evenhand_peers` counts only the peers that the set has, so alert on it.
+    /// until the exporter drops it as idle. `evenhand_peers` counts only the peers that the set has, so
+    /// alert on it.
     ///
     /// The guard works as that of [`observe`](Self::observe). Requests are not counted:
     /// [`BalanceLayer::record_metrics`](crate::BalanceLayer::record_metrics) does that.
     ///
     /// # Panics
     ///
-    /// If it is called outside a tokio runtime.
+    /// If it is called outside a tokio runtime. The task panics in a runtime without a timer.
     ///
     /// ```
     /// use evenhand::Peers;
@@ -63,7 +74,26 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
         // In this order: what changes after the gauges were read is told, and sets them anew.
         let events = self.subscribe();
         metrics.refresh(None);
-        TaskGuard::spawn(deliver(events, Arc::new(metrics)))
+        TaskGuard::spawn(record(events, Arc::new(metrics)))
+    }
+}
+
+/// Records the events, and sets all gauges now and then, until the events end.
+async fn record<Target: Send + Sync + 'static>(mut events: Events, metrics: Arc<Metrics<Target>>) {
+    let mut due = Instant::now() + INTERVAL;
+    loop {
+        if let Ok(next) = timeout_at(due, events.next()).await {
+            let Some(next) = next.transpose() else {
+                return;
+            };
+            tell(next, &metrics).await;
+        }
+        if due <= Instant::now() {
+            let metrics = metrics.clone();
+            // A recorder that panics here is told of by its panic.
+            let _ = spawn_blocking(move || metrics.refresh(None)).await;
+            due = Instant::now() + INTERVAL;
+        }
     }
 }
 
@@ -143,14 +173,29 @@ impl<Target> Metrics<Target> {
                 gone.iter().for_each(|peer| self.set_up(peer, false));
             }
         }
-        let states = [State::Up, State::Ejected, State::Probing, State::Draining];
-        for state in states {
+        for state in STATES {
             let count = statuses.iter().filter(|s| s.state == state).count();
-            let labels = [
-                ("pool", self.name.to_string()),
-                ("state", state.to_string()),
-            ];
-            gauge!(PEERS, &labels).set(count as f64);
+            self.set_count(state, count);
         }
+    }
+
+    fn set_count(&self, state: State, count: usize) {
+        let labels = [
+            ("pool", self.name.to_string()),
+            ("state", state.to_string()),
+        ];
+        gauge!(PEERS, &labels).set(count as f64);
+    }
+}
+
+/// What is not there any more has no peers.
+impl<Target> Drop for Metrics<Target> {
+    fn drop(&mut self) {
+        let shown = self.shown.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let shown = std::mem::take(shown);
+        shown.iter().for_each(|peer| self.set_up(peer, false));
+        STATES
+            .into_iter()
+            .for_each(|state| self.set_count(state, 0));
     }
 }

@@ -74,21 +74,25 @@ impl<Target> Peers<Target> {
 }
 
 /// Calls `observer` with the events, one after the other, until they end.
-pub(crate) async fn deliver(mut events: Events, observer: Arc<impl Observer>) {
-    loop {
-        let observer = observer.clone();
-        let told = match events.next().await {
-            Ok(Some(event)) => spawn_blocking(move || observer.event(&event)),
-            Ok(None) => return,
-            Err(Lagged(lost)) => {
-                tracing::warn!(lost, "events were lost to a slow observer");
-                spawn_blocking(move || observer.lost(lost))
-            }
-        };
-        if let Err(error) = told.await
-            && error.is_panic()
-        {
-            tracing::error!(%error, "an observer panicked");
+async fn deliver(mut events: Events, observer: Arc<impl Observer>) {
+    while let Some(next) = events.next().await.transpose() {
+        tell(next, &observer).await;
+    }
+}
+
+/// Calls `observer` with an event, or with how many were lost.
+async fn tell(next: Result<Event, Lagged>, observer: &Arc<impl Observer>) {
+    let observer = observer.clone();
+    let told = match next {
+        Ok(event) => spawn_blocking(move || observer.event(&event)),
+        Err(Lagged(lost)) => {
+            tracing::warn!(lost, "events were lost to a slow observer");
+            spawn_blocking(move || observer.lost(lost))
         }
+    };
+    if let Err(error) = told.await
+        && error.is_panic()
+    {
+        tracing::error!(%error, "an observer panicked");
     }
 }

@@ -7,6 +7,7 @@ use crate::error::PeersError;
 use crate::event::EventKind;
 use crate::set::health::Phase;
 use crate::set::ledger::Join;
+use crate::set::member::Member;
 use crate::set::peer::Peer;
 use crate::set::registry::Change;
 
@@ -65,17 +66,14 @@ impl<Target> Peers<Target> {
         let drained = self.set.peer(name)?;
         begin_drain(&drained);
         end_of_drain(&drained).await;
-        let (id, health) = (drained.member().id, &drained.member().health);
-        let stays = |peer: &&Peer<Target>| peer.member().id != id;
-        self.set.edit(
+        let id = drained.member().id;
+        let is_drained = |member: &Member| member.health.read().phase == Phase::Draining;
+        let stays = |peer: &&Peer<Target>| peer.member().id != id || !is_drained(peer.member());
+        self.set.edit_if(
             Join::AtOnce,
+            is_drained,
             |_| false,
-            |peers| {
-                if health.read().phase != Phase::Draining {
-                    return Ok(peers.to_vec());
-                }
-                Ok(peers.iter().filter(stays).cloned().collect())
-            },
+            |peers| Ok(peers.iter().filter(stays).cloned().collect()),
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The peer set as users and operators hold it.
 
 mod drain;
+mod place;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::event::{EventKind, Events};
 use crate::set::Set;
 use crate::set::ledger::Join;
 use crate::set::peer::Peer;
+use crate::set::placed::Placed;
 use crate::set::registry::Change;
 use crate::set::status::Status;
 
@@ -161,7 +163,20 @@ impl<Target> Peers<Target> {
     ///
     /// [`PeersError::Duplicate`] if the set has a peer of that name.
     pub fn add(&self, name: impl Into<Arc<str>>, target: Target) -> Result<(), PeersError> {
-        let new = self.set.new_peer(name.into(), target);
+        self.add_placed(name, Placed::new(target))
+    }
+
+    /// As [`add`](Self::add), with a weight and a tier.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    pub fn add_placed(
+        &self,
+        name: impl Into<Arc<str>>,
+        placed: Placed<Target>,
+    ) -> Result<(), PeersError> {
+        let new = self.set.new_placed_peer(name.into(), placed);
         self.set.edit(
             self.join,
             |_| false,
@@ -283,17 +298,6 @@ impl<Target> Peers<Target> {
         eject_manually(&self.set.peer(name)?, time);
         Ok(())
     }
-
-    /// Sets a peer's weight, which only [`Weighted`](crate::Weighted) picks use: a peer of weight 0
-    /// gets none of them. Default: 1.
-    ///
-    /// # Errors
-    ///
-    /// [`PeersError::Unknown`] if the set has no peer of that name.
-    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), PeersError> {
-        self.set.peer(name)?.change_weight(weight);
-        Ok(())
-    }
 }
 
 /// Peers as [`Set::update`] takes them.
@@ -302,6 +306,16 @@ fn wanted<Name: Into<Arc<str>>, Target>(
 ) -> impl Iterator<Item = (Arc<str>, Option<Target>)> {
     let peers = peers.into_iter();
     peers.map(|(name, target)| (name.into(), Some(target)))
+}
+
+/// A set without peers, for those that discovery brings.
+impl<Target> Default for Peers<Target> {
+    fn default() -> Self {
+        Self {
+            set: Arc::new(Set::new(None)),
+            join: Join::AtOnce,
+        }
+    }
 }
 
 impl<Target> Clone for Peers<Target> {

@@ -74,7 +74,8 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
         V::Future: Send,
     {
         let run = move |peer: Peer<Target>| -> ProbeFuture {
-            let (mut service, name) = (service.clone(), peer.shared_name());
+            let (name, pool) = (peer.shared_name(), peer.pool());
+            let mut service = service.clone();
             Box::pin(async move {
                 let answer = async {
                     poll_fn(|cx| service.poll_ready(cx)).await?;
@@ -83,7 +84,8 @@ impl<Target: Send + Sync + 'static> Probe<Target> {
                 match answer.await {
                     Ok(answer) => answer.into(),
                     Err::<_, V::Error>(error) => {
-                        tracing::debug!(peer = &*name, ?error, "a probe's service failed");
+                        let (pool, peer) = (pool.as_deref(), &*name);
+                        tracing::debug!(pool, peer, ?error, "a probe's service failed");
                         Verdict::down().because("probe failed")
                     }
                 }

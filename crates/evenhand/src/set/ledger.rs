@@ -43,6 +43,10 @@ pub(crate) struct Ledger {
     any_was_up: bool,
     /// It was told that all are down, and not yet that one is up again.
     is_down: bool,
+    /// The snapshot offers peers of several tiers.
+    is_tiered: bool,
+    /// How much more than its share a tier can carry, if it is not the default.
+    pub(crate) overprovisioning: Option<f64>,
     /// The snapshot lacks a peer that is up, has an old weight, or offers too many that are out.
     pub(super) refresh: bool,
 }
@@ -165,7 +169,9 @@ impl Ledger {
         if member.is_offered() {
             self.stale = self.stale + usize::from(was_up) - usize::from(is_up);
         }
-        self.refresh |= (is_up && !member.is_offered()) || self.stale * STALE_SHARE > self.offered;
+        self.refresh |= (is_up && !member.is_offered())
+            || self.stale * STALE_SHARE > self.offered
+            || (self.is_tiered && was_up != is_up);
         if is_up && self.joining.remove(&member.id) {
             self.came_up = (self.came_up + 1).min(self.leaving);
         }
@@ -286,8 +292,14 @@ impl Ledger {
         member.set_removed();
     }
 
+    /// Whether the member is to be up, or will stay if it is: it neither leaves nor has never been up.
+    pub(crate) fn counts(&self, member: &Member) -> bool {
+        !member.is_leaving() && !self.joining.contains(&member.id)
+    }
+
     /// The snapshot is up to date.
-    pub(crate) fn refreshed(&mut self) {
+    pub(crate) fn refreshed(&mut self, is_tiered: bool) {
+        self.is_tiered = is_tiered;
         self.offered = self.up;
         self.stale = 0;
         self.refresh = false;

@@ -14,6 +14,7 @@ use super::health::{Health, Phase};
 use super::in_flight::InFlight;
 use super::ramps::Ramp;
 use crate::eject::Accrual;
+use crate::stable_hash::hash;
 
 /// How much one failure weighs against a peer that is compared by its attempts in flight.
 ///
@@ -49,6 +50,9 @@ pub(crate) struct Member {
     leaving: AtomicBool,
     /// The peer has left the set. Written under the registry's lock.
     removed: AtomicBool,
+    tier: AtomicU32,
+    /// Of the name, the same in each process.
+    name_hash: u64,
     /// What only some peers need, made on first use.
     extras: OnceLock<Box<Extras>>,
 }
@@ -96,12 +100,14 @@ impl Hasher for NumberHasher {
 impl Member {
     pub(crate) fn new(id: u64, name: Arc<str>) -> Self {
         Self {
+            name_hash: hash(&*name),
             name,
             id,
             health: Health::new(),
             in_flight: InFlight::new(),
             ramp: Ramp::default(),
             weight: AtomicU32::new(1),
+            tier: AtomicU32::new(0),
             failures: AtomicU16::new(0),
             proved: AtomicBool::new(true),
             proofs: AtomicU32::new(0),
@@ -188,12 +194,25 @@ impl Member {
         self.failures.store(0, Ordering::Relaxed);
     }
 
+    /// A hash of the name, the same in each process.
+    pub(crate) fn name_hash(&self) -> u64 {
+        self.name_hash
+    }
+
     pub(crate) fn weight(&self) -> u32 {
         self.weight.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_weight(&self, weight: u32) {
         self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tier(&self) -> u32 {
+        self.tier.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_tier(&self, tier: u32) {
+        self.tier.store(tier, Ordering::Relaxed);
     }
 
     /// How busy the peer is, failures included: see [`FAILURE_WEIGHT`].

@@ -9,13 +9,13 @@ pub(crate) mod ledger;
 mod loom;
 pub(crate) mod member;
 pub(crate) mod peer;
+pub(crate) mod placed;
 pub(crate) mod policies;
 pub(crate) mod ramps;
 pub(crate) mod registry;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -28,6 +28,7 @@ use self::member::Member;
 use self::peer::Peer;
 use self::registry::Registry;
 use self::snapshot::Snapshot;
+use self::snapshot::offer::DEFAULT_OVERPROVISIONING;
 use self::status::{State, Status};
 use crate::error::PeersError;
 use crate::event::{Event, EventKind};
@@ -43,7 +44,7 @@ impl<Target> Set<Target> {
     pub(crate) fn new(name: Option<Arc<str>>) -> Self {
         Self {
             registry: Arc::new(Registry::new(name)),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default())),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(Arc::default(), |_| true, 1.0)),
             next_id: AtomicU64::new(0),
         }
     }
@@ -60,6 +61,12 @@ impl<Target> Set<Target> {
         let ledger = self.registry.lock();
         let peers = self.snapshot.load().shared_peers();
         self.renew(ledger, peers, Vec::new());
+    }
+
+    /// Sets how much more than its share a tier can carry.
+    pub(crate) fn set_overprovisioning(&self, factor: f64) {
+        self.registry.lock().overprovisioning = Some(factor);
+        self.refresh();
     }
 
     /// The peer with this name: of two the new one, if the old one is leaving.
@@ -92,6 +99,7 @@ impl<Target> Set<Target> {
                 next_probe: due.filter(|_| state == State::Ejected),
                 in_flight: member.in_flight.count(),
                 weight: member.weight(),
+                tier: member.tier(),
                 since: note.map_or(now, |note| note.since),
                 last_reason: note.and_then(|note| note.reason),
             }
@@ -105,10 +113,7 @@ impl<Target> Set<Target> {
         Peer::new(Member::new(id, name), target, &self.registry)
     }
 
-    /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
-    /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
-    /// if another edit came first, so it may call code of a user. Peers that stay and for which `keep`
-    /// holds are not to leave any more.
+    /// Changes the membership in one go, as [`edit_if`](Self::edit_if), whatever the state of the peers.
     ///
     /// # Errors
     ///
@@ -116,6 +121,25 @@ impl<Target> Set<Target> {
     pub(crate) fn edit(
         &self,
         join: Join,
+        keep: impl Fn(&Member) -> bool,
+        plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
+    ) -> Result<(), PeersError> {
+        self.edit_if(join, |_| true, keep, plan)
+    }
+
+    /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
+    /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
+    /// if another edit came first or a peer that is to leave is not one that `may_go`, so it may call code of
+    /// a user. Peers that stay and for which `keep`
+    /// holds are not to leave any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of `plan`; then nothing is changed.
+    pub(crate) fn edit_if(
+        &self,
+        join: Join,
+        may_go: impl Fn(&Member) -> bool,
         keep: impl Fn(&Member) -> bool,
         plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
     ) -> Result<(), PeersError> {
@@ -135,7 +159,8 @@ impl<Target> Set<Target> {
             let mut events = Vec::with_capacity(gone.len() + joined.len());
 
             let mut ledger = self.registry.lock();
-            if !self.snapshot().is_of_the_same_peers(&before) {
+            let all_may_go = gone.iter().all(|peer| may_go(peer.member()));
+            if !all_may_go || !self.snapshot().is_of_the_same_peers(&before) {
                 continue;
             }
             for peer in kept {
@@ -195,8 +220,11 @@ impl<Target> Set<Target> {
             let stay = peers.iter().filter(|peer| !peer.member().is_removed());
             peers = stay.cloned().collect();
         }
-        let before = self.snapshot.swap(Arc::new(Snapshot::new(peers)));
-        ledger.refreshed();
+        let counts = |peer: &Peer<Target>| ledger.counts(peer.member());
+        let factor = ledger.overprovisioning.unwrap_or(DEFAULT_OVERPROVISIONING);
+        let snapshot = Snapshot::new(peers, counts, factor);
+        ledger.refreshed(!snapshot.offer().tiers().is_empty());
+        let before = self.snapshot.swap(Arc::new(snapshot));
         // Of several events of one edit the last one tells what became of the set.
         if let Some(last) = events.last_mut() {
             last.set = ledger.take_turn();
@@ -208,79 +236,6 @@ impl<Target> Set<Target> {
         events.iter().for_each(|event| event.trace(up));
         // It may hold the last handle of a peer that left. It is dropped last, as that may panic.
         drop(before);
-    }
-
-    /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
-    /// `same` says that the wanted target equals its own, and is replaced otherwise. `others_stay`:
-    /// peers of other names do. Where a weight is wanted, the peer has it afterwards, and a new one from
-    /// the start.
-    ///
-    /// # Errors
-    ///
-    /// [`PeersError::Duplicate`] if two names are equal; then nothing is changed.
-    pub(crate) fn update<W: Into<Wanted<Target>>>(
-        &self,
-        join: Join,
-        wanted: impl IntoIterator<Item = (Arc<str>, Option<W>)>,
-        others_stay: bool,
-        same: impl Fn(&Target, &Target) -> bool,
-    ) -> Result<(), PeersError> {
-        let (mut places, mut wanted_peers) = (HashMap::new(), Vec::new());
-        let mut weights = Vec::new();
-        for (name, wanted) in wanted {
-            if places.insert(name.clone(), wanted_peers.len()).is_some() {
-                return Err(PeersError::Duplicate(name));
-            }
-            wanted_peers.push(wanted.map(|wanted| {
-                let Wanted { target, weight } = wanted.into();
-                let peer = self.new_peer(name.clone(), target);
-                if let Some(weight) = weight {
-                    peer.member().set_weight(weight);
-                    weights.push((name, weight));
-                }
-                peer
-            }));
-        }
-        let keep = |member: &Member| places.contains_key(&member.name);
-        self.edit(join, keep, |peers| {
-            let mut joining: Vec<_> = wanted_peers.iter().map(Option::as_ref).collect();
-            let mut after = Vec::with_capacity(peers.len().max(joining.len()));
-            for peer in peers {
-                let stays = match places.get(peer.name()) {
-                    Some(&place) => joining[place]
-                        .take_if(|wanted| same(peer, wanted))
-                        .is_some(),
-                    None => others_stay,
-                };
-                if stays {
-                    after.push(peer.clone());
-                }
-            }
-            after.extend(joining.into_iter().flatten().cloned());
-            Ok(after)
-        })?;
-        for (name, weight) in weights {
-            self.peer(&name)
-                .iter()
-                .for_each(|peer| peer.change_weight(weight));
-        }
-        Ok(())
-    }
-}
-
-/// A peer as it is to be.
-pub(crate) struct Wanted<Target> {
-    pub(crate) target: Target,
-    /// `None`: as it is, or 1.
-    pub(crate) weight: Option<u32>,
-}
-
-impl<Target> From<Target> for Wanted<Target> {
-    fn from(target: Target) -> Self {
-        Self {
-            target,
-            weight: None,
-        }
     }
 }
 
@@ -311,6 +266,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::set::health::Phase;
 
     fn named(names: &[&str]) -> Vec<(Arc<str>, Option<u32>)> {
         names.iter().map(|&name| (name.into(), Some(1))).collect()
@@ -383,6 +339,28 @@ mod tests {
                 Some(index as u32)
             );
         }
+    }
+
+    #[test]
+    fn an_edit_is_planned_anew_if_a_peer_may_not_go_any_more() {
+        let (set, plans) = (set(&["a", "b"]), Cell::new(0));
+        let gone = set.peer("a").unwrap();
+        gone.member().health.drain().unwrap();
+        let is_drained = |member: &Member| member.health.read().phase == Phase::Draining;
+        let plan = |peers: &[Peer<u32>]| {
+            plans.set(plans.get() + 1);
+            let mut stay = peers.to_vec();
+            stay.retain(|peer| !is_drained(peer.member()));
+            // Restored between the plan and the lock.
+            gone.member().health.restore();
+            Ok(stay)
+        };
+        set.edit_if(Join::AtOnce, is_drained, |_| false, plan)
+            .unwrap();
+        assert_eq!(
+            (plans.get(), names(&set)),
+            (2, vec!["a".into(), "b".into()])
+        );
     }
 
     #[test]

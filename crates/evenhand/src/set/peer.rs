@@ -57,6 +57,11 @@ impl<Target> Peer<Target> {
         self.0.member.health.generation_if_up().is_some()
     }
 
+    /// The name of the peer's set, if it has one and is still there.
+    pub(crate) fn pool(&self) -> Option<Arc<str>> {
+        self.0.registry.upgrade()?.pool.clone()
+    }
+
     /// The policy of this number, if the set is still there.
     pub(crate) fn policy(&self, id: PolicyId) -> Option<Arc<Policy>> {
         self.0.registry.upgrade()?.policies.get(id)
@@ -77,7 +82,17 @@ impl<Target> Peer<Target> {
         if self.member().weight() != weight {
             self.change(|_, _| {
                 self.member().set_weight(weight);
-                Some(Change::Weight)
+                Some(Change::Snapshot)
+            });
+        }
+    }
+
+    /// Puts the peer into this tier, unless it is there.
+    pub(crate) fn change_tier(&self, tier: u32) {
+        if self.member().tier() != tier {
+            self.change(|_, _| {
+                self.member().set_tier(tier);
+                Some(Change::Snapshot)
             });
         }
     }

@@ -58,7 +58,7 @@ pub(crate) enum Change {
     /// It is worth an event.
     Event(EventKind),
     /// Only the snapshot is out of date.
-    Weight,
+    Snapshot,
 }
 
 impl Registry {
@@ -238,7 +238,7 @@ impl Registry {
         let now = self.ramp_time(&ledger);
         ledger.ramps.age(now);
         ledger.set_up(member, was_up, phase == Phase::Up, now);
-        ledger.refresh |= matches!(change, Change::Weight);
+        ledger.refresh |= matches!(change, Change::Snapshot);
         self.publish(&ledger);
         let event = match &change {
             Change::Event(kind) => {
@@ -246,7 +246,7 @@ impl Registry {
                 event.set = ledger.take_turn();
                 Some(event)
             }
-            Change::Weight => None,
+            Change::Snapshot => None,
         };
         event.iter().for_each(|event| self.send(event));
         let (may_leave, up) = (ledger.may_leave() > 0, ledger.up);

@@ -68,6 +68,8 @@ pub struct Status {
     pub in_flight: u32,
     /// The peer's weight under [`Weighted`](crate::Weighted) picks.
     pub weight: u32,
+    /// The peer's [tier](crate::Peers::set_tier).
+    pub tier: u32,
     /// Since when the peer is up, out (ejected or probing), or draining.
     #[cfg_attr(
         feature = "serde",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::{INTERVAL, balance, layer, send};
 use evenhand::discover::Change;
-use evenhand::{AllDown, EventKind, Peers, State, TaskGuard};
+use evenhand::{AllDown, EventKind, Peers, Placed, State, TaskGuard};
 use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
@@ -290,8 +290,8 @@ async fn last_change_of_a_batch_counts() {
 async fn discovered_weights_are_those_of_the_peers() {
     let peers = Peers::new([("a", 1), ("b", 2)]).unwrap();
     peers.set_weight("b", 5).unwrap();
-    let (found, sent) = unbounded_channel::<Found<(i32, u32)>>();
-    let _guard = peers.follow_weighted(changes(sent));
+    let (found, sent) = unbounded_channel::<Found<Placed<i32>>>();
+    let _guard = peers.follow_placed(changes(sent));
     let weights = || -> Vec<(String, u32)> {
         let statuses = peers.statuses().into_iter();
         statuses
@@ -305,8 +305,12 @@ async fn discovered_weights_are_those_of_the_peers() {
             .collect()
     };
     let mut events = peers.subscribe();
-    found.send(Ok(Change::Insert("a", (1, 7)))).unwrap();
-    found.send(Ok(Change::Insert("c", (3, 0)))).unwrap();
+    found
+        .send(Ok(Change::Insert("a", Placed::new(1).weight(7))))
+        .unwrap();
+    found
+        .send(Ok(Change::Insert("c", Placed::new(3).weight(0))))
+        .unwrap();
     settle().await;
     assert_eq!(weights(), expected(&[("a", 7), ("b", 5), ("c", 0)]));
     let joined = events
@@ -316,7 +320,9 @@ async fn discovered_weights_are_those_of_the_peers() {
     assert_eq!(joined.as_deref(), Some("c"), "`a` is the same peer");
     assert_eq!(events.try_next().unwrap(), None);
     // A new target: a new peer, of the new weight.
-    found.send(Ok(Change::Insert("a", (4, 2)))).unwrap();
+    found
+        .send(Ok(Change::Insert("a", Placed::new(4).weight(2))))
+        .unwrap();
     settle().await;
     assert_eq!(weights(), expected(&[("b", 5), ("c", 0), ("a", 2)]));
 }

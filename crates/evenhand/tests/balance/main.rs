@@ -24,6 +24,7 @@ mod observe;
 mod operators;
 mod panics;
 mod peers;
+mod picks;
 mod recovery;
 mod seen;
 #[cfg(feature = "serde")]

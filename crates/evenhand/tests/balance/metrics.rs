@@ -204,6 +204,51 @@ async fn gauges_are_right_after_lost_events() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn gauges_are_0_once_recording_ends() {
+    recorder();
+    for (name, guard_ends_it) in [("guard-ends", true), ("set-ends", false)] {
+        let peers = peers(&["a", "b"]);
+        peers.eject("b", INTERVAL).unwrap();
+        let guard = peers.record_metrics(name);
+        let before = recorded(name).await;
+        assert!(before.contains(&"evenhand_peer_up{peer=a} 1".to_owned()));
+        assert!(before.contains(&"evenhand_peers{state=ejected} 1".to_owned()));
+        if guard_ends_it {
+            drop(guard);
+        } else {
+            guard.detach();
+            drop(peers);
+        }
+        let after = recorded(name).await;
+        assert_eq!(after.len(), before.len());
+        assert!(after.iter().all(|line| line.ends_with(" 0")), "{after:?}");
+    }
+}
+
+/// As after a reload: the end of the old set must not hide the new one.
+#[tokio::test(start_paused = true)]
+async fn gauges_of_a_set_outlive_an_older_one_of_its_name() {
+    recorder();
+    let (old, new) = (peers(&["a", "b"]), peers(&["b", "c"]));
+    let guard = old.record_metrics("reload");
+    new.record_metrics("reload").detach();
+    drop((guard, old));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        recorded("reload").await,
+        [
+            "evenhand_peer_up{peer=a} 0",
+            "evenhand_peer_up{peer=b} 1",
+            "evenhand_peer_up{peer=c} 1",
+            "evenhand_peers{state=draining} 0",
+            "evenhand_peers{state=ejected} 0",
+            "evenhand_peers{state=probing} 0",
+            "evenhand_peers{state=up} 2",
+        ]
+    );
+}
+
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[tokio::test(start_paused = true)]
@@ -288,6 +333,40 @@ async fn waits_hedges_and_timeouts_are_counted() {
         of("evenhand_attempts_total{peer=b,outcome=degraded,reason=timed out}"),
         1
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_that_the_deadline_ends_is_counted() {
+    recorder();
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    peers.eject("a", INTERVAL).unwrap();
+    let layer = layer(&peers).all_down(AllDown::WaitUpTo(INTERVAL));
+    let balance = layer.deadline(7 * MILLISECOND).record_metrics("late");
+    let error = send(&balance.layer(connector)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let recorded = recorded("late").await;
+    let wait = "evenhand_wait_seconds{pool=late} 7";
+    assert!(recorded.iter().any(|line| line == wait), "{recorded:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_of_an_abandoned_request_is_counted() {
+    recorder();
+    let (peers, connector) = (peers(&["a"]), ScriptedConnector::new());
+    peers.eject("a", INTERVAL).unwrap();
+    let layer = layer(&peers).all_down(AllDown::WaitUpTo(INTERVAL));
+    let mut balance = layer.record_metrics("abandoned").layer(connector);
+    let mut request = std::pin::pin!(balance.call("request"));
+    let early = tokio::time::timeout(7 * MILLISECOND, request.as_mut()).await;
+    assert!(early.is_err());
+    let error = request.as_mut().abandon();
+    assert!(
+        matches!(error, evenhand::Error::Exhausted { .. }),
+        "{error}"
+    );
+    let recorded = recorded("abandoned").await;
+    let wait = "evenhand_wait_seconds{pool=abandoned} 7";
+    assert!(recorded.iter().any(|line| line == wait), "{recorded:?}");
 }
 
 #[tokio::test(start_paused = true)]

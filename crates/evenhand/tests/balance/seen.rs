@@ -192,3 +192,18 @@ async fn log_has_a_line_for_each_failover_and_for_the_loss_of_all() {
     ];
     assert_eq!(*lines.0.lock().unwrap(), expected);
 }
+
+#[tokio::test(start_paused = true)]
+async fn log_line_of_a_probes_own_error_names_set_and_peer() {
+    let peers = Peers::named("orders", [("a", ())]).unwrap();
+    let fails = service_fn(async |_: Peer<()>| Err::<(), _>("unreachable"));
+    let _balance = layer(&peers).probe(Probe::new(fails, SECOND)).layer(());
+    let lines = Lines::default();
+    let _traced = tracing::subscriber::set_default(lines.clone());
+    peers.eject("a", SECOND).unwrap();
+    sleep(SECOND + SECOND / 2).await;
+    let expected =
+        "DEBUG message=a probe's service failed pool=\"orders\" peer=\"a\" error=\"unreachable\"";
+    let lines = lines.0.lock().unwrap();
+    assert!(lines.iter().any(|line| line == expected), "{lines:?}");
+}

@@ -19,8 +19,8 @@ async fn status_has_seconds_until_the_next_probe() {
     assert_eq!(
         json(&peers.statuses()),
         concat!(
-            r#"[{"peer":"a","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1,"for":17.5,"last_reason":"by an operator"},"#,
-            r#"{"peer":"b","state":"up","next_probe_in":null,"in_flight":0,"weight":7,"for":17.5,"last_reason":null}]"#,
+            r#"[{"peer":"a","state":"ejected","next_probe_in":12.5,"in_flight":0,"weight":1,"tier":0,"for":17.5,"last_reason":"by an operator"},"#,
+            r#"{"peer":"b","state":"up","next_probe_in":null,"in_flight":0,"weight":7,"tier":0,"for":17.5,"last_reason":null}]"#,
         )
     );
     let status = peers.statuses().remove(0);

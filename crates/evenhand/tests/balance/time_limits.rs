@@ -38,6 +38,30 @@ fn named(error: &Error<Failure>) -> Vec<(&str, &'static str)> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn abandoned_request_names_the_attempt_in_flight() {
+    let (peers, connector, layer) = hanging();
+    let mut balance = layer.attempt_timeout(SECOND).layer(connector.clone());
+    let mut request = pin!(balance.call(()));
+    assert!(
+        tokio::time::timeout(SECOND * 3 / 2, request.as_mut())
+            .await
+            .is_err()
+    );
+    let error = request.as_mut().abandon();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    let mut late = named(&error);
+    late.sort_unstable();
+    assert_eq!(late, [("a", "timed out"), ("b", "timed out")]);
+    assert!(
+        error.to_string().contains("no answer by the deadline"),
+        "{error}"
+    );
+    drop(connector.tickets());
+    let idle = |status: &evenhand::Status| status.in_flight == 0;
+    assert!(peers.statuses().iter().all(idle));
+}
+
+#[tokio::test(start_paused = true)]
 async fn attempt_that_hangs_ends_and_the_request_goes_on() {
     let (_peers, connector, layer) = hanging();
     let balance = layer.attempt_timeout(SECOND).layer(connector.clone());

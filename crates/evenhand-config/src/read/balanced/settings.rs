@@ -5,7 +5,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use crate::keys;
-use crate::plan::{MinUp, Peer, PickKind, Settings, for_each_setting};
+use crate::plan::{DiscoverKind, MinUp, Peer, PickKind, Settings, for_each_setting};
 use crate::read::context::Context;
 use crate::read::value;
 use crate::tree::{Item, Table};
@@ -55,7 +55,11 @@ pub(in crate::read) fn check(
 ) {
     check_order(settings, tables, cx);
     let given = |key: &str| tables.iter().find_map(|table| table.get(key));
+    let discovers = settings
+        .discover
+        .is_some_and(|kind| kind != DiscoverKind::Nothing);
     if let (Some(MinUp::Peers(min)), Some(item)) = (settings.min_up, given("min_up"))
+        && !discovers
         && min > members.len()
         && !members.is_empty()
     {
@@ -77,6 +81,19 @@ pub(in crate::read) fn check(
             cx.spell("pick")
         );
         cx.report.key_warning(&list.location, message);
+    }
+    let parts = [
+        "discover_interval",
+        "discover_addresses",
+        "discover_tls_name",
+    ];
+    let is_off = settings.discover == Some(DiscoverKind::Nothing);
+    for key in parts.into_iter().filter(|_| is_off) {
+        if let Some(item) = tables.first().and_then(|table| table.get(key)) {
+            let discover = cx.spell("discover");
+            let message = format!("it has no effect, because {discover} is \"none\"");
+            cx.report.key_warning(&item.location, message);
+        }
     }
     if settings.health_check_interval == Some(None)
         && let Some(fall) = tables.first().and_then(|table| table.get("fall"))

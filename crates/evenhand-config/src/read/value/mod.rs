@@ -1,5 +1,6 @@
 //! Reads the value of a key: one type of value a file. Knows the tree, the table of keys and the problems.
 
+mod address_map;
 mod duration;
 mod host;
 mod min_up;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 pub(super) use self::host::Host;
 use super::context::Context;
 use crate::keys::{self, ValueKind};
-use crate::plan::{AllDownKind, PickKind};
+use crate::plan::{AllDownKind, DiscoverKind, PickKind};
 use crate::problem::{Finding, name};
 use crate::sources;
 use crate::suggest::nearest;
@@ -78,7 +79,10 @@ fn word<T>(
 
 impl Value for String {
     fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
-        string(item, kind, cx).map(str::to_owned)
+        match kind {
+            ValueKind::Host => Host::from_item(item, kind, cx).map(|host| host.0),
+            _ => string(item, kind, cx).map(str::to_owned),
+        }
     }
 }
 
@@ -172,6 +176,12 @@ impl Value for PickKind {
 impl Value for AllDownKind {
     fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
         word(item, kind, AllDownKind::from_word, cx)
+    }
+}
+
+impl Value for DiscoverKind {
+    fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
+        word(item, kind, DiscoverKind::from_word, cx)
     }
 }
 

@@ -107,7 +107,11 @@ async fn open_missing(peer: &Peer, pool_permits: Option<&Permits>) -> Result<(),
         let Some(_login) = peer.logins.try_acquire() else {
             return Ok(());
         };
-        match timeout(peer.connect_timeout, open_one(peer)).await {
+        let opened = async {
+            peer.find().await?;
+            open_one(peer).await
+        };
+        match timeout(peer.connect_timeout, opened).await {
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(conn))) => {
                 peer.traffic.note_heard();

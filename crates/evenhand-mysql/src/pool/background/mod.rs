@@ -3,6 +3,7 @@
 //! A pool may be made outside a runtime, so nothing starts before it is used. If the runtime ends, a
 //! checkout in another one starts the task again.
 
+pub(super) mod look_up_names;
 pub(super) mod min_connections;
 pub(super) mod purge_idle;
 pub(super) mod watch;

@@ -1,13 +1,15 @@
 //! What a pool logs, without any feature.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::setup::still;
 use crate::common::{err, fakes, pool, until, up};
-use crate::observe::subscriber::Kept;
+use crate::observe::subscriber::{Kept, Seen};
 use evenhand_mysql::evenhand_config::Config;
-use evenhand_mysql::{Databases, Pool};
-use evenhand_testkit::Fault;
+use evenhand_mysql::{Databases, Membership, Pool, Resolver};
+use evenhand_testkit::{Fault, Galera};
 use tracing::Level;
 
 #[tokio::test]
@@ -68,6 +70,77 @@ async fn events_and_recoveries_name_the_pool() {
         .iter()
         .find(|news| news.field("message") == Some("peer recovered"));
     assert_eq!(back.unwrap().field("pool"), Some("orders"));
+}
+
+/// As Galera is set up by default.
+#[tokio::test]
+async fn nodes_that_do_not_tell_their_addresses_are_warned_of_once() {
+    let (kept, _guard) = Kept::set();
+    let auto = "--wsrep-node-incoming-address=AUTO";
+    let start = move || Galera::builder().arg(auto).start(1);
+    let started = tokio::task::spawn_blocking(start).await.unwrap();
+    let cluster = started.unwrap_or_else(|error| panic!("{error}"));
+    let membership = Membership::galera().interval(Duration::from_millis(20));
+    let url = cluster[0].url();
+    let pool = still().name("orders").discover(membership);
+    let pool = pool.open([("seed", url.as_str())]).unwrap();
+    drop(pool.get_conn().await.unwrap());
+    let told = |level| {
+        kept.events(level)
+            .into_iter()
+            .filter(|told| told.field("why").is_some())
+    };
+    let again = || told(Level::DEBUG).count() >= 2;
+    until("it was asked again", again).await;
+    let warnings: Vec<_> = told(Level::WARN).collect();
+    let [warning] = &warnings[..] else {
+        unreachable!("{warnings:?}")
+    };
+    let why = warning.field("why").unwrap();
+    assert!(why.contains("set `wsrep_node_incoming_address`"), "{why}");
+    assert_eq!(warning.field("pool"), Some("orders"));
+    assert_eq!(pool.statuses().len(), 1, "the listed peers stay");
+}
+
+#[tokio::test]
+async fn moves_and_failed_lookups_of_a_name_are_told() {
+    let (kept, _guard) = Kept::set();
+    let [fake] = fakes::<1>().await;
+    let step = Arc::new(AtomicUsize::new(0));
+    let asked = step.clone();
+    // It moves once, to where nothing is, and is lost.
+    let resolver = Resolver::new(move |_| {
+        let last = match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Some(1),
+            1 => Some(9),
+            _ => None,
+        };
+        async move {
+            let last: u8 = last.ok_or(std::io::ErrorKind::NotFound)?;
+            Ok(vec![[127, 0, 0, last].into()])
+        }
+    });
+    let url = format!("mysql://root@db.internal:{}/test?pool_min=0", fake.port());
+    let options = still().name("orders").resolver(resolver);
+    let options = options.name_lookup_interval(Duration::from_millis(20));
+    let pool = options.open([("db", url.as_str())]).unwrap();
+    drop(pool.get_conn().await.unwrap());
+    until("it was looked up", || step.load(Ordering::SeqCst) > 6).await;
+    let told = |level, what: &str| {
+        let events = kept.events(level).into_iter();
+        let of_it = |told: &Seen| {
+            told.field("message")
+                .is_some_and(|text| text.contains(what))
+        };
+        events.filter(of_it).collect::<Vec<_>>()
+    };
+    let moved = &told(Level::INFO, "has moved")[0];
+    let fields = ["pool", "peer", "host", "from", "to"].map(|name| moved.field(name).unwrap());
+    assert_eq!(
+        fields,
+        ["orders", "db", "db.internal", "127.0.0.1", "127.0.0.9"]
+    );
+    assert_eq!(told(Level::WARN, "is not found").len(), 1);
 }
 
 #[test]

@@ -93,10 +93,14 @@ async fn gauges_show_the_usage_until_the_pool_is_gone() {
     pool.peers().remove("b").unwrap();
     until("b is gone", || limit("peer=b") == 0.0).await;
     assert_eq!(limit("peer=a"), 2.0);
+    let up = || value(NAME, "evenhand_peers", "state=up");
+    assert_eq!(up(), 1.0);
     drop(pool);
     until("the pool is gone", || limit("peer=a") == 0.0).await;
     assert_eq!(connections("a", "idle"), 0.0);
     assert_eq!(value(NAME, "evenhand_mysql_pool_limit", ""), 0.0);
+    until("so are its peers", || up() == 0.0).await;
+    assert_eq!(value(NAME, "evenhand_peer_up", "peer=a"), 0.0);
 }
 
 #[tokio::test]
@@ -213,6 +217,28 @@ async fn work_that_is_run_again_is_counted_by_cause() {
     assert_eq!(reruns("work=transaction,cause=rolled_back"), 1.0);
 }
 
+/// It commits nothing, so it is no idempotent work of the caller's.
+#[tokio::test]
+async fn transaction_that_starts_elsewhere_is_counted_as_such() {
+    const NAME: &str = "starts";
+    recorder();
+    let fakes: [_; 2] = fakes().await;
+    let pool = pool(&fakes, still().name(NAME).checkout_timeout(100 * LIMIT));
+    fakes[0].set_fault(Fault::CutMidPacket);
+    let reruns = |work: &str| {
+        let labels = format!("work={work},cause=connection_lost");
+        value(NAME, "evenhand_mysql_reruns_total", &labels)
+    };
+    let starts = async {
+        while reruns("start_transaction") + reruns("idempotent") == 0.0 {
+            drop(pool.start_transaction(TxOpts::default()).await.unwrap());
+        }
+    };
+    soon(starts).await;
+    assert_eq!(reruns("start_transaction"), 1.0);
+    assert_eq!(reruns("idempotent"), 0.0);
+}
+
 #[tokio::test]
 async fn commit_without_an_answer_is_counted() {
     const NAME: &str = "unknown";
@@ -228,6 +254,36 @@ async fn commit_without_an_answer_is_counted() {
     ));
     let unknown = "evenhand_mysql_unknown_outcomes_total";
     assert_eq!(value(NAME, unknown, "peer=a"), 1.0);
+}
+
+/// Each once, whoever sends it and whatever comes after it.
+#[tokio::test]
+async fn commit_that_work_sends_itself_is_counted_if_it_has_no_answer() {
+    for (name, fault, expected) in [
+        ("own-commit-lost", Some(Fault::CutMidPacket), 1.0),
+        ("own-commit-stalls", Some(Fault::StallInQuery), 1.0),
+        ("own-commit-works", None, 0.0),
+    ] {
+        let [fake] = fakes::<1>().await;
+        let pool = one(name, &fake, still().work_timeout(LIMIT));
+        let work = pool.transaction(TxOpts::default(), async |mut tx| {
+            tx.query_drop("DO 1").await?;
+            if let Some(fault) = fault.clone() {
+                fake.set_fault(fault);
+            }
+            // It goes on, whatever came of it, until its time is up.
+            let _ = tx.query_drop("COMMIT").await;
+            std::future::pending::<evenhand_mysql::mysql_async::Result<()>>().await
+        });
+        let error = soon(work).await.unwrap_err();
+        let error = Error::find(&error);
+        assert!(
+            matches!(error, Some(Error::OutcomeUnknown { .. })),
+            "{name}"
+        );
+        let unknown = value(name, "evenhand_mysql_unknown_outcomes_total", "peer=a");
+        assert_eq!(unknown, expected, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Peers that come from service discovery.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use crate::common::setup::conn_to;
 use crate::common::{fakes, pool, quick, until};
 use evenhand_mysql::Pool;
 use evenhand_mysql::evenhand::discover::Change;
@@ -38,7 +40,9 @@ fn remove(name: &str) -> Found {
 #[tokio::test]
 async fn peers_follow_a_discovery() {
     let fakes: [_; 3] = fakes().await;
-    let pool = pool(&fakes[..1], quick());
+    // None is closed but for what happens here.
+    let options = quick().idle_timeout(Duration::from_secs(3600));
+    let pool = pool(&fakes[..1], options);
     let mut held = pool.get_conn().await.unwrap();
     drop(pool.get_conn().await.unwrap());
     until("one is idle", || pool.usage().peers[0].idle == 1).await;
@@ -47,7 +51,9 @@ async fn peers_follow_a_discovery() {
 
     changes.send(insert("b", &fakes[1].url())).unwrap();
     until("b is there", || names(&pool) == ["a", "b"]).await;
-    while pool.get_conn().await.unwrap().peer() != "b" {}
+    let in_use = conn_to(&pool, "b").await;
+    drop(conn_to(&pool, "b").await);
+    until("one is idle", || pool.usage().peers[1].idle == 1).await;
 
     changes.send(remove("a")).unwrap();
     until("a is gone", || names(&pool) == ["b"]).await;
@@ -61,7 +67,9 @@ async fn peers_follow_a_discovery() {
 
     // Another address under the same name.
     changes.send(insert("b", &fakes[2].url())).unwrap();
-    until("b has moved", || fakes[1].connections() == 0).await;
+    until("b has moved", || fakes[1].connections() == 1).await;
+    drop(in_use);
+    until("nothing is left there", || fakes[1].connections() == 0).await;
     assert_eq!(pool.get_conn().await.unwrap().peer(), "b");
     assert_eq!(fakes[2].connections(), 1);
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::common::setup::conn_to;
 use crate::common::{fakes, pool, pool_with, quick, soon, states, until, up};
 use evenhand_mysql::Error;
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::mysql_async::prelude::Queryable;
+use evenhand_testkit::FakeMySql;
 
 #[tokio::test]
 async fn drain_retires_returning_connections() {
@@ -104,6 +106,35 @@ async fn peers_are_added_and_removed() {
     pool.disconnect().await.unwrap();
     let late = peers.add("d", &*fakes[0].url()).unwrap_err();
     assert!(matches!(late, Error::Disconnected), "{late}");
+}
+
+/// While one in use keeps them alive.
+#[tokio::test]
+async fn peers_that_joined_later_leave_no_idle_connection() {
+    let fakes: [_; 3] = fakes().await;
+    let options = quick().idle_timeout(Duration::from_secs(3600));
+    let pool = pool_with("pool_min=0", &fakes[..1], options);
+    let peers = pool.peers();
+    let list =
+        |name: &'static str, fake: &FakeMySql| [(name, format!("{}?pool_min=0", fake.url()))];
+    let [(b, url)] = list("b", &fakes[1]);
+    peers.add(b, &*url).unwrap();
+    for (name, fake, next) in [("b", &fakes[1], "c"), ("c", &fakes[2], "a")] {
+        let in_use = conn_to(&pool, name).await;
+        drop(conn_to(&pool, name).await);
+        let idle = || {
+            pool.usage()
+                .peers
+                .iter()
+                .any(|p| &*p.peer == name && p.idle == 1)
+        };
+        until("one is idle", idle).await;
+        let others = list(next, &fakes[if next == "c" { 2 } else { 0 }]);
+        let others = others.iter().map(|(name, url)| (*name, url.as_str()));
+        peers.replace_all(others).unwrap();
+        until("it is closed", || fake.connections() == 1).await;
+        drop(in_use);
+    }
 }
 
 #[tokio::test]

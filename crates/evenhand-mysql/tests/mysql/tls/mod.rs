@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fs::{self, Permissions};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::common::{LIMIT, up};
 use evenhand_mysql::evenhand::EventKind;
 use evenhand_mysql::evenhand_config::Sources;
 use evenhand_mysql::mysql_async::{Opts, OptsBuilder, SslOpts};
-use evenhand_mysql::{AllDownKind, PoolOptions};
+use evenhand_mysql::{AllDownKind, PoolOptions, Resolver};
 use evenhand_testkit::{Maker, MariaDb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -106,6 +107,26 @@ async fn refused_certificate_tries_one_other_peer() {
         assert!(refusal.contains("ertificate"), "{what}: {refusal}");
         let both = refusal.contains("a: ") && refusal.contains("b: ");
         assert!(both, "{what}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn name_is_verified_at_an_address_that_was_looked_up() {
+    let (_folder, servers) = for_db_example().await;
+    let resolver = Resolver::new(|_| async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) });
+    for (host, is_its_name) in [("db.example", true), ("other.example", false)] {
+        let url = servers[0].url().replace("127.0.0.1", host);
+        let opts = OptsBuilder::from_opts(Opts::from_url(&url).unwrap());
+        let opts = opts.ssl_opts(trusting(file("cert.pem")));
+        let pool = still()
+            .connect_timeout(100 * LIMIT)
+            .all_down(AllDownKind::Fail)
+            .resolver(resolver.clone())
+            .open([("a", opts)])
+            .unwrap();
+        assert_eq!(pool.get_conn().await.is_ok(), is_its_name, "{host}");
+        let report = pool.check(Duration::from_secs(30)).await;
+        assert_eq!(report[0].is_online(), is_its_name, "{host}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::balance::rules::{Rules, RulesFor};
 use crate::balance::service::Balance;
 use crate::classify::Verdict;
 use crate::peers::Peers;
-use crate::pick::Pick;
+use crate::pick::PickFor;
 use crate::replay::Replay;
 
 impl<Connector, Target: PeerTarget> Balance<Connector, Target> {
@@ -90,7 +90,7 @@ where
         Connector: Service<Attempt<Target, Request>> + Clone,
         F: Fn(Result<&Connector::Response, &Connector::Error>) -> Verdict + Clone,
         Replayer: Replay<Request>,
-        Picker: Pick,
+        Picker: PickFor<Request>,
     {
         self.classify(classify).layer(connector)
     }

@@ -21,6 +21,7 @@ use crate::eject::Eject;
 use crate::interval::within_bounds;
 use crate::observe::meter::Meter;
 use crate::peers::Peers;
+use crate::pick::PickBy;
 use crate::probe::Probe;
 use crate::probe::prober::Prober;
 use crate::rng::Rng;
@@ -42,6 +43,7 @@ pub const DEFAULT_TICKET_TIMEOUT: Duration = Duration::from_secs(1);
 /// | [`classify`](Self::classify) | [`AnyErrorIsDown`](crate::AnyErrorIsDown): any error ejects, only idempotent requests are retried |
 /// | [`replay`](Self::replay) | [`Cloned`](crate::Cloned): requests are cloned, none is idempotent |
 /// | [`pick`](Self::pick) | [`Uniform`](crate::Uniform): each peer that is up with equal probability |
+/// | [`pick_by`](Self::pick_by) | not used: the pick knows nothing of the request |
 /// | [`eject`](Self::eject) | [`Eject::on_first`]: on the first `Down` or 5 consecutive `Degraded`; rechecked after 1 s, doubling up to 30 s |
 /// | [`all_down`](Self::all_down) | [`AllDown::Fail`] |
 /// | [`max_attempts`](Self::max_attempts) | no limit: each peer once, and again while the request waits |
@@ -121,6 +123,17 @@ impl<Target, Classifier, Replayer, Picker>
             replayer: rules.replayer,
             picker,
         })
+    }
+
+    /// As [`pick`](Self::pick), with a `picker` that knows of the request: a [`Pick<Key>`](crate::Pick), such as
+    /// [`Affinity`](crate::Affinity). `key` says what of a request it is to know. It is called before each
+    /// attempt, on the caller's task, and again when a request that waits looks for a peer.
+    pub fn pick_by<F, P>(
+        self,
+        key: F,
+        picker: P,
+    ) -> BalanceLayer<Target, Rules<Classifier, Replayer, PickBy<F, P>>> {
+        self.pick(PickBy { key, pick: picker })
     }
 }
 

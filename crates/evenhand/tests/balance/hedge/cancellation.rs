@@ -1,5 +1,7 @@
 //! What a hedged request leaves behind when it is dropped.
 
+use evenhand::{Cause, Tried};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +57,15 @@ async fn abandoned_request_reports_peers_of_both_legs() {
     connector.script([REFUSE, Does::Hang, REFUSE, Does::Hang]);
     let mut request = pin!(settled(&hedge).call("request"));
     assert!(timeout(D * 2, request.as_mut()).await.is_err());
-    assert_eq!(request.as_mut().abandon().tried().len(), 2);
+    let error = request.as_mut().abandon();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    // Of each leg one attempt failed and one is in flight.
+    let is_late = |tried: &Tried<Failure>| matches!(tried.cause, Cause::TimedOut);
+    assert_eq!(error.tried().len(), 4);
+    assert_eq!(
+        error.tried().iter().filter(|tried| is_late(tried)).count(),
+        2
+    );
     nothing_is_left(&peers, &connector);
 }
 

@@ -1,0 +1,62 @@
+//! The table of metrics: what is told to the recorder, and what documentation is held to.
+
+use evenhand::{Metric, MetricKind};
+
+pub(crate) const LOOKUPS: &str = "evenhand_discovery_lookups_total";
+pub(crate) const LOOKUP_SECONDS: &str = "evenhand_discovery_lookup_seconds";
+pub(crate) const CHANGES: &str = "evenhand_discovery_changes_total";
+pub(crate) const ADDRESSES: &str = "evenhand_discovery_addresses";
+
+/// What a [`Changes`](crate::Changes) records with the feature `metrics`. `source` is the name of the
+/// [`Source`](crate::Source).
+pub const METRICS: &[Metric] = &[
+    Metric::new(
+        MetricKind::Counter,
+        LOOKUPS,
+        &["source", "outcome"],
+        "Lookups that ended: `answered`; `partial`, as a family or a target could not be looked up; \
+         `empty`, with no address; `failed`.",
+    ),
+    Metric::new(
+        MetricKind::Seconds,
+        LOOKUP_SECONDS,
+        &["source"],
+        "How long these lookups took.",
+    ),
+    Metric::new(
+        MetricKind::Counter,
+        CHANGES,
+        &["source", "change"],
+        "Addresses that `joined`, `left`, or `changed` their weight or tier.",
+    ),
+    Metric::new(
+        MetricKind::Gauge,
+        ADDRESSES,
+        &["source"],
+        "Addresses that the source lists, those that are kept while lookups fail included.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documentation_lists_every_metric_with_its_labels() {
+        let rows = include_str!("../lib.rs").lines();
+        let rows = rows.filter_map(|line| line.strip_prefix("//! | `evenhand_"));
+        let documented: Vec<_> = rows
+            .map(|line| {
+                let (name, rest) = line.split_once("` | ").unwrap();
+                let (labels, _) = rest.split_once(" | ").unwrap();
+                let labels = labels.split(", ").map(|label| label.trim_matches('`'));
+                (format!("evenhand_{name}"), labels.collect::<Vec<_>>())
+            })
+            .collect();
+        let table = METRICS.iter();
+        let table: Vec<_> = table
+            .map(|m| (m.name.to_owned(), m.labels.to_vec()))
+            .collect();
+        assert_eq!(documented, table);
+    }
+}

@@ -1,0 +1,275 @@
+//! A pool whose peers are the members of its cluster. The listed peers are its seeds.
+//!
+//! Any server that is up is asked for the list, and where none is to be believed, all others at once, the
+//! seeds included. The last list holds until there is another. A member that has left it is asked itself,
+//! before it is removed: one that belongs to a cluster of its own, with a quorum of its own, stays.
+
+mod wanted;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenhand::{Peers, State};
+use evenhand_config::HostPort;
+use mysql_async::Conn;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::background::purge_idle::Made;
+use super::peers::PeersHandle;
+use super::seeds::Seeds;
+use crate::caught::Caught;
+use crate::membership::view::{self, NoView};
+use crate::membership::{Kind, Membership};
+use crate::options::PoolOptions;
+use crate::peer::{Endpoint, NamedEndpoint};
+use wanted::{Wanted, wanted};
+
+/// How long a server that was asked may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// Gives the pool the peers that its cluster lists. Runs until it is dropped.
+pub(crate) async fn follow(pool: PeersHandle, membership: Option<Membership>) {
+    let (Some(membership), Some(seeds)) = (membership, pool.seeds) else {
+        return;
+    };
+    let mut follower = Follower {
+        peers: pool.peers,
+        made: pool.made,
+        membership,
+        options: pool.options,
+        applied: None,
+        is_blind: false,
+        is_split: false,
+    };
+    loop {
+        let listed = seeds.listed().seeds.clone();
+        match follower.members(&listed).await {
+            Ok(members) => follower.apply(&members, &listed, &seeds).await,
+            Err(why) => follower.warn(&why),
+        }
+        let pause = follower.membership.interval;
+        let pause = pause.mul_f64(rand::random_range(0.9..=1.1));
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = seeds.changed.notified() => {}
+        }
+    }
+}
+
+struct Follower {
+    peers: Peers<Arc<Endpoint>>,
+    made: Made,
+    membership: Membership,
+    options: PoolOptions,
+    /// The list that came last, and the seeds that its peers were made from.
+    applied: Option<(Vec<Wanted>, Arc<Vec<NamedEndpoint>>)>,
+    /// Whether the latest question had no answer.
+    is_blind: bool,
+    /// Whether servers that left the latest list had one of their own.
+    is_split: bool,
+}
+
+impl Follower {
+    /// The members' addresses, as clients reach them, from one server that is up or else from any.
+    async fn members(&self, seeds: &[NamedEndpoint]) -> Result<Vec<HostPort>, NoView> {
+        let up: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|peer| peer.state() == State::Up)
+            .collect();
+        let mut asked = None;
+        let mut failed = NoView::Late;
+        if !up.is_empty() {
+            let first = (*up[rand::random_range(0..up.len())]).clone();
+            match ask(first.clone(), self.membership.clone()).await {
+                Ok(members) => return Ok(members),
+                Err(why) => failed = why,
+            }
+            asked = Some(first);
+        }
+        let mut questions = JoinSet::new();
+        let mut known: HashSet<usize> = asked.iter().map(id).collect();
+        let all = self.peers.iter().map(|peer| (*peer).clone());
+        for endpoint in all.chain(seeds.iter().map(|(_, seed)| seed.clone())) {
+            if known.insert(id(&endpoint)) {
+                questions.spawn(ask(endpoint, self.membership.clone()));
+            }
+        }
+        while let Some(ended) = questions.join_next().await {
+            match ended {
+                Ok(Ok(members)) => return Ok(members),
+                // What is to be set is said rather than who is not there.
+                Ok(Err(why)) if !matches!(failed, NoView::Auto) => failed = why,
+                _ => {}
+            }
+        }
+        Err(failed)
+    }
+
+    /// Makes the members the pool's peers.
+    async fn apply(
+        &mut self,
+        members: &[HostPort],
+        seeds: &Arc<Vec<NamedEndpoint>>,
+        listed: &Seeds,
+    ) {
+        self.is_blind = false;
+        // A seed that is given by name is known by its address.
+        let mut lookups = JoinSet::new();
+        for (_, seed) in seeds.iter().filter(|(_, seed)| seed.must_be_found()) {
+            let seed = seed.clone();
+            lookups.spawn(async move {
+                let _ = timeout(seed.connect_timeout, seed.find()).await;
+            });
+        }
+        lookups.join_all().await;
+        let wanted = wanted(members, seeds);
+        let same_seeds = |(_, of): &(Vec<Wanted>, _)| Arc::ptr_eq(of, seeds);
+        let keeps = self.applied.as_ref().is_none_or(same_seeds);
+        let names: BTreeSet<Arc<str>> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
+        let present: BTreeSet<Arc<str>> =
+            self.peers.iter().map(|peer| peer.shared_name()).collect();
+        if keeps && names == present {
+            self.note(wanted, seeds);
+            listed.listed().are_left = true;
+            return;
+        }
+        let mut list = self.endpoints(&wanted, seeds, keeps);
+        let leaving: Vec<NamedEndpoint> = self
+            .peers
+            .iter()
+            .filter(|peer| !names.contains(peer.name()))
+            .map(|peer| (peer.shared_name(), (*peer).clone()))
+            .collect();
+        let split = self.with_other_lists(leaving, members).await;
+        if !split.is_empty() && !self.is_split {
+            let (pool, kept) = (
+                &*self.options.get_name(),
+                shown(split.iter().map(|(name, _)| name)),
+            );
+            tracing::warn!(
+                pool,
+                kept,
+                "the cluster is split: these are not in its list, and have a list of their own"
+            );
+        }
+        self.is_split = !split.is_empty();
+        list.extend(split);
+        let mut state = listed.listed();
+        // Others were given meanwhile, and are asked next.
+        if !Arc::ptr_eq(&state.seeds, seeds) {
+            return;
+        }
+        self.made.add(list.iter().map(|(_, endpoint)| endpoint));
+        match self.peers.joining_on_proof().replace_all(list) {
+            Ok(()) => state.are_left = true,
+            Err(error) => tracing::warn!(%error, "the cluster's members are not used"),
+        }
+        drop(state);
+        self.note(wanted, seeds);
+    }
+
+    /// The members' endpoints, and those that are there already.
+    fn endpoints(
+        &self,
+        wanted: &[Wanted],
+        seeds: &[NamedEndpoint],
+        keeps: bool,
+    ) -> Vec<NamedEndpoint> {
+        let endpoint = |wanted: &Wanted| {
+            let name = wanted.name.clone();
+            let present = self.peers.get(&name).filter(|_| keeps);
+            let endpoint = match (wanted.seed, present, seeds.first()) {
+                (Some(seed), ..) => seeds[seed].1.clone(),
+                (None, Some(peer), _) => (*peer).clone(),
+                (None, None, Some((_, first))) => {
+                    let opts = wanted::opts(first.given(), &wanted.address, &self.membership);
+                    Arc::new(Endpoint::new(&name, opts, &self.options))
+                }
+                (None, None, None) => return None,
+            };
+            Some((name, endpoint))
+        };
+        wanted.iter().filter_map(endpoint).collect()
+    }
+
+    /// Those that are members of a cluster with another list.
+    async fn with_other_lists(
+        &self,
+        leaving: Vec<NamedEndpoint>,
+        members: &[HostPort],
+    ) -> Vec<NamedEndpoint> {
+        let members: BTreeSet<String> = members.iter().map(ToString::to_string).collect();
+        let mut questions = JoinSet::new();
+        for (name, endpoint) in leaving {
+            let (membership, members) = (self.membership.clone(), members.clone());
+            questions.spawn(async move {
+                let own = ask(endpoint.clone(), membership).await.ok()?;
+                let own: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
+                (own != members).then_some((name, endpoint))
+            });
+        }
+        questions.join_all().await.into_iter().flatten().collect()
+    }
+
+    /// Remembers the list, and says what is new in it.
+    fn note(&mut self, wanted: Vec<Wanted>, seeds: &Arc<Vec<NamedEndpoint>>) {
+        let names = |list: &[Wanted]| -> BTreeSet<Arc<str>> {
+            list.iter().map(|wanted| wanted.name.clone()).collect()
+        };
+        let now = names(&wanted);
+        let before = self.applied.as_ref().map(|(before, _)| names(before));
+        if before.as_ref() != Some(&now) {
+            let pool = &*self.options.get_name();
+            tracing::info!(
+                pool,
+                members = shown(now.iter()),
+                "the cluster has these members"
+            );
+        }
+        self.applied = Some((wanted, seeds.clone()));
+    }
+
+    fn warn(&mut self, why: &NoView) {
+        let pool = &*self.options.get_name();
+        if self.is_blind {
+            tracing::debug!(pool, %why, "no server tells the members of its cluster");
+        } else {
+            tracing::warn!(pool, %why, "no server tells the members of its cluster: the last list stays");
+        }
+        self.is_blind = true;
+    }
+}
+
+/// What one server says, on a connection of its own.
+async fn ask(endpoint: Arc<Endpoint>, membership: Membership) -> Result<Vec<HostPort>, NoView> {
+    let kind: Kind = membership.kind;
+    let question = async {
+        let opts = endpoint
+            .opts_to_reach()
+            .await
+            .map_err(mysql_async::Error::from)?;
+        let mut conn = Caught(Conn::new(opts)).await?;
+        let members = view::ask(kind, &mut conn).await;
+        // A courtesy to the server: its outcome means nothing.
+        let _ = timeout(GOODBYE, conn.disconnect()).await;
+        members
+    };
+    let members = timeout(endpoint.connect_timeout, question).await;
+    let members = members.unwrap_or(Err(NoView::Late))?;
+    Ok(members
+        .iter()
+        .map(|member| membership.mapped(member))
+        .collect())
+}
+
+fn id(endpoint: &Arc<Endpoint>) -> usize {
+    Arc::as_ptr(endpoint).addr()
+}
+
+fn shown<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
+    let names: Vec<&str> = names.map(|name| &**name).collect();
+    names.join(", ")
+}
