@@ -72,6 +72,8 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Verdict {
         return Verdict::down().safe().because(match facts.io {
             Some(io::ErrorKind::ConnectionRefused) => "connection refused",
             Some(io::ErrorKind::TimedOut) => "connecting timed out",
+            // TLS stacks tell a certificate that they refuse, and an alert of the peer, in this way.
+            Some(io::ErrorKind::InvalidData) => "the TLS handshake failed",
             _ => "cannot connect",
         });
     }
