@@ -54,6 +54,34 @@ use crate::classify::{HttpClassifier, status_of};
 /// assert_eq!(response.status(), 200);
 /// # Ok(()) }
 /// ```
+///
+/// # reqwest
+///
+/// A `reqwest::Client` is a service of its own types of requests and responses, which are made from those of
+/// the crate `http` and back:
+///
+/// ```no_run
+/// use bytes::Bytes;
+/// use evenhand_http::{KeptBody, PeerClient};
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::service_fn;
+///
+/// # fn run() -> reqwest::Result<()> {
+/// // A redirect may lead to another host, so it is the caller's to follow.
+/// let none = reqwest::redirect::Policy::none();
+/// let client = reqwest::Client::builder().redirect(none).build()?;
+/// let connector = PeerClient::new(service_fn(move |request: Request<KeptBody<Full<Bytes>>>| {
+///     let client = client.clone();
+///     async move {
+///         let request = request.map(reqwest::Body::wrap).try_into()?;
+///         client.execute(request).await.map(Response::from)
+///     }
+/// }));
+/// # Ok(()) }
+/// ```
+///
+/// Its errors are judged like those of hyper-util's client, which is in it.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerClient<S> {
     service: S,
