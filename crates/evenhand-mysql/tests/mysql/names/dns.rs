@@ -125,7 +125,7 @@ async fn targets_of_a_service_have_ports_weights_and_tiers() {
     placed.sort_unstable();
     assert_eq!(placed, [(1, 1), (3, 0)]);
     assert_eq!(
-        &*statuses[0].peer.split('/').next().unwrap(),
+        statuses[0].peer.split('/').next().unwrap(),
         "_mysql._tcp.db.example"
     );
 }
