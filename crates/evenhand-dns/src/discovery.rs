@@ -77,9 +77,9 @@ impl Discovery {
 
     /// How many addresses a source may bring. 100 by default, 1 at least.
     ///
-    /// Over the bound some are left out, which is logged at `WARN`: those of the last tiers first, then those that
-    /// are not in use yet, and among these a choice that differs from process to process and stays the same
-    /// in each.
+    /// Over the bound some are left out, which is logged at `WARN`: those of the last tiers first, and in a tier
+    /// those that are not in use yet, at random. So the same addresses are used in every lookup, and other
+    /// clients use others.
     pub fn max_addresses(mut self, most: usize) -> Self {
         self.settings.most = most.max(1);
         self

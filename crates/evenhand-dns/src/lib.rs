@@ -3,7 +3,9 @@
 //! [`tower::discover::Discover`](evenhand::discover::Discover).
 //!
 //! ```no_run
-//! use evenhand_dns::evenhand::{AllDown, Attempt, BalanceLayer, Peer, Peers, Probe, Verdict};
+//! use evenhand_dns::evenhand::{
+//!     AllDown, Attempt, BalanceLayer, Peer, Peers, Placed, Probe, Verdict,
+//! };
 //! use evenhand_dns::{Discovery, Dns, Source};
 //! use std::io;
 //! use std::net::SocketAddr;
@@ -24,7 +26,7 @@
 //! // once its probe has succeeded.
 //! let _following = peers
 //!     .joining_on_proof()
-//!     .follow(changes.targets(|address| address.addr));
+//!     .follow_placed(changes.targets(Placed::from));
 //!
 //! let probe = service_fn(async |peer: Peer<SocketAddr>| TcpStream::connect(*peer).await.map(drop));
 //! let balance = BalanceLayer::new(peers)
@@ -74,7 +76,35 @@
 //! # Weights and tiers
 //!
 //! An [`Address`] has a weight and a tier: those of an SRV record, of a file, or of your function. See
-//! [`Name::srv`] for how records become weights and tiers.
+//! [`Name::srv`] for how records become weights and tiers. They reach the peers by
+//! [`Peers::follow_placed`](evenhand::Peers::follow_placed): `changes.targets(Placed::from)`, or
+//! `changes.targets(|address| address.placed(..))` for targets of your own. Where one changes, the peer keeps its
+//! state.
+//!
+//! # In Kubernetes
+//!
+//! A Service has one address, so to a client it is one peer. A *headless* Service (`clusterIP: None`) has a record
+//! for each pod that is ready, and an SRV record for each of its named ports:
+//!
+//! ```yaml
+//! apiVersion: v1
+//! kind: Service
+//! metadata: { name: galera, namespace: db }
+//! spec:
+//!   clusterIP: None
+//!   selector: { app: galera }
+//!   ports: [{ name: mysql, port: 3306 }]
+//! ```
+//!
+//! Look up `dns:galera.db.svc.cluster.local.:3306` or `srv:_mysql._tcp.galera.db.svc.cluster.local.`. The dot at the end
+//! saves the queries in the search domains, of which pods have several.
+//!
+//! A pod that is not ready leaves DNS: it gets no more work, and joins again on proof. With
+//! `publishNotReadyAddresses: true` it stays, and the balancer's probes alone decide whether it is used. Prefer that
+//! if readiness depends on what other pods do, as then all may become unready at once. (A name without any
+//! record keeps its last addresses here.)
+//!
+//! This is how Kubernetes documents its DNS. The tests run on a DNS server of their own, not in a cluster.
 //!
 //! # What it cannot do
 //!

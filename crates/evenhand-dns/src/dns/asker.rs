@@ -56,13 +56,6 @@ impl Asker {
         shown: &Arc<str>,
         hosts: &Hosts,
     ) -> Result<HostAddresses, Error> {
-        if let Ok(ip) = host.parse() {
-            return Ok(HostAddresses {
-                ips: vec![ip],
-                ttl: longest_ttl(),
-                lost: None,
-            });
-        }
         let mut ended = Ended::new(shown);
         for candidate in self.search.candidates(host) {
             if let Some(found) = in_hosts(hosts, &candidate) {
@@ -200,9 +193,12 @@ pub(super) fn smallest_ttl(records: &[Record]) -> Duration {
     Duration::from_secs(ttls.min().unwrap_or(0).into())
 }
 
-/// A name as addresses show it.
+/// A name as addresses show it, and as certificates have it: in ASCII and lower case, without a dot at the
+/// end.
 pub(super) fn shown(name: &str) -> Arc<str> {
-    name.strip_suffix('.').unwrap_or(name).to_lowercase().into()
+    let ascii = DnsName::from_utf8(name).map(|name| name.to_lowercase().to_ascii());
+    let ascii = ascii.unwrap_or_else(|_| name.to_lowercase());
+    ascii.strip_suffix('.').unwrap_or(&ascii).into()
 }
 
 #[cfg(test)]
@@ -220,6 +216,17 @@ mod tests {
         assert_eq!(found.ips, expected);
         assert_eq!(in_hosts(&hosts, &name("db.")).unwrap().ips, expected[..1]);
         assert!(in_hosts(&hosts, &name("db.example.com.")).is_none());
+    }
+
+    #[test]
+    fn name_is_shown_as_certificates_have_it() {
+        for (name, expected) in [
+            ("DB.Example.", "db.example"),
+            ("_mysql._tcp.db.example", "_mysql._tcp.db.example"),
+            ("bücher.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(&*shown(name), expected);
+        }
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often hickory sends a query again with the system's configuration.
 const RETRIES: usize = 1;
 
-/// How to look up names: a resolver and its settings. Clones share it.
+/// How to look up names: a resolver and its settings. Clones share it. Use it in one tokio runtime, which its
+/// connections to name servers belong to.
 #[derive(Clone)]
 pub struct Dns {
     asker: Arc<Asker>,
@@ -125,6 +126,11 @@ impl Dns {
         self.asker.resolver.clear_cache();
         let hosts = self.hosts().await;
         match name.kind() {
+            Kind::Address(addr) => Ok(Found {
+                addresses: vec![Address::new(*addr)],
+                valid_for: Duration::MAX,
+                lost: Vec::new(),
+            }),
             Kind::Host { host, port } => {
                 let shown = shown(host);
                 let found = self.asker.host(host, &shown, &hosts).await?;

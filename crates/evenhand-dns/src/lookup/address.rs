@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use evenhand::Placed;
+
 /// Where a peer is, and what its source says of it.
 ///
 /// Two of the same [`addr`](Self::addr) are the same peer, whatever else differs.
@@ -51,6 +53,12 @@ impl Address {
         self
     }
 
+    /// A target that was made from it, in its place: with its weight and tier. For
+    /// [`Peers::follow_placed`](evenhand::Peers::follow_placed).
+    pub fn placed<Target>(&self, target: Target) -> Placed<Target> {
+        Placed::new(target).weight(self.weight).tier(self.tier)
+    }
+
     /// What it is told under.
     pub fn key(&self) -> Key {
         if *self.host == *self.addr.ip().to_string() {
@@ -64,6 +72,12 @@ impl Address {
 impl From<SocketAddr> for Address {
     fn from(addr: SocketAddr) -> Self {
         Self::new(addr)
+    }
+}
+
+impl From<Address> for Placed<SocketAddr> {
+    fn from(address: Address) -> Self {
+        address.placed(address.addr)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be looked up in DNS, and how it is written.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use crate::lookup::error::Error;
@@ -16,6 +17,7 @@ pub struct Name(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
+    Address(SocketAddr),
     Host { host: String, port: u16 },
     Srv { service: String },
 }
@@ -31,6 +33,9 @@ impl Name {
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(Self(Kind::Address((ip, port).into())));
+        }
         check(host)?;
         let host = host.to_owned();
         Ok(Self(Kind::Host { host, port }))
@@ -66,9 +71,6 @@ fn check(text: &str) -> Result<(), Error> {
     if text.is_empty() || text == "." {
         return Err(invalid("it is empty"));
     }
-    if text.parse::<std::net::IpAddr>().is_ok() {
-        return Ok(());
-    }
     if text.contains([':', '/', '@', ' ']) {
         return Err(invalid("a host name has none of `:`, `/`, `@` and space"));
     }
@@ -98,7 +100,7 @@ impl FromStr for Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Host { host, port } if host.contains(':') => write!(f, "dns:[{host}]:{port}"),
+            Kind::Address(addr) => write!(f, "dns:{addr}"),
             Kind::Host { host, port } => write!(f, "dns:{host}:{port}"),
             Kind::Srv { service } => write!(f, "srv:{service}"),
         }

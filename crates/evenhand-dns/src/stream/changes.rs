@@ -87,8 +87,9 @@ impl Changes {
 
     /// The same changes with targets that are made from the addresses, such as the options of a connection.
     ///
-    /// Leave weight and tier out of a target that is compared, as [`Peers::follow`](evenhand::Peers::follow)
-    /// does: a peer whose target differs is replaced by a new one.
+    /// Keep weight and tier out of the target itself, and tell them by [`Address::placed`]:
+    /// [`Peers::follow`](evenhand::Peers::follow) compares targets, and replaces a peer whose target differs by a
+    /// new one.
     pub fn targets<Target, F: FnMut(Address) -> Target>(self, target: F) -> Targets<F> {
         Targets {
             changes: self,

@@ -4,7 +4,6 @@
 //! could not find out changes nothing, until the address has not been seen for as long as is set.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,8 +20,6 @@ pub(crate) struct Held {
     /// How long an address stays that no lookup has shown.
     keep: Option<Duration>,
     most: usize,
-    /// Draws which addresses are left out over the bound: each process its own, and always the same.
-    draw: RandomState,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +35,6 @@ impl Held {
             entries: BTreeMap::new(),
             keep,
             most,
-            draw: RandomState::new(),
         }
     }
 
@@ -91,13 +87,13 @@ impl Held {
         addresses.cloned().collect()
     }
 
-    /// The first tiers first, in them those that are held already, and then at random: so the same list always
-    /// leaves the same addresses, and other clients leave out others.
+    /// The first tiers first, in them those that are held already, and then some at random. So the same list always
+    /// leaves the same addresses, and other clients have others.
     fn cut(&self, all: BTreeMap<SocketAddr, Entry>) -> BTreeMap<SocketAddr, Entry> {
         let mut all: Vec<_> = all.into_iter().collect();
         all.sort_by_cached_key(|(addr, entry)| {
             let is_new = !self.entries.contains_key(addr);
-            (entry.address.tier, is_new, self.draw.hash_one(addr))
+            (entry.address.tier, is_new, rand::random::<u64>())
         });
         all.truncate(self.most);
         all.into_iter().collect()

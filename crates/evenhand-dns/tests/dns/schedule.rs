@@ -258,6 +258,21 @@ async fn lookup_that_is_asked_for_keeps_the_shortest_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn asking_again_before_the_lookup_comes_is_one_lookup() {
+    let script = Script::new(Does::Lists(1));
+    let mut follower = follower(&script, 300 * SECOND);
+    let handle = follower.changes.handle();
+    follower.until(&["10.0.0.1:1"]).await;
+    for _ in 0..3 {
+        handle.look_now();
+        follower.during(sleep(SECOND / 5)).await;
+    }
+    assert_eq!(script.count(), 1);
+    follower.during(sleep(250 * SECOND)).await;
+    assert_eq!(script.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn lookup_that_is_asked_for_while_one_runs_comes_after_it() {
     let script = Script::new(Does::Hangs);
     let mut follower = follower(&script, 300 * SECOND);

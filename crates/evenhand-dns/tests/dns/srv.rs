@@ -1,10 +1,14 @@
 //! SRV records: targets, ports, priorities, weights.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use evenhand_dns::evenhand::{Peers, Placed, State};
 use evenhand_testkit::DnsServer;
 use evenhand_testkit::dns::DnsFault::ServFail;
 use evenhand_testkit::dns::RecordType::{A, SRV};
 
-use crate::support::{Follower, MIN_TTL, discovery};
+use crate::support::{Follower, MIN_TTL, discovery, eventually};
 
 const SERVICE: &str = "_mysql._tcp.db.example";
 
@@ -141,4 +145,29 @@ async fn many_targets_are_looked_up() {
         follower.step().await;
     }
     assert!(names.iter().all(|name| server.queries(name, A) >= 1));
+}
+
+#[tokio::test]
+async fn weights_and_tiers_reach_the_peers_of_a_balancer_which_keep_their_state() {
+    let server = server().await;
+    let records = [(10, 60, 3306, "db1.example"), (20, 5, 3306, "db3.example")];
+    server.set_srv(SERVICE, &records, 0);
+    let changes = discovery(&server, &[&format!("srv:{SERVICE}")]).changes();
+    let peers: Peers<SocketAddr> = Peers::new::<&str>([]).unwrap();
+    let _following = peers.follow_placed(changes.targets(Placed::from));
+    let (one, three) = ("db1.example/10.0.0.1:3306", "db3.example/10.0.0.3:3306");
+    let are = |expected: [(&str, u32, u32); 2]| {
+        let statuses = peers.statuses();
+        let places = statuses.iter().map(|s| (&*s.peer, s.weight, s.tier));
+        places.eq(expected)
+    };
+    eventually("the peers", || are([(one, 60, 0), (three, 5, 1)])).await;
+    peers.eject(one, Duration::from_secs(3600)).unwrap();
+    server.set_srv(
+        SERVICE,
+        &[(30, 7, 3306, "db1.example"), (20, 5, 3306, "db3.example")],
+        0,
+    );
+    eventually("the change", || are([(one, 7, 1), (three, 5, 0)])).await;
+    assert_eq!(peers.get(one).unwrap().state(), State::Ejected);
 }

@@ -83,6 +83,7 @@ mod tests {
     use crate::peers::Peers;
     use crate::pick::{NoKey, Uniform};
     use crate::rng::Rng;
+    use crate::set::placed::Placed;
 
     #[tokio::test(start_paused = true)]
     async fn picks_look_only_while_a_peer_ramps() {
@@ -122,5 +123,9 @@ mod tests {
         peers.eject("a", window).unwrap();
         peers.remove("a").unwrap();
         assert!(!pick(), "no peer ramps");
+        peers.add_placed("c", Placed::new(()).weight(0)).unwrap();
+        assert!(!pick(), "one of weight 0 has no share that could grow");
+        peers.add("d", ()).unwrap();
+        assert!(pick(), "one that joins ramps");
     }
 }

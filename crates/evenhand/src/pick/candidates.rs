@@ -13,7 +13,7 @@ use crate::set::snapshot::offer::List;
 #[non_exhaustive]
 pub struct NoKey;
 
-/// The peers that a [`Pick`] chooses from.
+/// The peers that a [`Pick`](crate::Pick) chooses from.
 pub struct Candidates<'a, Target, Key = NoKey> {
     snapshot: &'a Snapshot<Target>,
     list: &'a List,
