@@ -1,5 +1,6 @@
 //! Peers that are given by host names.
 
+mod left;
 mod moves;
 mod servers;
 
