@@ -71,6 +71,11 @@ impl Place {
         self.known().addresses == [address]
     }
 
+    /// Whether the name has this address, as far as is known.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        self.known().addresses.contains(&address)
+    }
+
     /// How many addresses the name has besides the peer's.
     pub(crate) fn others(&self) -> usize {
         self.known().addresses.len().saturating_sub(1)

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "dns")]
 mod dns;
+mod left;
 mod moves;
 mod servers;
 

@@ -17,7 +17,7 @@ fn pool_of(host: &str, port: u16, options: PoolOptions) -> Pool {
     options.open([("db", url.as_str())]).unwrap()
 }
 
-fn pool(fakes: &[FakeMySql], options: PoolOptions) -> Pool {
+pub(super) fn pool(fakes: &[FakeMySql], options: PoolOptions) -> Pool {
     pool_of("db.internal", fakes[0].port(), options)
 }
 
