@@ -13,6 +13,7 @@
 //! | [`footprint`] | the bytes that a peer costs |
 //! | [`rounds`] | interleaved rounds and their medians |
 //! | [`storm`] | half of the peers refuse, under load |
+//! | [`http`] | `evenhand-http` beside hyper-util's client alone, and beside tonic's balancer |
 //! | [`mysql`] | the MySQL pool beside the driver's own, on real servers |
 //!
 //! How to run it and what came out: `docs/PERFORMANCE.md`.
@@ -28,6 +29,7 @@ pub mod counting;
 pub mod crowd;
 pub mod ejected;
 pub mod footprint;
+pub mod http;
 pub mod mysql;
 pub mod one_task;
 pub mod rounds;

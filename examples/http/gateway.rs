@@ -14,9 +14,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use evenhand_http::evenhand::{Eject, Peers};
-use evenhand_http::{AnswerErrorsLayer, BaseUrl, KeepBodyLayer, PeerClient};
+use evenhand_http::{AnswerErrorsLayer, BaseUrl, KeepBodyLayer, KeptBody, PeerClient};
 use http::header::{CONNECTION, RETRY_AFTER};
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tower::{ServiceBuilder, ServiceExt};
 
 use peers::Peer;
@@ -24,7 +24,14 @@ use peers::Peer;
 /// The gateway, as an axum router.
 fn gateway(peers: Peers<BaseUrl>) -> Router {
     let service = ServiceBuilder::new()
-        .map_request(without_hop_by_hop)
+        .map_request(|mut request: Request<Body>| {
+            remove_hop_by_hop(request.headers_mut());
+            request
+        })
+        .map_response(|mut response: Response<_>| {
+            remove_hop_by_hop(response.headers_mut());
+            response
+        })
         .layer(AnswerErrorsLayer::http())
         .layer(KeepBodyLayer::new())
         .layer(
@@ -45,16 +52,17 @@ fn gateway(peers: Peers<BaseUrl>) -> Router {
     })
 }
 
-/// Headers that are meant for the gateway alone (RFC 9110, section 7.6.1).
-fn without_hop_by_hop(mut request: Request<Body>) -> Request<Body> {
-    const FIXED: [&str; 5] = [
+/// Removes the headers that are meant for one connection and not to be handed on, in either direction
+/// (RFC 9110, section 7.6.1): those that `Connection` names, and those that have always been so.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    const FIXED: [&str; 6] = [
+        "connection",
         "keep-alive",
         "proxy-connection",
         "te",
         "transfer-encoding",
         "upgrade",
     ];
-    let headers = request.headers_mut();
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -62,15 +70,17 @@ fn without_hop_by_hop(mut request: Request<Body>) -> Request<Body> {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    headers.remove(CONNECTION);
     named.iter().for_each(|name| drop(headers.remove(name)));
     FIXED.iter().for_each(|name| drop(headers.remove(*name)));
-    request
 }
+
+const HOP: &str = "x-hop";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let router = Router::new().route("/", get(async || "hello"));
+    // The servers send a header that is for the gateway alone.
+    let answer = async || ([(CONNECTION.as_str(), HOP), (HOP, "7")], "hello");
+    let router = Router::new().route("/", get(answer));
     let mut servers = Peer::start_three(&router)?;
     let gateway = gateway(evenhand_http::peers(servers.each_ref().map(Peer::url))?);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -78,13 +88,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(axum::serve(listener, gateway).into_future());
 
     let client = evenhand_http::client::<http_body_util::Empty<bytes::Bytes>>();
-    let ask =
-        async || -> Result<Response<_>, Box<dyn Error>> { Ok(client.get(url.parse()?).await?) };
+    let ask = async || -> Result<Response<_>, Box<dyn Error>> {
+        let request = Request::get(&url).body(KeptBody::default())?;
+        Ok(client.clone().oneshot(request).await?)
+    };
     for requests in [30, 60] {
         for _ in 0..requests {
-            let status = ask().await?.status();
-            if status != 200 {
-                return Err(format!("the gateway answered {status}").into());
+            let response = ask().await?;
+            if response.status() != 200 {
+                return Err(format!("the gateway answered {}", response.status()).into());
+            }
+            if response.headers().contains_key(HOP) {
+                return Err("a header of the server's connection was handed on".into());
             }
         }
         println!("{requests} requests were answered");

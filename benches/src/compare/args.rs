@@ -1,5 +1,6 @@
 //! What the command line asks for.
 
+use evenhand_benches::http::get;
 use evenhand_benches::mysql::checkout;
 use evenhand_benches::row::Row;
 use lexopt::Parser;
@@ -17,6 +18,8 @@ Evenhand beside tower's own balancer, in one process, interleaved.
     compare --mysql [--quick] [--json]    the MySQL pool beside the driver's, on MariaDB and HAProxy
     compare --outage [--quick] [--json]   one of two MariaDB servers is lost, under load
     compare --mysql-only ROW --calls M    M checkouts, for benches/instructions-mysql.sh
+    compare --http [--quick] [--json]     evenhand-http beside hyper-util's client and tonic's balancer
+    compare --http-only ROW --calls M     M requests, for benches/instructions-http.sh
 
     --quick    fewer rounds, in under 10 s: for a look, not for a figure
     --json     for programs";
@@ -31,6 +34,8 @@ pub(crate) enum Task {
     MySql,
     Outage,
     MySqlOnly { row: checkout::Row, calls: u64 },
+    Http,
+    HttpOnly { row: get::Row, calls: u64 },
 }
 
 /// The command line, read.
@@ -45,7 +50,7 @@ impl Args {
     pub(crate) fn parse(mut parser: Parser) -> Result<Self, lexopt::Error> {
         let (mut quick, mut json) = (false, false);
         let mut whole = Task::Compare;
-        let (mut only, mut mysql_only) = (None, None);
+        let (mut only, mut mysql_only, mut http_only) = (None, None, None);
         let (mut peers, mut calls) = (10, 1_000_000);
         while let Some(arg) = parser.next()? {
             match arg {
@@ -65,6 +70,13 @@ impl Args {
                     let row = checkout::Row::named(&name);
                     mysql_only = Some(row.ok_or_else(|| unknown(&name, names))?);
                 }
+                Long("http") => whole = Task::Http,
+                Long("http-only") => {
+                    let name = parser.value()?.string()?;
+                    let row = get::Row::named(&name);
+                    http_only =
+                        Some(row.ok_or_else(|| unknown(&name, get::Row::ALL.map(get::Row::name)))?);
+                }
                 Long("peers") => peers = parser.value()?.parse()?,
                 Long("calls") => calls = parser.value()?.parse()?,
                 Long("help") | Short('h') => {
@@ -77,11 +89,12 @@ impl Args {
                 arg => return Err(arg.unexpected()),
             }
         }
-        let task = match (only, mysql_only) {
-            (Some(_), _) if peers == 0 => return Err("--peers must be at least 1".into()),
-            (Some(row), _) => Task::Only { row, peers, calls },
-            (None, Some(row)) => Task::MySqlOnly { row, calls },
-            (None, None) => whole,
+        let task = match (only, mysql_only, http_only) {
+            (Some(_), ..) if peers == 0 => return Err("--peers must be at least 1".into()),
+            (Some(row), ..) => Task::Only { row, peers, calls },
+            (None, Some(row), _) => Task::MySqlOnly { row, calls },
+            (None, None, Some(row)) => Task::HttpOnly { row, calls },
+            (None, None, None) => whole,
         };
         Ok(Self { task, quick, json })
     }
@@ -118,6 +131,11 @@ mod tests {
             assert_eq!(args.task, Task::MySqlOnly { row, calls: 5 });
         }
         assert!(parse(&["--mysql-only", "p2c"]).is_err());
+        for row in get::Row::ALL {
+            let args = parse(&["--http-only", row.name(), "--calls", "5"]).unwrap();
+            assert_eq!(args.task, Task::HttpOnly { row, calls: 5 });
+        }
+        assert!(parse(&["--http-only", "p2c"]).is_err());
     }
 
     #[test]
@@ -126,6 +144,7 @@ mod tests {
             (vec![], Task::Compare),
             (vec!["--storm"], Task::Storm),
             (vec!["--mysql"], Task::MySql),
+            (vec!["--http"], Task::Http),
             (vec!["--outage", "--quick", "--json"], Task::Outage),
         ] {
             let flags = args.len() > 1;

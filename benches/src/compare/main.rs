@@ -9,12 +9,14 @@
 //! | `args.rs` | what the command line asks for |
 //! | `cost.rs` | time, allocations and memory, side by side |
 //! | `storm.rs` | the failure storm, one contender after the other |
+//! | `http.rs` | `evenhand-http` beside hyper-util's client and tonic's balancer |
 //! | `mysql.rs` | the MySQL pool beside the driver's own, on real servers |
 //! | `outage.rs` | a lost server, one contender after the other |
 //! | `table.rs` | the printing |
 
 mod args;
 mod cost;
+mod http;
 mod mysql;
 mod outage;
 mod storm;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         Task::MySql => table::print(&mysql::compare(args.quick), args.json),
         Task::Outage => table::print(&outage::compare(args.quick), args.json),
         Task::MySqlOnly { row, calls } => mysql::only(row, calls),
+        Task::Http => table::print(&http::compare(args.quick), args.json),
+        Task::HttpOnly { row, calls } => http::only(row, calls),
         Task::Only { row, peers, calls } => {
             let mut run = one_task::set_up(row, peers);
             black_box(run(calls));

@@ -47,12 +47,13 @@ impl BaseUrl {
     }
 
     /// This base with the path and query of `uri`; with the path `/` if it has none.
-    pub(crate) fn join(&self, uri: &Uri) -> Uri {
-        let path = uri.path_and_query().cloned();
-        let mut parts = http::uri::Parts::default();
+    fn join(&self, uri: Uri) -> Uri {
+        let mut parts = uri.into_parts();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+        parts.path_and_query = parts
+            .path_and_query
+            .or(Some(PathAndQuery::from_static("/")));
         // All three parts are there, which is all that could be missing.
         Uri::from_parts(parts).unwrap_or_default()
     }
@@ -69,7 +70,8 @@ impl BaseUrl {
         {
             request.headers_mut().insert(HOST, host);
         }
-        *request.uri_mut() = self.join(request.uri());
+        let uri = std::mem::take(request.uri_mut());
+        *request.uri_mut() = self.join(uri);
         // The version is that of the connection, not of the request: one that a gateway got over
         // HTTP/2 may go on over HTTP/1.1.
         *request.version_mut() = Version::HTTP_11;

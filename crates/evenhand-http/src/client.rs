@@ -1,12 +1,18 @@
 //! hyper-util's client, with settings for several peers.
 
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Builder, Client};
+use hyper_util::client::legacy::{Builder, Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
 
 use crate::body::kept::KeptBody;
 
@@ -18,11 +24,43 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[cfg(feature = "http2")]
 pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(2);
 
-/// hyper-util's client without TLS, for requests whose bodies are kept. For TLS build one with a
-/// connector such as hyper-rustls': any `Client<_, KeptBody<B>>` fits [`PeerClient`].
+/// hyper-util's client without TLS, for requests whose bodies are kept, behind an `Arc`: it is cloned for
+/// each request. For TLS build one with a connector such as hyper-rustls': any
+/// `Client<_, KeptBody<B>>` fits [`PeerClient`].
 ///
 /// [`PeerClient`]: crate::PeerClient
-pub type HttpClient<B> = Client<HttpConnector, KeptBody<B>>;
+pub struct HttpClient<B: Body>(Arc<Client<HttpConnector, KeptBody<B>>>);
+
+impl<B: Body> Clone for HttpClient<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<B: Body> fmt::Debug for HttpClient<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Request<KeptBody<B>>> for HttpClient<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send>
+        + Send
+        + 'static,
+{
+    type Response = Response<Incoming>;
+    type Error = hyper_util::client::legacy::Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<KeptBody<B>>) -> Self::Future {
+        self.0.request(request)
+    }
+}
 
 /// A client of HTTP/1.1, with [`DEFAULT_CONNECT_TIMEOUT`] and `TCP_NODELAY`.
 ///
@@ -31,7 +69,7 @@ pub fn client<B>() -> HttpClient<B>
 where
     B: Body<Data = Bytes, Error: Send> + Send,
 {
-    builder().build(connector())
+    HttpClient(Arc::new(builder().build(connector())))
 }
 
 /// A client of HTTP/2 without TLS, as gRPC uses it: with one connection to each peer, and
@@ -48,7 +86,7 @@ where
         .timer(TokioTimer::new())
         .http2_keep_alive_interval(DEFAULT_PING_INTERVAL)
         .http2_keep_alive_timeout(DEFAULT_PING_INTERVAL);
-    builder.build(connector())
+    HttpClient(Arc::new(builder.build(connector())))
 }
 
 fn builder() -> Builder {

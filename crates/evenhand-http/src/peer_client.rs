@@ -24,10 +24,10 @@ use crate::classify::{HttpClassifier, status_of};
 ///
 /// # What an attempt counts as
 ///
-/// - A response that is not a success (2xx), has a `grpc-status` in its head, or has no body counts with
-///   its head, as the balancer's classifier judges it.
+/// - A response that is not a success (2xx), has no body, or is one of gRPC with a `grpc-status` in its head
+///   counts with its head, as the balancer's classifier judges it.
 /// - Any other counts once, with its end: as a success at the end of its body, or with the `grpc-status`
-///   of its trailers, or as a failure if the body breaks off. If the caller drops the body before, it
+///   of its trailers, or as its error says if the body breaks off ([`HttpClassifier`]). If the caller drops the body before, it
 ///   counts neither way. If it takes longer than
 ///   [`ticket_timeout`](evenhand::BalanceLayer::ticket_timeout), the head's verdict counts then, in
 ///   place of the end.
@@ -54,6 +54,34 @@ use crate::classify::{HttpClassifier, status_of};
 /// assert_eq!(response.status(), 200);
 /// # Ok(()) }
 /// ```
+///
+/// # reqwest
+///
+/// A `reqwest::Client` is a service of its own types of requests and responses, which are made from those of
+/// the crate `http` and back:
+///
+/// ```no_run
+/// use bytes::Bytes;
+/// use evenhand_http::{KeptBody, PeerClient};
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::service_fn;
+///
+/// # fn run() -> reqwest::Result<()> {
+/// // A redirect may lead to another host, so it is the caller's to follow.
+/// let none = reqwest::redirect::Policy::none();
+/// let client = reqwest::Client::builder().redirect(none).build()?;
+/// let connector = PeerClient::new(service_fn(move |request: Request<KeptBody<Full<Bytes>>>| {
+///     let client = client.clone();
+///     async move {
+///         let request = request.map(reqwest::Body::wrap).try_into()?;
+///         client.execute(request).await.map(Response::from)
+///     }
+/// }));
+/// # Ok(()) }
+/// ```
+///
+/// Its errors are judged like those of hyper-util's client, which is in it.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerClient<S> {
     service: S,
@@ -110,14 +138,10 @@ where
     }
 
     fn call(&mut self, attempt: Attempt<BaseUrl, Request<B>>) -> Self::Future {
-        let peer = attempt.peer.clone();
-        let mut future = None;
-        let attempt = attempt.map(|mut request| {
-            peer.direct(&mut request, self.keep_host);
-            future = Some(self.service.call(request));
-        });
+        let (attempt, mut request) = attempt.into_parts();
+        attempt.peer.direct(&mut request, self.keep_host);
         PeerClientFuture {
-            future,
+            future: self.service.call(request),
             attempt,
             classifier: self.classifier,
         }
@@ -128,9 +152,8 @@ pin_project! {
     /// The future of [`PeerClient`].
     #[must_use = "futures do nothing unless they are polled"]
     pub struct PeerClientFuture<F> {
-        // `None` if the call panicked.
         #[pin]
-        future: Option<F>,
+        future: F,
         attempt: Attempt<BaseUrl, ()>,
         classifier: HttpClassifier,
     }
@@ -145,13 +168,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(future) = this.future.as_pin_mut() else {
-            return Poll::Pending;
-        };
-        let (head, body) = ready!(future.poll(cx))?.into_parts();
-        let watch = (!body.is_end_stream()).then(|| {
-            let decides = head.status.is_success() && status_of(&head.headers).is_none();
-            let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let response = ready!(this.future.poll(cx))?;
+        let watch = (!response.body().is_end_stream()).then(|| {
+            let headers = response.headers();
+            let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+            let may_have_status = content_type.is_some_and(|of| of.starts_with(GRPC));
+            let has_status = may_have_status && status_of(headers).is_some();
+            let decides = response.status().is_success() && !has_status;
             Watch {
                 ticket: if decides {
                     this.attempt.deciding_ticket()
@@ -163,17 +186,17 @@ where
                 is_grpc: content_type.is_some_and(is_grpc),
             }
         });
-        Poll::Ready(Ok(Response::from_parts(
-            head,
-            TrackedBody::new(body, watch),
-        )))
+        Poll::Ready(Ok(response.map(|body| TrackedBody::new(body, watch))))
     }
 }
+
+/// How the types of gRPC's responses and those of gRPC-Web begin.
+const GRPC: &[u8] = b"application/grpc";
 
 /// Whether a body of this type ends with trailers of gRPC. That of gRPC-Web, which has them in its data,
 /// does not.
 fn is_grpc(content_type: &[u8]) -> bool {
-    let rest = content_type.strip_prefix(b"application/grpc");
+    let rest = content_type.strip_prefix(GRPC);
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 

@@ -78,8 +78,13 @@ where
         *copy.method_mut() = request.method().clone();
         *copy.uri_mut() = request.uri().clone();
         *copy.version_mut() = request.version();
-        *copy.headers_mut() = request.headers().clone();
-        *copy.extensions_mut() = request.extensions().clone();
+        // A request without any is common, and then there is nothing to copy.
+        if !request.headers().is_empty() {
+            *copy.headers_mut() = request.headers().clone();
+        }
+        if !request.extensions().is_empty() {
+            *copy.extensions_mut() = request.extensions().clone();
+        }
         Some(copy)
     }
 

@@ -243,6 +243,7 @@ mod serialize;
 mod set;
 mod stable_hash;
 mod task_guard;
+mod timeouts;
 
 pub use attempt::{Attempt, PeerTarget, PerPeer, PerPeerFuture, Ticket};
 pub use balance::all_down::AllDown;

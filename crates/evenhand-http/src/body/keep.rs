@@ -1,6 +1,5 @@
 //! Keeps the bodies of requests, so that they can be sent to another peer.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -99,20 +98,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (head, body) = request.into_parts();
-        let head = Request::from_parts(head, ());
-        let step = if body.is_end_stream() {
-            let request = head.map(|()| KeptBody::default());
+        let step = if request.body().is_end_stream() {
             Step::Call {
-                future: self.service.call(request),
+                future: self.service.call(request.map(|_| KeptBody::default())),
             }
         } else {
+            let (head, body) = request.into_parts();
             // The clone that is ready is the one to call.
             let clone = self.service.clone();
-            let reading = Reading {
+            let reading = Box::new(Reading {
                 service: mem::replace(&mut self.service, clone),
-                head,
-                frames: VecDeque::new(),
+                head: Request::from_parts(head, ()),
+                frames: Vec::new(),
                 trailers: None,
                 bytes: 0,
                 limit: self.limit,
@@ -123,7 +120,7 @@ where
                 is_long: body.size_hint().lower() > self.limit,
                 error: None,
                 body: Box::pin(body),
-            };
+            });
             Step::Read {
                 reading: Some(reading),
             }
@@ -137,7 +134,7 @@ struct Reading<S, B: Body> {
     service: S,
     head: Request<()>,
     body: Pin<Box<B>>,
-    frames: VecDeque<Bytes>,
+    frames: Vec<Bytes>,
     trailers: Option<HeaderMap>,
     bytes: u64,
     limit: u64,
@@ -167,7 +164,7 @@ impl<S, B: Body<Data = Bytes>> Reading<S, B> {
                     Ok(data) => {
                         self.bytes = self.bytes.saturating_add(data.len() as u64);
                         self.is_long = self.bytes > self.limit;
-                        self.frames.push_back(data);
+                        self.frames.push(data);
                     }
                     Err(frame) => {
                         self.trailers = frame.into_trailers().ok();
@@ -199,7 +196,7 @@ pin_project! {
     where
         B: Body,
     {
-        Read { reading: Option<Reading<S, B>> },
+        Read { reading: Option<Box<Reading<S, B>>> },
         Call {
             #[pin]
             future: F,
@@ -228,15 +225,12 @@ where
                     let Some(mut done) = reading.take() else {
                         return Poll::Pending;
                     };
-                    let body = if is_all {
-                        KeptBody::kept(done.frames, done.trailers)
-                    } else {
-                        let rest = match done.error {
-                            Some(error) => Rest::Failed(Some(error)),
-                            None => Rest::Stream(done.body),
-                        };
-                        KeptBody::streamed(done.frames, rest)
+                    let rest = match done.error {
+                        _ if is_all => Rest::Nothing,
+                        Some(error) => Rest::Failed(Some(Box::new(error))),
+                        None => Rest::Stream(done.body),
                     };
+                    let body = KeptBody::new(done.frames, done.trailers, rest);
                     done.service.call(done.head.map(|()| body))
                 }
             };

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::base_url::BaseUrl;
-use crate::classify::{HttpClassifier, judge_grpc};
+use crate::classify::{HttpClassifier, judge_body, judge_grpc};
 
 pin_project! {
     /// A response's body. While it lives, the attempt that it belongs to is in flight.
@@ -64,7 +64,7 @@ fn judge_end(watch: &Watch, trailers: Option<&HeaderMap>) -> Verdict {
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for TrackedBody<B> {
+impl<B: Body<Data = Bytes, Error: 'static>> Body for TrackedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -80,7 +80,7 @@ impl<B: Body<Data = Bytes>> Body for TrackedBody<B> {
         if let Some(watch) = this.watch {
             let verdict = match &frame {
                 None => Some(judge_end(watch, None)),
-                Some(Err(_)) => Some(Verdict::degraded().because("the body broke off")),
+                Some(Err(error)) => Some(judge_body(error)),
                 Some(Ok(frame)) => match frame.trailers_ref() {
                     Some(trailers) => Some(judge_end(watch, Some(trailers))),
                     // Then it may not be polled again.

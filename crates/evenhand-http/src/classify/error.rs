@@ -1,5 +1,6 @@
 //! Errors: what became of the request, as far as the chain of sources tells.
 
+use std::any::Any;
 use std::error::Error;
 use std::io;
 
@@ -9,9 +10,25 @@ use evenhand::{BoxedError, Verdict};
 #[cfg(unix)]
 const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 
+/// When it failed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    /// Before the head of a response came.
+    #[default]
+    Head,
+    /// In the body of a response.
+    Body,
+}
+
+/// What hyper says where the task of a connection was dropped: its runtime ended, or a body panicked in it. It
+/// counts that as the user's error, and has no method for it.
+#[cfg(feature = "client")]
+const DISPATCH_GONE: &str = "dispatch task is gone";
+
 /// What the chain of an error's sources tells.
 #[derive(Default)]
 struct Facts {
+    phase: Phase,
     /// The connection was not made.
     is_connect: bool,
     /// An error of the machine or the transport.
@@ -20,8 +37,32 @@ struct Facts {
     verdict: Option<Verdict>,
 }
 
+/// What an error says with which the body of a response breaks off. Nothing is retried then.
+pub(crate) fn judge_body<E: 'static>(error: &E) -> Verdict {
+    let broke_off = Verdict::degraded().because("the body broke off");
+    let facts = as_error(error).map(|error| Facts::of(error, Phase::Body));
+    facts.and_then(|facts| facts.verdict).unwrap_or(broke_off)
+}
+
+/// Errors of bodies have no trait in common: those of hyper are errors, and those of tower-http boxes, which
+/// are none.
+fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
+    let error: &dyn Any = error;
+    if let Some(boxed) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return Some(&**boxed);
+    }
+    if let Some(boxed) = error.downcast_ref::<BoxedError>() {
+        return Some(boxed);
+    }
+    #[cfg(feature = "client")]
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return Some(error);
+    }
+    None
+}
+
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Verdict {
-    let facts = Facts::of(error);
+    let facts = Facts::of(error, Phase::Head);
     if let Some(verdict) = facts.verdict {
         return verdict;
     }
@@ -31,6 +72,8 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Verdict {
         return Verdict::down().safe().because(match facts.io {
             Some(io::ErrorKind::ConnectionRefused) => "connection refused",
             Some(io::ErrorKind::TimedOut) => "connecting timed out",
+            // TLS stacks tell a certificate that they refuse, and an alert of the peer, in this way.
+            Some(io::ErrorKind::InvalidData) => "the TLS handshake failed",
             _ => "cannot connect",
         });
     }
@@ -42,8 +85,11 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Verdict {
 }
 
 impl Facts {
-    fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut facts = Self::default();
+    fn of(error: &(dyn Error + 'static), phase: Phase) -> Self {
+        let mut facts = Self {
+            phase,
+            ..Self::default()
+        };
         let mut next = Some(error);
         while let Some(error) = next {
             facts.add(error);
@@ -79,16 +125,23 @@ impl Facts {
         let Some(error) = error.downcast_ref::<hyper::Error>() else {
             return;
         };
-        let verdict = if error.is_canceled() || error.is_closed() {
-            Verdict::neutral()
-                .safe()
-                .because("the connection ended before the request was sent")
-        } else if error.is_user() {
-            Verdict::neutral().because("the request's body failed")
-        } else if error.is_timeout() {
+        let verdict = if error.is_timeout() {
             Verdict::down()
                 .if_idempotent()
                 .because("no answer to a ping")
+        } else if self.phase == Phase::Body {
+            // The rest is about requests that have no response.
+            return;
+        } else if error.is_canceled() || error.is_closed() {
+            Verdict::neutral()
+                .safe()
+                .because("the connection ended before the request was sent")
+        } else if error.is_user() && error.to_string() == DISPATCH_GONE {
+            Verdict::neutral()
+                .if_idempotent()
+                .because("the connection ended on this side")
+        } else if error.is_user() {
+            Verdict::neutral().because("the request's body failed")
         } else {
             return;
         };

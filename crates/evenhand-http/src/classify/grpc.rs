@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use evenhand::Verdict;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::retry_after::retry_after;
 use super::rules::{HttpClassifier, TooManyRequests};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 const CANCELLED: u32 = 1;
 const UNKNOWN: u32 = 2;
@@ -18,7 +20,7 @@ const DATA_LOSS: u32 = 15;
 
 /// The status of gRPC among these headers. One that is no number is `UNKNOWN`, as gRPC has it.
 pub(crate) fn status_of(headers: &HeaderMap) -> Option<u32> {
-    let value = headers.get("grpc-status")?.to_str().ok();
+    let value = headers.get(&GRPC_STATUS)?.to_str().ok();
     Some(value.and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN))
 }
 

@@ -11,6 +11,7 @@ use std::error::Error;
 use evenhand::{Classify, Verdict};
 use http::Response;
 
+pub(crate) use self::error::judge_body;
 pub(crate) use self::grpc::{judge as judge_grpc, status_of};
 pub use self::rules::{DEFAULT_MAX_REST, HttpClassifier, TooManyRequests};
 

@@ -50,7 +50,12 @@ pub const DEFAULT_MAX_REST: Duration = Duration::from_secs(60);
 /// | HTTP/2: `REFUSED_STREAM` | it says nothing: no room | yes, and back to this one |
 /// | HTTP/2: a ping without an answer | `Down` | if the request is idempotent |
 /// | the request's own body failed | it says nothing | no |
+/// | the connection ended on this side: its runtime ended, or a body panicked | it says nothing | if the request is idempotent |
 /// | any other: the connection was lost, a timeout, no HTTP | `Degraded` | if the request is idempotent |
+///
+/// A body that breaks off is judged by the same rows, as far as they are about connections that were made, and
+/// otherwise counts as `Degraded`. Nothing is retried then. A ping without an answer is told by hyper only
+/// to requests that wait for their head: to a body it is a lost connection.
 ///
 /// The rows of HTTP/2 need the feature `http2`. Errors are looked for in the chain of
 /// [`sources`](std::error::Error::source), so other services may wrap them.

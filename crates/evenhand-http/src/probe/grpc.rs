@@ -33,6 +33,9 @@ const PREFIX: usize = 5;
 /// The peer is well if it answers `SERVING`. A server without the health service answers
 /// `UNIMPLEMENTED`: it works, but it cannot tell, so the probe fails with that reason.
 ///
+/// The request names no encoding that it accepts, so the answer is not to be compressed. If it is, the probe
+/// fails and says so.
+///
 /// `A` is the type of the client's request bodies.
 #[must_use]
 pub struct GrpcProbe<S, A> {
@@ -123,6 +126,10 @@ fn judge(status: Option<u32>, data: &[u8]) -> Verdict {
         Some(UNIMPLEMENTED) => return Verdict::down().because("the peer has no health service"),
         _ => return Verdict::down().because("the health check failed"),
     }
+    if data.first().is_some_and(|flag| *flag != 0) {
+        // Against the protocol: the request names no encoding that it accepts.
+        return Verdict::down().because("the health check's answer is compressed");
+    }
     // On the wire a response with one number, field 1, is what an `Int32Value` is.
     let message = data.get(PREFIX..).unwrap_or_default();
     match i32::decode(message) {
@@ -157,5 +164,13 @@ mod tests {
         assert!(!is_healthy(None, b"\0\0\0\0\x02\x08\x01"));
         assert!(!is_healthy(Some(12), b""));
         assert!(!is_healthy(Some(5), b""));
+    }
+
+    /// Even if its bytes could be read as a message.
+    #[test]
+    fn compressed_answer_is_told_as_such() {
+        let compressed = judge(Some(0), b"\x01\0\0\0\x02\x08\x01");
+        let expected = Verdict::down().because("the health check's answer is compressed");
+        assert_eq!(compressed, expected);
     }
 }

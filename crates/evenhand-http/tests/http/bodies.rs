@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use evenhand::State;
+use evenhand::{Peers, State};
 use http_body_util::BodyExt;
 
 use crate::common::peer::{Mode, Peer};
+use crate::common::wire::{INTERNAL_ERROR, NO_ERROR, Wire, WirePeer};
 use crate::common::*;
 
 #[tokio::test]
@@ -118,4 +119,39 @@ async fn peer_that_is_out_comes_back_with_the_end_of_a_body() {
         let _ = body.collect().await;
         assert_eq!(states(&set), [back]);
     }
+}
+
+/// Five bodies at once on a peer that plays this. Returns how many break off, what the peer is then, and the
+/// reason.
+async fn five_bodies(wire: Wire) -> (usize, State, Option<&'static str>) {
+    let peer = WirePeer::start(wire).await;
+    let set = Peers::new([("bad", peer.base_url())]).unwrap();
+    let client = client(Http::Two, &set);
+    let mut responses = Vec::new();
+    for _ in 0..5 {
+        responses.push(send(&client, get("/")).await.unwrap());
+    }
+    let mut broken = 0;
+    for response in responses {
+        broken += usize::from(text(response).await.is_err());
+    }
+    assert_eq!(in_flight(&set), [0]);
+    let status = &set.statuses()[0];
+    (broken, status.state, status.last_reason)
+}
+
+/// As before the head: a peer that leaves is not to blame. (hyper lets a body end there.)
+#[tokio::test]
+async fn body_that_goaway_ends_is_judged_by_its_code() {
+    let (_, state, reason) = five_bodies(Wire::BodyGoAway(NO_ERROR)).await;
+    assert_eq!((state, reason), (State::Up, None));
+    let goaway = five_bodies(Wire::BodyGoAway(INTERNAL_ERROR)).await;
+    assert_eq!(goaway, (5, State::Ejected, Some("GOAWAY")));
+}
+
+/// hyper tells the missing answer to a ping only to requests that wait for their head.
+#[tokio::test]
+async fn bodies_that_run_on_a_machine_that_is_gone_eject() {
+    let silent = five_bodies(Wire::BodySilent).await;
+    assert_eq!(silent, (5, State::Ejected, Some("the body broke off")));
 }

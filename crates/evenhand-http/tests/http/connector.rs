@@ -1,7 +1,9 @@
 use bytes::Bytes;
-use evenhand_http::{KeepBodyLayer, PeerClient};
+use evenhand::State;
+use evenhand_http::{KeepBodyLayer, KeptBody, PeerClient};
+use http::{Request, Response};
 use http_body_util::Full;
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::common::peer::{Mode, Peer};
 use crate::common::*;
@@ -62,4 +64,30 @@ async fn router_of_axum_is_a_client() {
         text(service.oneshot(request).await.unwrap()).await.unwrap(),
         "hello"
     );
+}
+
+/// As the documentation of `PeerClient` has it.
+#[tokio::test]
+async fn reqwest_is_a_transport_whose_errors_are_judged() {
+    let mut peers = Peer::start_all::<2>(Mode::Serve).await;
+    let set = peers_of(&peers);
+    let client = reqwest::Client::new();
+    let connector = PeerClient::new(service_fn(move |request: Request<KeptBody<TestBody>>| {
+        let client = client.clone();
+        async move {
+            let request = request.map(reqwest::Body::wrap).try_into()?;
+            client.execute(request).await.map(Response::from)
+        }
+    }));
+    let service = KeepBodyLayer::new().layer(balance(&set).layer(connector));
+    peers[0].kill().await;
+    for _ in 0..20 {
+        let answer = service.clone().oneshot(request("POST", "/a?b", "x"));
+        let answer = tokio::time::timeout(GUARD, answer).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(text(answer).await.unwrap().ends_with(" x"));
+    }
+    assert_eq!(states(&set), [State::Ejected, State::Up]);
+    assert_eq!(set.statuses()[0].last_reason, Some("connection refused"));
+    assert_eq!(in_flight(&set), [0, 0]);
 }

@@ -1,8 +1,9 @@
 use std::io;
 
-use evenhand::{Peers, State};
-use evenhand_http::{BaseUrl, KeepBodyLayer, KeptBody, PeerClient};
-use http::Uri;
+use evenhand::{Classify, Peers, State, Verdict};
+use evenhand_http::{BaseUrl, HttpClassifier, KeepBodyLayer, KeptBody, PeerClient};
+use http::{Response, Uri};
+use hyper::rt::Executor;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -196,5 +197,48 @@ async fn killed_peer_moves_the_idempotent_requests_on_it() {
         peers[hit].kill().await;
         let response = waiting.await.unwrap().unwrap();
         assert_eq!(peer_name(&response), (1 - hit).to_string());
+    }
+}
+
+/// Runs the tasks of connections on a runtime of its own.
+#[derive(Clone)]
+struct On(tokio::runtime::Handle);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for On {
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
+
+/// Where the task of a connection is dropped it is not the request's body that failed.
+#[test]
+fn connection_whose_task_is_dropped_blames_neither_the_peer_nor_the_body() {
+    for http in BOTH {
+        let runtime = || {
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+        };
+        let (ours, theirs) = (runtime(), runtime());
+        let mut builder = HyperClient::builder(On(theirs.handle().clone()));
+        let client = builder.http2_only(http == Http::Two);
+        let client = client.build_http::<KeptBody<TestBody>>();
+        let (_peer, answer) = ours.block_on(async {
+            let peer = Peer::start(Mode::Hang).await;
+            let request = client.get(format!("{}/", peer.base_url()).parse().unwrap());
+            let answer = tokio::spawn(request);
+            until("the peer has the request", || peer.requests() == 1).await;
+            (peer, answer)
+        });
+        drop(theirs);
+        let error = ours.block_on(answer).unwrap().unwrap_err();
+        let verdict = HttpClassifier::new().classify(Err::<&Response<()>, _>(&error));
+        let expected = Verdict::neutral().if_idempotent();
+        assert_eq!(
+            verdict,
+            expected.because("the connection ended on this side"),
+            "{http:?}"
+        );
     }
 }

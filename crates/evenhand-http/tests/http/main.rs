@@ -17,4 +17,5 @@ mod grpc;
 mod keep_body;
 mod probes;
 mod statuses;
+mod tls;
 mod trace;

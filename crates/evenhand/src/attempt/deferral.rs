@@ -9,6 +9,7 @@
 //! has one.
 
 use std::any::Any;
+use std::collections::hash_map::Entry;
 #[cfg(not(evenhand_loom))]
 use std::sync::Mutex;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
@@ -16,14 +17,13 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 #[cfg(evenhand_loom)]
 use loom::sync::Mutex;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
 
 use super::ejection::{self, Epoch};
 use crate::classify::Verdict;
 use crate::set::member::Deferrals;
 use crate::set::peer::{InFlightPeer, Peer};
 use crate::set::policies::{Policy, PolicyId};
-use crate::task_guard::TaskGuard;
+use crate::timeouts::{Timeout, TimesOut};
 
 /// An attempt that reported and was cancelled leaves a mark, which is swept when this many attempts
 /// have followed.
@@ -39,9 +39,13 @@ pub(super) struct Reporter<Target> {
 impl<Target> Reporter<Target> {
     pub(super) fn report(&self, verdict: &Verdict) {
         if let Some(policy) = self.policy() {
-            let epoch = self.epoch.since(self.peer.member().health.read());
-            ejection::settle(&self.peer, epoch, verdict, &policy);
+            self.report_under(verdict, &policy);
         }
+    }
+
+    fn report_under(&self, verdict: &Verdict, policy: &Policy) {
+        let epoch = self.epoch.since(self.peer.member().health.read());
+        ejection::settle(&self.peer, epoch, verdict, policy);
     }
 
     /// Counts the verdict of the response, in place of a report.
@@ -124,7 +128,8 @@ impl Decision {
 pub(super) struct Deferral<Target> {
     pub(super) reporter: Reporter<Target>,
     decision: Decision,
-    limit: OnceLock<TaskGuard>,
+    /// Once the response has come: the limit, and the policy by which the peer is judged.
+    deferred: OnceLock<(Timeout, Arc<Policy>)>,
 }
 
 impl<Target> Deferral<Target> {
@@ -144,7 +149,11 @@ impl<Target> Deferral<Target> {
                 }
             }
             Stage::Deferred(_) => {
-                self.reporter.report(verdict);
+                match self.deferred.get() {
+                    Some((_, policy)) => self.reporter.report_under(verdict, policy),
+                    // The response comes this moment.
+                    None => self.reporter.report(verdict),
+                }
                 self.release();
             }
             Stage::Reporting | Stage::Left | Stage::Decided => {}
@@ -169,27 +178,30 @@ impl<Target> Deferral<Target> {
 
 impl<Target: Send + Sync + 'static> Deferral<Target> {
     /// What the clones of this attempt's ticket share.
-    pub(super) fn of(reporter: &Reporter<Target>) -> Arc<Self> {
-        let (member, number) = (reporter.peer.member(), reporter.epoch.number());
-        let shared: Arc<dyn Any + Send + Sync> = member.edit_deferrals(|deferrals| {
-            let stage = match deferrals.get(&number) {
-                Some(None) => Stage::Decided,
-                Some(Some(ticket)) => match ticket.upgrade() {
-                    Some(shared) => return shared,
-                    // The last clone is being dropped.
-                    None => Stage::Open,
+    pub(super) fn of(reporter: Reporter<Target>) -> Arc<Self> {
+        let (peer, number) = (Peer::clone(&reporter.peer), reporter.epoch.number());
+        let shared: Arc<dyn Any + Send + Sync> = peer.member().edit_deferrals(|deferrals| {
+            sweep(deferrals, number);
+            let entry = deferrals.entry(number);
+            let stage = match &entry {
+                Entry::Occupied(entry) => match entry.get() {
+                    None => Stage::Decided,
+                    Some(ticket) => match ticket.upgrade() {
+                        Some(shared) => return shared,
+                        // The last clone is being dropped.
+                        None => Stage::Open,
+                    },
                 },
-                None => Stage::Open,
+                Entry::Vacant(_) => Stage::Open,
             };
             let deferral = Arc::new(Self {
-                reporter: reporter.clone(),
+                reporter,
                 decision: Decision::new(stage),
-                limit: OnceLock::new(),
+                deferred: OnceLock::new(),
             });
             if stage == Stage::Open {
-                sweep(deferrals, number);
-                let ticket: Arc<dyn Any + Send + Sync> = deferral.clone();
-                deferrals.insert(number, Some(Arc::downgrade(&ticket)));
+                let ticket: Weak<Self> = Arc::downgrade(&deferral);
+                entry.insert_entry(Some(ticket));
             }
             deferral
         });
@@ -200,24 +212,22 @@ impl<Target: Send + Sync + 'static> Deferral<Target> {
     }
 
     /// The response has come, with this verdict: what becomes of it?
-    fn defer(self: Arc<Self>, verdict: &Verdict) -> Outcome {
+    fn defer(self: Arc<Self>, verdict: &Verdict, policy: &Arc<Policy>) -> Outcome {
         match self.decision.defer(verdict) {
             Stage::Open => {}
             Stage::Reporting => return Outcome::Deferred,
             _ => return Outcome::Decided,
         }
-        let (Some(policy), Ok(_)) = (self.reporter.policy(), Handle::try_current()) else {
+        if Handle::try_current().is_err() {
             return match self.decision.decide() {
                 Stage::Deferred(_) => Outcome::Counts,
                 // A report came first, and has the permit.
                 _ => Outcome::Deferred,
             };
-        };
-        let (limit, expiry) = (policy.ticket_timeout, Expiry(Arc::downgrade(&self)));
-        let _ = self.limit.set(TaskGuard::spawn(async move {
-            let _expiry = expiry;
-            sleep(limit).await;
-        }));
+        }
+        let whose: Weak<Self> = Arc::downgrade(&self);
+        let limit = policy.ticket_timeouts.begin(whose);
+        let _ = self.deferred.set((limit, policy.clone()));
         Outcome::Deferred
     }
 }
@@ -240,16 +250,12 @@ impl<Target> Drop for Deferral<Target> {
     }
 }
 
-/// Lets the response's verdict count when the limit has passed, or when its runtime ends.
-struct Expiry<Target>(Weak<Deferral<Target>>);
-
-impl<Target> Drop for Expiry<Target> {
-    fn drop(&mut self) {
-        if let Some(deferral) = self.0.upgrade()
-            && let Stage::Deferred(verdict) = deferral.decision.decide()
-        {
-            deferral.reporter.respond(&verdict);
-            deferral.release();
+/// The limit has passed: the response's verdict counts.
+impl<Target: Send + Sync> TimesOut for Deferral<Target> {
+    fn time_out(&self) {
+        if let Stage::Deferred(verdict) = self.decision.decide() {
+            self.reporter.respond(&verdict);
+            self.release();
         }
     }
 }
@@ -266,7 +272,12 @@ pub(super) enum Outcome {
 
 /// What becomes of the outcome of an attempt that may have a ticket that decides.
 #[cold]
-pub(super) fn outcome<Target>(peer: &Peer<Target>, epoch: Epoch, verdict: &Verdict) -> Outcome
+pub(super) fn outcome<Target>(
+    peer: &Peer<Target>,
+    epoch: Epoch,
+    verdict: &Verdict,
+    policy: &Arc<Policy>,
+) -> Outcome
 where
     Target: Send + Sync + 'static,
 {
@@ -274,7 +285,7 @@ where
     let take = |deferrals: &mut Deferrals| {
         let taken = deferrals.remove(&number);
         // If this attempt is the only one in flight, marks are of attempts that were cancelled.
-        if member.in_flight.count() == 1 {
+        if !deferrals.is_empty() && member.in_flight.count() == 1 {
             deferrals.retain(|_, ticket| ticket.is_some());
         }
         taken
@@ -284,7 +295,7 @@ where
         Some(None) => Outcome::Decided,
         // Outside the lock, as it may be the last clone that is dropped here.
         Some(Some(ticket)) => match ticket.upgrade().map(Arc::downcast::<Deferral<Target>>) {
-            Some(Ok(deferral)) => deferral.defer(verdict),
+            Some(Ok(deferral)) => deferral.defer(verdict, policy),
             _ => Outcome::Counts,
         },
     }
@@ -310,7 +321,7 @@ mod tests {
     /// A ticket of the attempt with this number on the set's peer.
     fn ticket(set: &Set<()>, number: u32) -> Arc<Deferral<()>> {
         let peer = set.snapshot().peers()[0].clone();
-        Deferral::of(&Reporter {
+        Deferral::of(Reporter {
             peer: InFlightPeer::new(peer),
             epoch: Epoch::up(0, number),
             policy: PolicyId::FIRST,
@@ -348,11 +359,16 @@ mod tests {
         let (set, peer) = set();
         ticket(&set, 0).report(&Verdict::down());
         let waits = ticket(&set, 1);
+        let policy = Arc::new(Policy {
+            eject: crate::eject::Eject::default(),
+            rng: crate::rng::Rng::seeded(0),
+            ticket_timeouts: crate::timeouts::Timeouts::new(std::time::Duration::ZERO),
+        });
         ticket(&set, 2).report(&Verdict::down());
         let next = |number| {
             let (peer, _) = InFlightPeer::numbered(peer.clone());
             assert!(matches!(
-                outcome(&peer, Epoch::up(0, number), &Verdict::healthy()),
+                outcome(&peer, Epoch::up(0, number), &Verdict::healthy(), &policy),
                 Outcome::Counts
             ));
             peer.member().edit_deferrals(|deferrals| deferrals.len())

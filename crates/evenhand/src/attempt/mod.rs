@@ -108,6 +108,29 @@ impl<Target, Request> Attempt<Target, Request> {
         }
     }
 
+    /// The request, and the attempt without it, for a connector that makes a ticket when the response comes.
+    ///
+    /// ```
+    /// use evenhand::{Attempt, Peers, Verdict};
+    ///
+    /// # let peers = Peers::new([("a", "10.0.0.1:80")])?;
+    /// # let attempt = Attempt::detached(peers.iter().next().unwrap(), "/users");
+    /// let (attempt, request) = attempt.into_parts();
+    /// assert_eq!(request, "/users");
+    /// attempt.ticket().report(Verdict::healthy());
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    pub fn into_parts(self) -> (Attempt<Target, ()>, Request) {
+        let attempt = Attempt {
+            peer: self.peer,
+            request: (),
+            epoch: self.epoch,
+            policy: self.policy,
+            second_pass: self.second_pass,
+        };
+        (attempt, self.request)
+    }
+
     /// A ticket for an outcome that comes after the response: a connection that the caller gets may
     /// fail an hour later. While the ticket lives, the attempt counts as in flight.
     ///
@@ -143,7 +166,7 @@ impl<Target, Request> Attempt<Target, Request> {
     where
         Target: Send + Sync + 'static,
     {
-        Ticket(Kind::Deciding(Deferral::of(&self.reporter())))
+        Ticket(Kind::Deciding(Deferral::of(self.reporter())))
     }
 
     fn reporter(&self) -> Reporter<Target> {

@@ -4,6 +4,8 @@
 //! changes nothing. The permit of a probe is the only one of its peer, and is released on drop: a
 //! probe that is cancelled at any await point leaves the peer due for the next one.
 
+use std::sync::Arc;
+
 use super::deferral::{Outcome, outcome};
 use super::ejection::{self, Epoch};
 use crate::classify::Verdict;
@@ -52,27 +54,37 @@ impl<Target> AttemptPermit<Target> {
         self.epoch
     }
 
-    /// Applies a `Healthy` verdict, if the peer was up when it was picked and the attempt has no ticket
-    /// that decides. Returns whether it did.
+    /// Applies a `Healthy` verdict, if the peer was up when it was picked: now, or with the attempt's
+    /// ticket, if it has one that decides. Returns whether it did.
     #[inline]
-    pub(crate) fn settle_healthy(&self, policy: &Policy) -> bool {
-        let is_plain = self.epoch.is_up() && !self.peer.member().has_deferrals();
-        if is_plain {
+    pub(crate) fn settle_healthy(&self, verdict: &Verdict, policy: &Arc<Policy>) -> bool
+    where
+        Target: Send + Sync + 'static,
+    {
+        if !self.epoch.is_up() {
+            return false;
+        }
+        let counts = !self.peer.member().has_deferrals()
+            || matches!(
+                outcome(&self.peer, self.epoch, verdict, policy),
+                Outcome::Counts
+            );
+        if counts {
             ejection::note_healthy(&self.peer, self.epoch.generation(), policy);
         }
-        is_plain
+        true
     }
 
     /// Leaves the outcome to the attempt's ticket, if it has one that decides. Otherwise, returns the
     /// permit: the outcome counts.
-    pub(crate) fn defer(mut self, verdict: &Verdict) -> Option<Self>
+    pub(crate) fn defer(mut self, verdict: &Verdict, policy: &Arc<Policy>) -> Option<Self>
     where
         Target: Send + Sync + 'static,
     {
         if !self.peer.member().has_deferrals() {
             return Some(self);
         }
-        match outcome(&self.peer, self.epoch, verdict) {
+        match outcome(&self.peer, self.epoch, verdict, policy) {
             Outcome::Counts => return Some(self),
             Outcome::Decided => {}
             // The ticket releases a probe.

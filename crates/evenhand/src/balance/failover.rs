@@ -168,7 +168,7 @@ where
         }
     }
     let mut suspect = None;
-    match permit.defer(verdict) {
+    match permit.defer(verdict, &shared.policy) {
         Some(permit) if verdict.peer == PeerVerdict::Suspect => suspect = Some(permit),
         Some(permit) => permit.settle(verdict, &shared.policy),
         // A ticket decides about the peer, not about the request.

@@ -185,7 +185,7 @@ where
                     if verdict.peer == PeerVerdict::Healthy
                         && verdict.retry == Retry::Never
                         && this.lazy.history().is_none()
-                        && permit.settle_healthy(&shared.policy) =>
+                        && permit.settle_healthy(&verdict, &shared.policy) =>
                 {
                     this.step.set(Step::Done);
                     return Poll::Ready(Ok(response));

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -72,7 +73,29 @@ struct Kept {
 
 /// The tickets that decide in place of a response that has not come, by their attempts' numbers.
 /// `None`: the ticket has decided.
-pub(crate) type Deferrals = HashMap<u32, Option<Weak<dyn Any + Send + Sync>>>;
+pub(crate) type Deferrals =
+    HashMap<u32, Option<Weak<dyn Any + Send + Sync>>, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads numbers that count up, by Fibonacci hashing (Knuth, The Art of Computer Programming, volume 3,
+/// section 6.4). No caller chooses them, so they need no keyed hash.
+#[derive(Default)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32((*byte).into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        // The high bits depend on all of the number, and a table goes by the low ones as well.
+        self.0.rotate_left(32)
+    }
+}
 
 impl Member {
     pub(crate) fn new(id: u64, name: Arc<str>) -> Self {

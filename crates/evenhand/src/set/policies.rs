@@ -1,20 +1,20 @@
 //! How the balancers over a set eject peers and bring them back.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
 use crate::eject::Eject;
 use crate::rng::Rng;
+use crate::timeouts::Timeouts;
 
 /// Shared by a balancer, its tickets and its background tasks.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) eject: Eject,
     pub(crate) rng: Rng,
-    /// How long a ticket that decides may take after the response.
-    pub(crate) ticket_timeout: Duration,
+    /// Those of tickets that decide, from the response on.
+    pub(crate) ticket_timeouts: Arc<Timeouts>,
 }
 
 /// The policies of the balancers over one set, so that an attempt carries no more than a number. A
@@ -90,12 +90,13 @@ impl Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn policy() -> Arc<Policy> {
         Arc::new(Policy {
             eject: Eject::default(),
             rng: Rng::seeded(0),
-            ticket_timeout: Duration::ZERO,
+            ticket_timeouts: Timeouts::new(Duration::ZERO),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Clients and peers of the tests.
 
 pub(crate) mod peer;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use std::future::poll_fn;

@@ -20,6 +20,10 @@ pub(crate) enum Wire {
     GoAway(u8),
     /// HTTP/2: resets the request's stream, with this error code.
     Reset(u8),
+    /// HTTP/2: sends a head and a piece of a body, then `GOAWAY` that excludes the request, with this code.
+    BodyGoAway(u8),
+    /// HTTP/2: sends a head and a piece of a body, and answers no pings.
+    BodySilent,
     /// HTTP/2: answers neither requests nor pings, as a machine that is gone.
     Silent,
 }
@@ -86,7 +90,11 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
                     .ok()?;
             }
         }
-        Wire::GoAway(_) | Wire::Reset(_) | Wire::Silent => {
+        Wire::GoAway(_)
+        | Wire::Reset(_)
+        | Wire::BodyGoAway(_)
+        | Wire::BodySilent
+        | Wire::Silent => {
             let mut preface = [0; 24];
             socket.read_exact(&mut preface).await.ok()?;
             // SETTINGS
@@ -94,9 +102,18 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
             loop {
                 let stream = next_request(&mut socket).await?;
                 requests.fetch_add(1, Ordering::Relaxed);
+                if matches!(wire, Wire::BodyGoAway(_) | Wire::BodySilent) {
+                    // HEADERS: `:status: 200`, the eighth entry of the static table. Their end.
+                    let mut head = frame(1, stream, &[0x88]);
+                    head[4] = 4;
+                    socket.write_all(&head).await.ok()?;
+                    socket.write_all(&frame(0, stream, b"half")).await.ok()?;
+                }
                 let answer = match wire {
                     // The last stream that it processed is none.
-                    Wire::GoAway(code) => frame(7, 0, &[0, 0, 0, 0, 0, 0, 0, code]),
+                    Wire::GoAway(code) | Wire::BodyGoAway(code) => {
+                        frame(7, 0, &[0, 0, 0, 0, 0, 0, 0, code])
+                    }
                     Wire::Reset(code) => frame(3, stream, &[0, 0, 0, code]),
                     _ => continue,
                 };

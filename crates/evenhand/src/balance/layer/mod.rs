@@ -26,6 +26,7 @@ use crate::probe::Probe;
 use crate::probe::prober::Prober;
 use crate::rng::Rng;
 use crate::set::policies::Policy;
+use crate::timeouts::Timeouts;
 
 /// How long a ticket that decides may take after the response, unless
 /// [`BalanceLayer::ticket_timeout`] says otherwise and without a [`Probe`]: 1 s.
@@ -296,7 +297,9 @@ impl<Target: PeerTarget, R: Clone, Connector> Layer<Connector> for BalanceLayer<
         let policy = Arc::new(Policy {
             eject,
             rng: seed.map_or(Rng::PerThread, Rng::seeded),
-            ticket_timeout: within_bounds(ticket_timeout.unwrap_or(DEFAULT_TICKET_TIMEOUT)),
+            ticket_timeouts: Timeouts::new(within_bounds(
+                ticket_timeout.unwrap_or(DEFAULT_TICKET_TIMEOUT),
+            )),
         });
         let prober = self.probe.clone().map(|probe| {
             let prober = Prober::new(&self.peers.set, &policy, probe);
