@@ -94,7 +94,8 @@ impl Asker {
         match family {
             Family::V4 if self.families.v4 => self.query(name, RecordType::A).await,
             Family::V6 if self.families.v6 => self.query(name, RecordType::AAAA).await,
-            _ => Answer::NoData,
+            // Not asked for: the other one says whether the name exists.
+            _ => Answer::NotFound,
         }
     }
 

@@ -31,7 +31,7 @@ impl Handle {
     /// Waits until the first lookup of each source has ended, well or not.
     ///
     /// The stream must be polled for it, as [`Peers::follow`](evenhand::Peers::follow) does: lookups begin with
-    /// its first poll.
+    /// its first poll. If the stream is dropped before, this waits for ever, so put a time limit around it.
     ///
     /// # Cancel safety
     ///

@@ -81,6 +81,8 @@ async fn one_family_is_asked_for_alone_if_it_is_set() {
         assert_eq!(found(&dns, "dns:db.example.:1").await.len(), 1);
         assert!(server.queries("db.example", asked) >= 1);
         assert_eq!(server.queries("db.example", other), 0);
+        let error = dns.look_up(&"nowhere.:1".parse().unwrap()).await;
+        assert!(matches!(error, Err(Error::NotFound { .. })), "{error:?}");
     }
 }
 
