@@ -76,7 +76,7 @@ target=${CARGO_TARGET_DIR:-target}
 export EVENHAND_EXAMPLES=$target/debug/examples
 step "tests" \
     cargo test --workspace --no-fail-fast --locked \
-    --features evenhand-mysql/discover,evenhand-mysql/metrics,evenhand-mysql/serde,evenhand-mysql/tracing,evenhand-http/http2,evenhand-http/grpc-health,evenhand-dns/file,evenhand-dns/metrics,evenhand-mysql/rustls-ring,evenhand-mysql/binlog,evenhand-mysql/derive,evenhand-tests/metrics
+    --features evenhand-mysql/discover,evenhand-mysql/dns,evenhand-mysql/metrics,evenhand-mysql/serde,evenhand-mysql/tracing,evenhand-http/http2,evenhand-http/grpc-health,evenhand-dns/file,evenhand-dns/metrics,evenhand-mysql/rustls-ring,evenhand-mysql/binlog,evenhand-mysql/derive,evenhand-tests/metrics
 
 # The models of the balancer's concurrency, under every interleaving; a build of its own.
 step "loom models" env RUSTFLAGS="--cfg evenhand_loom" CARGO_TARGET_DIR=target/loom \

@@ -39,6 +39,10 @@ pub const METRICS: &[Metric] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+    use std::path::Path;
+    use std::{env, fs};
+
     use super::*;
 
     #[test]
@@ -58,5 +62,33 @@ mod tests {
             .map(|m| (m.name.to_owned(), m.labels.to_vec()))
             .collect();
         assert_eq!(documented, table);
+    }
+
+    #[test]
+    fn the_page_of_metrics_has_the_table() {
+        let mut table = "| name | kind | labels | |\n| --- | --- | --- | --- |\n".to_owned();
+        for metric in METRICS {
+            let labels = metric.labels.iter().map(|label| format!("`{label}`"));
+            let labels = labels.collect::<Vec<_>>().join(", ");
+            let kind = match metric.kind {
+                MetricKind::Counter => "counter",
+                MetricKind::Gauge => "gauge",
+                _ => "histogram, seconds",
+            };
+            let (name, help) = (metric.name, metric.help);
+            writeln!(table, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/METRICS.md");
+        let kept = fs::read_to_string(&path).unwrap();
+        let (before, rest) = kept.split_once("<!-- metrics: discovery -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- end -->\n").unwrap();
+        let made = format!("{before}<!-- metrics: discovery -->\n\n{table}\n<!-- end -->\n{after}");
+        if env::var_os("EVENHAND_BLESS").is_some() {
+            return fs::write(&path, made).unwrap();
+        }
+        assert!(
+            made == kept,
+            "docs/METRICS.md is out of date; run this test with EVENHAND_BLESS=1"
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! What is logged, and how often.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use evenhand_dns::{Discovery, Source};
@@ -12,15 +13,26 @@ use tracing::{Level, Metadata, span};
 
 use crate::support::Follower;
 
-/// Level and text of each line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+thread_local! {
+    /// Level and text of each line of this thread, which is its test's alone.
+    static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the lines of each thread. It is the process's subscriber: with one a test, tracing may take what one test
+/// does not want for what none wants.
+struct Lines;
 
 impl Lines {
-    fn of(&self, level: Level) -> Vec<String> {
-        let lines = self.0.lock().unwrap();
-        let lines = lines.iter().filter(|(of, _)| *of == level);
-        lines.map(|(_, line)| line.clone()).collect()
+    fn keep() {
+        static SET: Once = Once::new();
+        SET.call_once(|| tracing::subscriber::set_global_default(Lines).unwrap());
+    }
+
+    fn of(level: Level) -> Vec<String> {
+        LINES.with_borrow(|lines| {
+            let lines = lines.iter().filter(|(of, _)| *of == level);
+            lines.map(|(_, line)| line.clone()).collect()
+        })
     }
 }
 
@@ -41,7 +53,7 @@ impl tracing::Subscriber for Lines {
         let mut text = Text(String::new());
         event.record(&mut text);
         let line = (*event.metadata().level(), text.0);
-        self.0.lock().unwrap().push(line);
+        LINES.with_borrow_mut(|lines| lines.push(line));
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -71,36 +83,34 @@ fn addresses(count: u8) -> Vec<SocketAddr> {
 
 #[tokio::test(start_paused = true)]
 async fn failure_is_one_warning_until_lookups_work_again() {
-    let lines = Lines::default();
-    let _traced = tracing::subscriber::set_default(lines.clone());
+    Lines::keep();
     let list = List::new(Mutex::new(Ok(addresses(1))));
     let mut follower = follower(&list);
     follower.during(sleep(Duration::from_secs(60))).await;
-    assert!(lines.of(Level::WARN).is_empty() && lines.of(Level::INFO).is_empty());
+    assert!(Lines::of(Level::WARN).is_empty() && Lines::of(Level::INFO).is_empty());
 
     *list.lock().unwrap() = Err("no registry");
     follower.during(sleep(Duration::from_secs(300))).await;
-    let warnings = lines.of(Level::WARN);
+    let warnings = Lines::of(Level::WARN);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("source=registry") && warnings[0].contains("no registry"));
 
     *list.lock().unwrap() = Ok(addresses(1));
     follower.during(sleep(Duration::from_secs(60))).await;
-    let again = lines.of(Level::INFO);
+    let again = Lines::of(Level::INFO);
     assert_eq!(again.len(), 1, "{again:?}");
-    assert_eq!(lines.of(Level::WARN).len(), 1);
+    assert_eq!(Lines::of(Level::WARN).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_change_is_a_debug_line_with_its_peer() {
-    let lines = Lines::default();
-    let _traced = tracing::subscriber::set_default(lines.clone());
+    Lines::keep();
     let list = List::new(Mutex::new(Ok(addresses(2))));
     let mut follower = follower(&list);
     follower.until(&["10.0.0.1:1", "10.0.0.2:1"]).await;
     *list.lock().unwrap() = Ok(addresses(1));
     follower.until(&["10.0.0.1:1"]).await;
-    let changes = lines.of(Level::DEBUG);
+    let changes = Lines::of(Level::DEBUG);
     assert_eq!(changes.len(), 3, "{changes:?}");
     for (line, (change, peer)) in changes.iter().zip([
         ("joined", "10.0.0.1:1"),
@@ -113,17 +123,16 @@ async fn each_change_is_a_debug_line_with_its_peer() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_addresses_are_one_warning_until_there_are_fewer() {
-    let lines = Lines::default();
-    let _traced = tracing::subscriber::set_default(lines.clone());
+    Lines::keep();
     let list = List::new(Mutex::new(Ok(addresses(5))));
     let mut follower = follower(&list);
     follower.during(sleep(Duration::from_secs(60))).await;
-    let warnings = lines.of(Level::WARN);
+    let warnings = Lines::of(Level::WARN);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("left_out=3"), "{warnings:?}");
     *list.lock().unwrap() = Ok(addresses(2));
     follower.during(sleep(Duration::from_secs(60))).await;
     *list.lock().unwrap() = Ok(addresses(3));
     follower.during(sleep(Duration::from_secs(60))).await;
-    assert_eq!(lines.of(Level::WARN).len(), 2);
+    assert_eq!(Lines::of(Level::WARN).len(), 2);
 }

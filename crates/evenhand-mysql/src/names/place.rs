@@ -88,7 +88,7 @@ impl Place {
             }
             Ok(())
         };
-        self.found.get_or_try_init(first).await.map(|()| ())
+        self.found.get_or_try_init(first).await.copied()
     }
 
     /// Looks the name up again. If it has not the peer's address any more, the peer moves to the first of its

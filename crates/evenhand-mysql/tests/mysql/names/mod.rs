@@ -1,5 +1,7 @@
 //! Peers that are given by host names.
 
+#[cfg(feature = "dns")]
+mod dns;
 mod moves;
 mod servers;
 
