@@ -25,5 +25,7 @@ mod faults {
 
 mod pool {
     mod connections;
+    #[cfg(feature = "dns")]
+    mod dns;
     mod ledger;
 }

@@ -90,8 +90,8 @@ pub use host_port::{HostPort, HostPortError};
 pub use keys::{Key, Scope, ValueKind, keys};
 pub use plan::{
     Address, AllDownKind, BalancedDatabase, Config, Connections, DEFAULT_CHECK_INTERVAL,
-    DEFAULT_PORT, DiscoverKind, MAX_CHECK_INTERVAL, MinUp, PasswordSource, Peer, PickKind,
-    ProbeKind, Settings, Tls,
+    DEFAULT_PORT, DiscoverKind, HostsKind, MAX_CHECK_INTERVAL, MinUp, PasswordSource, Peer,
+    PickKind, ProbeKind, Settings, Tls,
 };
 pub use problem::{Error, Problem, Problems, Severity};
 pub use secret::Secret;

@@ -92,6 +92,7 @@
 //!
 //! | feature | gives |
 //! | --- | --- |
+//! | `dns` | [`PoolOptions`]`::open_names`, `mysql+srv://` and `mysql+dns://` URLs, and the key `hosts` of config files: peers from DNS |
 //! | `discover` | `Pool::follow`: peers from a `tower::discover::Discover` |
 //! | `metrics` | counters, gauges and a histogram through the `metrics` facade; `METRICS` lists them |
 //! | `serde` | `Serialize` for [`Usage`], [`Report`] and what is in them, and for [`Status`], [`Event`] and their parts |
@@ -179,4 +180,6 @@ pub use evenhand::{
     DEFAULT_FIRST_RECHECK, DEFAULT_MAX_RECHECK_INTERVAL, Event, EventKind, Events, State, Status,
 };
 pub use evenhand_config;
+#[cfg(feature = "dns")]
+pub use evenhand_dns;
 pub use mysql_async;

@@ -7,6 +7,11 @@ use evenhand_config::{HostPort, HostPortError};
 
 const SCHEME: &str = "mysql";
 
+/// The scheme of a URL whose host is looked up for SRV records.
+pub(crate) const SRV: &str = "mysql+srv";
+/// The scheme of a URL whose host stands for all of its addresses.
+const DNS: &str = "mysql+dns";
+
 /// Why the URL of a pool is invalid. Never shows what precedes the `@`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -43,12 +48,27 @@ pub enum UrlError {
     /// It lists several hosts, and gives one `socket` for all of them.
     #[error("invalid pool URL: `socket` is one server, and the URL lists several hosts")]
     Socket,
+    /// It begins with `mysql+srv://` or `mysql+dns://`, and the crate is built without the feature `dns`.
+    #[error(
+        "invalid pool URL: names are looked up in DNS with the feature `dns` of evenhand-mysql only"
+    )]
+    NoDns,
     /// Two hosts are the same, with the same port.
     #[error("invalid pool URL: the host `{0}` is listed twice")]
     DuplicateHost(
         /// The host and its port.
         String,
     ),
+}
+
+/// The scheme of a URL whose host is looked up in DNS, and the URL as the driver knows it.
+pub(crate) fn of_name(url: &str) -> Option<(&'static str, String)> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let known = [SRV, DNS];
+    let scheme = known
+        .into_iter()
+        .find(|known| scheme.eq_ignore_ascii_case(known))?;
+    Some((scheme, format!("{SCHEME}://{rest}")))
 }
 
 /// The URL of each host, by `host:port`.

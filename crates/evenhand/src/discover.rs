@@ -42,7 +42,7 @@ impl<Target: Send + Sync + 'static> Peers<Target> {
     ///
     /// - `Insert` of a new name adds a peer, up (or [on proof](Self::joining_on_proof)).
     /// - `Insert` of a name that is there: if the target is equal, the peer keeps its state.
-    ///   Otherwise it is replaced by a new peer, up and of weight 1; attempts in flight on the old
+    ///   Otherwise it is replaced by a new peer, up and of the old one's weight and tier; attempts in flight on the old
     ///   one go on, and their verdicts are ignored.
     /// - `Remove` removes the peer, also if the user added it. If it is not there, nothing happens.
     /// - Changes that come together (up to 1024) are applied together, and the last one of a name

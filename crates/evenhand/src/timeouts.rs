@@ -1,13 +1,13 @@
-//! Time limits of the same length, for many things that mostly end before them. One task times all of
-//! them, so that a limit costs neither a task nor a timer of its own.
+//! Time limits of the same length, for many things that mostly end before them. One task a runtime times
+//! all that began there, so that a limit costs neither a task nor a timer of its own.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::runtime::{self, Handle};
 use tokio::time::{Instant, sleep_until};
 
 /// What a time limit ends.
@@ -24,18 +24,38 @@ pub(crate) struct Timeouts {
 
 #[derive(Default)]
 struct Running {
+    /// One for each runtime that times limits now, mostly one.
+    queues: Vec<Queue>,
+    begun: u64,
+}
+
+/// The limits that began on one runtime, which a task there times.
+struct Queue {
+    runtime: runtime::Id,
+    /// Runtimes may have the same id one after the other, so it has a number of its own.
+    number: u64,
     /// In the order in which they began, which is that in which they pass. Most end soon after they
     /// began, so they are taken out near the back.
     limits: VecDeque<Limit>,
-    begun: u64,
-    /// There is a task that times them.
-    is_timed: bool,
 }
 
 struct Limit {
     number: u64,
     due: Instant,
     whose: Weak<dyn TimesOut>,
+}
+
+impl Running {
+    fn queue(&mut self, number: u64) -> Option<&mut Queue> {
+        self.queues.iter_mut().find(|queue| queue.number == number)
+    }
+
+    /// Takes a queue out. Its task is to end.
+    fn take(&mut self, number: u64) -> Option<Queue> {
+        let mut queues = self.queues.iter();
+        let place = queues.position(|queue| queue.number == number)?;
+        Some(self.queues.swap_remove(place))
+    }
 }
 
 impl Timeouts {
@@ -47,28 +67,44 @@ impl Timeouts {
     }
 
     /// Begins a time limit, which ends when what is returned is dropped. It is measured on the current
-    /// runtime, or on one that measures others already. Panics without a runtime.
+    /// runtime. Panics without a runtime.
     pub(crate) fn begin(self: &Arc<Self>, whose: Weak<dyn TimesOut>) -> Timeout {
+        let handle = Handle::current();
+        let runtime = handle.id();
         let mut running = self.running();
         // Under the lock, so that the times are in order.
         let due = Instant::now() + self.length;
         running.begun += 1;
         let number = running.begun;
-        running.limits.push_back(Limit { number, due, whose });
-        let is_timed = mem::replace(&mut running.is_timed, true);
-        drop(running);
-        let timeout = Timeout {
-            timeouts: self.clone(),
-            number,
+        let limit = Limit { number, due, whose };
+        let mut queues = running.queues.iter_mut();
+        let queue = match queues.find(|queue| queue.runtime == runtime) {
+            Some(queue) => {
+                queue.limits.push_back(limit);
+                queue.number
+            }
+            None => {
+                running.queues.push(Queue {
+                    runtime,
+                    number,
+                    limits: VecDeque::from([limit]),
+                });
+                number
+            }
         };
-        if !is_timed {
+        drop(running);
+        if queue == number {
             let timer = Timer {
                 timeouts: self.clone(),
-                is_done: false,
+                queue,
             };
-            tokio::spawn(timer.run(due));
+            handle.spawn(timer.run(due));
         }
-        timeout
+        Timeout {
+            timeouts: self.clone(),
+            queue,
+            number,
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -87,36 +123,41 @@ impl fmt::Debug for Timeouts {
 /// One time limit.
 pub(crate) struct Timeout {
     timeouts: Arc<Timeouts>,
+    queue: u64,
     number: u64,
+}
+
+impl Timeout {
+    /// Takes the limit out, unless it has passed.
+    fn take(&self) -> Option<Limit> {
+        let mut running = self.timeouts.running();
+        let limits = &mut running.queue(self.queue)?.limits;
+        let place = limits.binary_search_by_key(&self.number, |limit| limit.number);
+        limits.remove(place.ok()?)
+    }
 }
 
 impl Drop for Timeout {
     fn drop(&mut self) {
-        let mut running = self.timeouts.running();
-        let limits = &mut running.limits;
-        // It is gone if it has passed.
-        let place = limits.binary_search_by_key(&self.number, |limit| limit.number);
-        let ended = place.ok().and_then(|place| limits.remove(place));
-        drop(running);
         // Outside the lock.
-        drop(ended);
+        drop(self.take());
     }
 }
 
-/// Times the limits until none is left. If its runtime ends before that, all of them pass.
+/// Times the limits of one queue until none is left. If its runtime ends before that, all of them pass.
 struct Timer {
     timeouts: Arc<Timeouts>,
-    is_done: bool,
+    queue: u64,
 }
 
 impl Timer {
     /// Begins with the limit that passes at `next`. That one mostly ends before, and others begin
     /// meanwhile: a timer that looked before would end and be begun anew with almost every limit.
-    async fn run(mut self, mut next: Instant) {
+    async fn run(self, mut next: Instant) {
         loop {
             sleep_until(next).await;
-            while let Some(whose) = self.pop(|due| due <= next) {
-                pass(&whose);
+            while let Some(whose) = self.pop(next) {
+                pass(whose);
             }
             match self.next() {
                 Some(due) => next = due,
@@ -126,23 +167,24 @@ impl Timer {
     }
 
     /// When the next limit passes; `None` if there is none, which ends the timer.
-    fn next(&mut self) -> Option<Instant> {
+    fn next(&self) -> Option<Instant> {
         let mut running = self.timeouts.running();
-        let next = running.limits.front().map(|limit| limit.due);
-        // Under the lock: a limit that begins now finds that it needs another timer.
-        running.is_timed = next.is_some();
-        self.is_done = next.is_none();
+        let next = running.queue(self.queue)?.limits.front();
+        let next = next.map(|limit| limit.due);
+        if next.is_none() {
+            // Under the same lock: a limit that begins now makes another queue.
+            running.take(self.queue);
+        }
         next
     }
 
     /// The first of the limits, if it is due.
-    fn pop(&self, is_due: impl Fn(Instant) -> bool) -> Option<Weak<dyn TimesOut>> {
+    fn pop(&self, now: Instant) -> Option<Weak<dyn TimesOut>> {
         let mut running = self.timeouts.running();
-        let is_due = is_due(running.limits.front()?.due);
-        let passed = if is_due {
-            running.limits.pop_front()
-        } else {
-            None
+        let limits = &mut running.queue(self.queue)?.limits;
+        let passed = match limits.front() {
+            Some(limit) if limit.due <= now => limits.pop_front(),
+            _ => None,
         };
         passed.map(|limit| limit.whose)
     }
@@ -150,21 +192,21 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // Otherwise another timer may run by now.
-        if !self.is_done {
-            self.timeouts.running().is_timed = false;
-            while let Some(whose) = self.pop(|_| true) {
-                pass(&whose);
-            }
-        }
+        let queue = self.timeouts.running().take(self.queue);
+        let limits = queue.into_iter().flat_map(|queue| queue.limits);
+        limits.for_each(|limit| pass(limit.whose));
     }
 }
 
-/// User code may run in it. A panic there costs none of the others.
-fn pass(whose: &Weak<dyn TimesOut>) {
-    if let Some(whose) = whose.upgrade() {
-        let _ = catch_unwind(AssertUnwindSafe(|| whose.time_out()));
-    }
+/// User code may run in it, also where the last handle is dropped here. A panic there costs none of the
+/// others.
+fn pass(whose: Weak<dyn TimesOut>) {
+    let time_out = move || {
+        if let Some(whose) = whose.upgrade() {
+            whose.time_out();
+        }
+    };
+    let _ = catch_unwind(AssertUnwindSafe(time_out));
 }
 
 #[cfg(test)]
@@ -233,7 +275,7 @@ mod tests {
         sleep(LENGTH + TICK).await;
         assert_eq!(all.each_ref().map(|counts| counts.passed()), [1, 0, 1]);
         drop((first, third));
-        assert!(timeouts.running().limits.is_empty());
+        assert!(timeouts.running().queues.is_empty());
     }
 
     /// One task serves all, and ends when there is nothing to time. The next limit begins another.
@@ -271,6 +313,56 @@ mod tests {
         sleep(LENGTH + TICK).await;
         assert_eq!((panics.passed(), counts.passed()), (1, 1));
         drop(limits);
+    }
+
+    /// One that is there and not driven delays the limits of no other, and one that ends lets only its own
+    /// pass.
+    #[test]
+    fn each_runtime_times_its_own_limits() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_time().start_paused(true).build().unwrap()
+        };
+        let (timeouts, all) = (Timeouts::new(LENGTH), [(); 3].map(|()| Counts::new()));
+        let passed = || all.each_ref().map(|counts| counts.passed());
+        let runtimes = [runtime(), runtime(), runtime()];
+        let begun = runtimes.iter().zip(&all);
+        let limits: Vec<_> = begun
+            .map(|(runtime, counts)| runtime.block_on(async { begin(&timeouts, counts) }))
+            .collect();
+        let [_not_driven, ends, driven] = runtimes;
+        drop(ends);
+        assert_eq!(passed(), [0, 1, 0]);
+        driven.block_on(async { sleep(LENGTH + TICK).await });
+        assert_eq!(passed(), [0, 1, 1]);
+        drop(limits);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panic_of_what_is_dropped_last_costs_none_of_the_others() {
+        struct PanicsInDrop(Mutex<Option<Arc<Self>>>);
+        impl TimesOut for PanicsInDrop {
+            fn time_out(&self) {
+                drop(self.0.lock().unwrap().take());
+            }
+        }
+        impl Drop for PanicsInDrop {
+            fn drop(&mut self) {
+                assert!(std::thread::panicking(), "a user's code panics");
+            }
+        }
+        let (timeouts, counts) = (Timeouts::new(LENGTH), Counts::new());
+        // It holds itself, until it times out.
+        let whole = Arc::new(PanicsInDrop(Mutex::default()));
+        *whole.0.lock().unwrap() = Some(whole.clone());
+        let whose: Weak<PanicsInDrop> = Arc::downgrade(&whole);
+        drop(whole);
+        let limits = [timeouts.begin(whose), begin(&timeouts, &counts)];
+        sleep(LENGTH / 2).await;
+        let later = begin(&timeouts, &counts);
+        sleep(LENGTH / 2 + TICK).await;
+        assert_eq!(counts.passed(), 1, "the later one is not due");
+        drop((limits, later));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub enum ValueKind {
     Url,
     /// A host name or an IP address.
     Host,
+    /// A name that is looked up in DNS: `"dns:db.example:3306"` or `"srv:_mysql._tcp.db.example"`.
+    Hosts,
     /// SQL statements; a text is one.
     Statements,
     /// The aliases of peers: at least one, no duplicates.
@@ -122,6 +124,9 @@ impl ValueKind {
             ValueKind::Text | ValueKind::Secret => "a string".to_owned(),
             ValueKind::Url => "a string, mysql://user:password@host:port/name".to_owned(),
             ValueKind::Host => "a string, a host name or an IP address".to_owned(),
+            ValueKind::Hosts => {
+                "a string, \"dns:host:port\" or \"srv:_mysql._tcp.domain\"".to_owned()
+            }
             ValueKind::Statements => "a string, an SQL statement, or an array of such".to_owned(),
             ValueKind::Aliases => "an array of aliases, such as [\"db0\", \"db1\"]".to_owned(),
             ValueKind::Variable => "a string, the name of an environment variable".to_owned(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::key::ValueKind::{
-    AddressMap, Choice, File, Host, Integer, Probe, Secret, Statements, Switch, Text, Variable,
+    AddressMap, Choice, File, Host, Hosts, Integer, Probe, Secret, Statements, Switch, Text,
+    Variable,
 };
 use super::key::{Key, Scope, ValueKind};
 use crate::plan::{
@@ -77,6 +78,9 @@ macro_rules! define_keys {
                  them. Its query (`?pool_max=10`) belongs to the driver and takes precedence over inherited keys."),
             key("host", Scope::Peer, Host, "none", "mysql_async::OptsBuilder::ip_or_hostname",
                 "The server, if there is no `url`. IPv6 addresses have no brackets."),
+            key("hosts", Scope::Peer, Hosts, "none", "PoolOptions::open_config",
+                "A name in DNS that stands for several servers, in place of `host` and `port`: each address of it is a peer \
+                 with this table's settings, or each target of its SRV records. It needs the feature `dns` of evenhand-mysql."),
             key("port", Scope::Peer, Integer { min: 1, max: 65_535, none: false }, "3306", "mysql_async::OptsBuilder::tcp_port",
                 "The TCP port of the server."),
             key("weight", Scope::Peer, Integer { min: 0, max: 1_000_000, none: false }, "1", "PeersHandle::set_weight",

@@ -10,6 +10,6 @@ mod settings;
 pub use self::balanced::{BalancedDatabase, DEFAULT_CHECK_INTERVAL, MAX_CHECK_INTERVAL};
 pub use self::choices::{AllDownKind, DiscoverKind, MinUp, PickKind, ProbeKind};
 pub use self::config::Config;
-pub use self::peer::{Address, Connections, DEFAULT_PORT, PasswordSource, Peer, Tls};
+pub use self::peer::{Address, Connections, DEFAULT_PORT, HostsKind, PasswordSource, Peer, Tls};
 pub use self::settings::Settings;
 pub(crate) use self::settings::for_each_setting;

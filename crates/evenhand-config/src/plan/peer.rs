@@ -15,6 +15,9 @@ pub struct Peer {
     pub alias: String,
     /// Its address, and the login.
     pub address: Address,
+    /// How the servers are found that this peer stands for, if its host is looked up in DNS. `None`: it is one
+    /// server.
+    pub hosts: Option<HostsKind>,
     /// Where its password was found. `None` if it has no password, or has it in the URL.
     pub password_source: Option<PasswordSource>,
     /// Its share of the work relative to other peers, 0 to 1 000 000. `None` if the file does not set it;
@@ -47,6 +50,16 @@ pub enum Address {
         /// The database (schema) to select. `None` if it is not set or empty.
         name: Option<String>,
     },
+}
+
+/// What a name stands for that is looked up in DNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostsKind {
+    /// The host, in `hosts` after `dns:`: every address of it is a peer, at the port.
+    Addresses,
+    /// The host, in `hosts` after `srv:`: its SRV records list the peers, each with a port, a weight and a tier. The
+    /// port of the address has no meaning.
+    Services,
 }
 
 /// Where a password was found.

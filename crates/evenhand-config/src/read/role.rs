@@ -11,6 +11,7 @@ use crate::tree::{Item, Note, Role, Table};
 /// The keys of an address that is not a URL.
 const PARTS: &[&str] = &[
     "host",
+    "hosts",
     "port",
     "user",
     "password",
@@ -75,8 +76,19 @@ fn check_peer(item: &Item, peer: &Table, guesses: &[&str], cx: &mut Context<'_>)
             );
             cx.report.key_error(&url.location, message);
         }
+    } else if let Some(hosts) = peer.get("hosts") {
+        let others = given(peer, &["host", "port"]);
+        if !others.is_empty() {
+            let message = format!(
+                "it has the host and the port: remove {}",
+                in_backticks(&others, cx)
+            );
+            cx.report.key_error(&hosts.location, message);
+        }
     } else if !peer.contains_key("host")
-        && !guesses.iter().any(|guess| ["url", "host"].contains(guess))
+        && !guesses
+            .iter()
+            .any(|guess| ["url", "host", "hosts"].contains(guess))
     {
         let besides = if parts.is_empty() {
             String::new()

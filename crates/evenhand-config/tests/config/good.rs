@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenhand_config::{
-    Address, AllDownKind, BalancedDatabase, Config, DiscoverKind, Error, MinUp, PasswordSource,
-    PickKind, ProbeKind, Sources,
+    Address, AllDownKind, BalancedDatabase, Config, DiscoverKind, Error, HostsKind, MinUp,
+    PasswordSource, PickKind, ProbeKind, Sources,
 };
 
 use crate::{parts, seconds, settings};
@@ -129,9 +129,12 @@ fn every_key_is_in_the_config() {
     assert_eq!(database.settings, expected);
     assert_eq!(database.check_interval(), seconds(90));
 
-    let [db0, db1, db2] = &database.peers[..] else {
-        panic!("expected three peers");
+    let [db0, db1, db2, db3] = &database.peers[..] else {
+        panic!("expected four peers");
     };
+    assert_eq!((parts(db3).0, parts(db3).1), ("db.example", 3307));
+    assert_eq!(db3.hosts, Some(HostsKind::Addresses));
+    assert_eq!(db2.hosts, None);
     assert_eq!(
         parts(db0),
         ("10.0.0.1", 3307, "app", "s3cret of a variable", "shop")

@@ -35,7 +35,7 @@ fn schema() -> Value {
         "definitions": {
             "defaults": table("The defaults of every database.", Scope::in_defaults, json!({})),
             "peer": table("A peer.", Scope::in_peers, json!({
-                "anyOf": [{ "required": ["url"] }, { "required": ["host"] }],
+                "anyOf": [{ "required": ["url"] }, { "required": ["host"] }, { "required": ["hosts"] }],
             })),
             "balanced": table("A balanced database.", Scope::in_balanced, json!({
                 "required": ["peers"],
@@ -83,6 +83,7 @@ fn kind(kind: ValueKind) -> Value {
         ValueKind::Host | ValueKind::Variable | ValueKind::File => {
             json!({ "type": "string", "minLength": 1 })
         }
+        ValueKind::Hosts => json!({ "type": "string", "pattern": "^(dns|srv):." }),
         ValueKind::Statements => json!({
             "anyOf": [
                 { "type": "string", "minLength": 1 },

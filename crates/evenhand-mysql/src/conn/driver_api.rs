@@ -116,10 +116,11 @@ impl PeerConn {
         request: mysql_async::BinlogStreamRequest<'_>,
     ) -> Result<mysql_async::BinlogStream> {
         self.conn_mut().await?;
+        let stay = self.stay;
         let (conn, _held, ticket) = self.into_parts()?;
         let asked = conn.get_binlog_stream(request).await;
         if asked.as_ref().is_err_and(mysql_async::Error::is_fatal) {
-            ticket.peer().check_now(&ticket);
+            ticket.peer().check_after(stay, &ticket);
         }
         asked
     }

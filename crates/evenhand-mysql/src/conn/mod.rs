@@ -53,6 +53,8 @@ pub struct PeerConn {
     flags: LazyConnFlags,
     /// The peer has accepted a login for it.
     is_new: bool,
+    /// Of the peer at the address that it goes to; see [`DriverPool::stay`](crate::peer::driver_pool::DriverPool::stay).
+    stay: u32,
     /// The connection works, but must not be used again after this guard.
     discard: bool,
     /// Whether the session is reset on return.
@@ -81,7 +83,7 @@ pub(crate) enum InTransaction {
 
 impl PeerConn {
     pub(crate) fn new(
-        Connected { conn, is_new }: Connected,
+        Connected { conn, is_new, stay }: Connected,
         held: HeldPermits,
         ticket: Ticket<Arc<Endpoint>>,
     ) -> Self {
@@ -89,6 +91,7 @@ impl PeerConn {
             id: conn.id(),
             conn: Some(conn),
             is_new,
+            stay,
             held: Some(held),
             resets: ticket.peer().resets,
             schema_left: false,
@@ -155,10 +158,10 @@ impl PeerConn {
     ///
     /// Dropping the future has no effect. It does not borrow the connection.
     pub fn peer_lost(&self) -> impl Future<Output = Error> + Send + use<> {
-        let (peer, began) = (self.ticket.peer().clone(), Instant::now());
+        let (peer, stay, began) = (self.ticket.peer().clone(), self.stay, Instant::now());
         async move {
             // A ticket, to check the peer with, would hold up a drain.
-            peer.silence.lost(|| {}).await;
+            peer.silence.lost(stay, || {}).await;
             Error::PeerLost {
                 peer: peer.shared_name(),
                 waited: began.elapsed(),
@@ -226,6 +229,7 @@ impl PeerConn {
     fn split(&mut self) -> mysql_async::Result<(&mut Conn, OutcomeObserver<'_>)> {
         let observer = OutcomeObserver {
             ticket: &self.ticket,
+            stay: self.stay,
             flags: &self.flags,
             discard: &mut self.discard,
             judged: &mut self.judged,
@@ -291,6 +295,7 @@ impl Drop for PeerConn {
                 transaction: self.transaction,
                 flags: self.flags.clone(),
                 is_new: self.is_new,
+                stay: self.stay,
                 discard: self.discard,
                 resets: self.resets,
                 schema_left: self.schema_left,
@@ -318,7 +323,7 @@ impl Drop for PeerConn {
                         .get()
                         .set_lost(DriverError::ConnectionClosed.into())
                 {
-                    endpoint.check_now(&self.ticket);
+                    endpoint.check_after(self.stay, &self.ticket);
                 }
             }
             (_, Ok(runtime)) => {
@@ -326,6 +331,7 @@ impl Drop for PeerConn {
                     conn,
                     _held: self.held.take(),
                     ticket: self.ticket.clone(),
+                    stay: self.stay,
                     schema_left: self.schema_left,
                 };
                 runtime.spawn(recycling.run(action, endpoint.connect_timeout));

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use evenhand::{PeerVerdict, Retry, Ticket};
+use evenhand::{PeerVerdict, Retry, Ticket, Verdict};
 use mysql_async::Error;
 use tokio::time::Instant;
 
@@ -101,6 +101,8 @@ impl LazyConnFlags {
 /// Observes one operation.
 pub(crate) struct OutcomeObserver<'a> {
     pub(crate) ticket: &'a Ticket<Arc<Endpoint>>,
+    /// That of the connection. If the peer has left it, nothing is held against the peer, or for it.
+    pub(crate) stay: u32,
     pub(crate) flags: &'a LazyConnFlags,
     pub(crate) discard: &'a mut bool,
     pub(crate) judged: &'a mut bool,
@@ -124,19 +126,28 @@ impl OutcomeObserver<'_> {
         let endpoint: &Arc<Endpoint> = self.ticket.peer();
         let outcome = if endpoint.end_on_lost_peer {
             let began = Instant::now();
-            endpoint.traffic.note_begun(began);
-            let check = || endpoint.check_silence(self.ticket);
+            let has_left = || endpoint.driver.has_left(self.stay);
+            if !has_left() {
+                endpoint.traffic.note_begun(began);
+            }
+            let check = || {
+                if !has_left() {
+                    endpoint.check_silence(self.ticket);
+                }
+            };
             tokio::select! {
                 biased;
                 outcome = operation => outcome,
-                () = endpoint.silence.lost(check) => return Err(self.peer_lost(phase, began)),
+                () = endpoint.silence.lost(self.stay, check) => return Err(self.peer_lost(phase, began)),
             }
         } else {
             operation.await
         };
         match outcome {
             Ok(value) => {
-                endpoint.traffic.note_heard();
+                if !endpoint.driver.has_left(self.stay) {
+                    endpoint.traffic.note_heard();
+                }
                 if phase == Phase::Commit {
                     self.flags.get().note_commit(false);
                 }
@@ -146,6 +157,7 @@ impl OutcomeObserver<'_> {
                 // Boxed, as it is rarely needed and would make every operation larger.
                 if phase == Phase::Query
                     && is_interruption(&error)
+                    && !endpoint.driver.has_left(self.stay)
                     && Box::pin(fails_check(self.ticket)).await
                 {
                     *self.discard = true;
@@ -171,9 +183,13 @@ impl OutcomeObserver<'_> {
         if asks_for_restart(&error) {
             self.flags.get().restart.store(true, Ordering::Release);
         }
-        self.ticket.report(judgement.verdict);
-        if judgement.check_now {
-            peer.check_now(self.ticket);
+        if peer.driver.has_left(self.stay) {
+            self.ticket.report(Verdict::neutral());
+        } else {
+            self.ticket.report(judgement.verdict);
+            if judgement.check_now {
+                peer.check_now(self.ticket);
+            }
         }
         match (phase, error) {
             // The server has answered.

@@ -43,6 +43,8 @@ pub(crate) struct Recycling {
     pub(crate) conn: Conn,
     pub(crate) _held: Option<HeldPermits>,
     pub(crate) ticket: Ticket<Arc<Endpoint>>,
+    /// See [`DriverPool::stay`](crate::peer::driver_pool::DriverPool::stay).
+    pub(crate) stay: u32,
     /// A statement may have left its schema.
     pub(crate) schema_left: bool,
 }
@@ -72,12 +74,12 @@ impl Recycling {
             Ok(Err(_)) => {
                 // A Galera node without quorum refuses a reset, and statements that were not judged
                 // may have failed before it.
-                self.ticket.peer().check_now(&self.ticket);
+                self.ticket.peer().check_after(self.stay, &self.ticket);
                 // The session is in an unknown state.
                 self.close(limit).await;
             }
             // Either a long rollback or a dead peer.
-            Err(_) => self.ticket.peer().check_now(&self.ticket),
+            Err(_) => self.ticket.peer().check_after(self.stay, &self.ticket),
         }
     }
 

@@ -61,7 +61,7 @@ pub enum Change {
     Opened,
     /// It was removed.
     Closed,
-    /// Its settings changed, so it has a new pool.
+    /// Its settings changed, or what finds its peers by a name, so it has a new pool.
     Reopened,
     /// Its peers or their weights changed.
     Peers,
@@ -83,6 +83,11 @@ impl PoolOptions {
         databases.reload(config)?;
         Ok(databases)
     }
+}
+
+/// Whether peers of a database are found by a name.
+fn finds(plan: &BalancedDatabase) -> bool {
+    plan.peers.iter().any(|peer| peer.hosts.is_some())
 }
 
 impl Databases {
@@ -148,7 +153,11 @@ impl Databases {
             let change = match open.get(&plan.alias) {
                 None => Change::Opened,
                 Some(old) if old.plan == *plan => continue,
-                Some(old) if old.plan.settings == plan.settings => Change::Peers,
+                Some(old)
+                    if old.plan.settings == plan.settings && !finds(&old.plan) && !finds(plan) =>
+                {
+                    Change::Peers
+                }
                 Some(_) => Change::Reopened,
             };
             made.push((plan, self.options.clone().open_config(plan)?));

@@ -2,5 +2,6 @@
 //!
 //! Knows nothing of peers and pools.
 
+pub(crate) mod dns;
 pub(crate) mod place;
 pub(crate) mod resolver;

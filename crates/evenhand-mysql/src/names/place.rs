@@ -71,6 +71,11 @@ impl Place {
         self.known().addresses == [address]
     }
 
+    /// Whether the name has this address, as far as is known.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        self.known().addresses.contains(&address)
+    }
+
     /// How many addresses the name has besides the peer's.
     pub(crate) fn others(&self) -> usize {
         self.known().addresses.len().saturating_sub(1)
@@ -88,7 +93,7 @@ impl Place {
             }
             Ok(())
         };
-        self.found.get_or_try_init(first).await.map(|()| ())
+        self.found.get_or_try_init(first).await.copied()
     }
 
     /// Looks the name up again. If it has not the peer's address any more, the peer moves to the first of its

@@ -58,6 +58,8 @@ fn in_code() -> BTreeMap<String, String> {
         name_lookup_interval,
         resolver,
         discover,
+        // A setting of one feature.
+        dns: _,
         init,
         setup,
     } = options;

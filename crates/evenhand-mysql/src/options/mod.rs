@@ -28,6 +28,7 @@ pub use evenhand_config::{AllDownKind, MinUp, PickKind, ProbeKind};
 
 use crate::classify::Classifier;
 use crate::membership::Membership;
+use crate::names::dns::DnsSetting;
 use crate::names::resolver::Resolver;
 use crate::time::deadline::LONGEST;
 use health::HealthCheck;
@@ -101,6 +102,7 @@ pub struct PoolOptions {
     name_lookup_interval: Option<Duration>,
     resolver: Resolver,
     discover: Option<Membership>,
+    dns: DnsSetting,
     init: Vec<String>,
     setup: Vec<String>,
 }
@@ -133,6 +135,7 @@ impl Default for PoolOptions {
             name_lookup_interval: Some(DEFAULT_NAME_LOOKUP_INTERVAL),
             resolver: Resolver::system(),
             discover: None,
+            dns: DnsSetting::default(),
             init: Vec::new(),
             setup: Vec::new(),
         }

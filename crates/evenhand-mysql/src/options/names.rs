@@ -36,4 +36,17 @@ impl PoolOptions {
         self.resolver = resolver;
         self
     }
+
+    /// The resolver of names in DNS, for [`open_names`](Self::open_names), `mysql+srv://` URLs and the key `hosts`
+    /// of a config file. Default: [`Dns::system`](evenhand_dns::Dns::system), made when the pool is opened.
+    #[cfg(feature = "dns")]
+    pub fn dns(mut self, dns: evenhand_dns::Dns) -> Self {
+        self.dns.dns = Some(std::sync::Arc::new(dns));
+        self
+    }
+
+    #[cfg(feature = "dns")]
+    pub(crate) fn get_dns(&self) -> Option<std::sync::Arc<evenhand_dns::Dns>> {
+        self.dns.dns.clone()
+    }
 }

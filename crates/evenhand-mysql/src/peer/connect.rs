@@ -41,12 +41,14 @@ pub(crate) struct Connected {
     pub(crate) conn: Conn,
     /// The peer has just accepted a login for it.
     pub(crate) is_new: bool,
+    /// See [`DriverPool::stay`](super::driver_pool::DriverPool::stay).
+    pub(crate) stay: u32,
 }
 
 impl Endpoint {
     /// An idle or new connection, within the connect timeout and by the deadline.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, NoConnection> {
-        let limit = self.connect_timeout;
+        let (limit, from) = (self.connect_timeout, self.at());
         let end = |began| {
             self.traffic.note_begun(began);
             deadline.min(began + limit)
@@ -54,7 +56,7 @@ impl Endpoint {
         let error = match timeout_lazy(end, pin!(self.checkout())).await {
             Ok(Ok(Some(connected))) => {
                 // An idle one is handed out without a word to the peer.
-                if connected.is_new {
+                if connected.is_new && !self.driver.has_left(connected.stay) {
                     self.traffic.note_heard();
                     self.note_login(PeerVerdict::Healthy);
                     self.permits.note_login(self.driver.open_in_all());
@@ -75,7 +77,10 @@ impl Endpoint {
             Err(cut) if deadline < cut.began + limit => {
                 self.last_refusal().unwrap_or(AttemptError::OutOfTime)
             }
-            Err(cut) if self.traffic.was_heard_since(cut.began) => AttemptError::Slow(limit),
+            // Nor does time that was spent at an address that the name had then, and has no more.
+            Err(cut) if self.traffic.was_heard_since(cut.began) || self.is_gone(from) => {
+                AttemptError::Slow(limit)
+            }
             Err(_) => AttemptError::TimedOut(limit),
         };
         Err(NoConnection::Failed(error))
@@ -119,7 +124,8 @@ impl Endpoint {
                 Box::pin(self.find()).await?;
             }
             let from = self.at();
-            let mut checkout = pin!(self.driver.get_conn());
+            let (stay, checkout) = self.driver.checkout();
+            let mut checkout = pin!(checkout);
             let may_start = || {
                 if self.has_idle() {
                     return true;
@@ -135,6 +141,7 @@ impl Endpoint {
                     return Ok(Some(Connected {
                         conn: conn?,
                         is_new: false,
+                        stay,
                     }));
                 }
                 Some(Poll::Pending) => {
@@ -146,10 +153,16 @@ impl Endpoint {
                             moves += 1;
                             continue;
                         }
+                        // The name moved meanwhile.
+                        Err(_) if self.is_gone(from) => continue,
                         conn => conn?,
                     };
                     self.traffic.note_login(began.elapsed());
-                    return Ok(Some(Connected { conn, is_new: true }));
+                    return Ok(Some(Connected {
+                        conn,
+                        is_new: true,
+                        stay,
+                    }));
                 }
                 None if looks >= PATIENCE && self.permits.are_in_excess() => return Ok(None),
                 None if looks < YIELDS => tokio::task::yield_now().await,
@@ -169,7 +182,7 @@ impl Endpoint {
     /// Looks the peer's host up, if that was not done yet.
     pub(crate) async fn find(&self) -> io::Result<()> {
         match &self.place {
-            Some(place) => place.find(|address| self.driver.lead_to(address)).await,
+            Some(place) => place.find(|address| self.lead_to(address)).await,
             None => Ok(()),
         }
     }
@@ -189,10 +202,23 @@ impl Endpoint {
         self.place.as_ref()?.at()
     }
 
+    /// Whether the peer's name has no longer this address, which it had.
+    pub(super) fn is_gone(&self, from: Option<IpAddr>) -> bool {
+        match (&self.place, from) {
+            (Some(place), Some(from)) => !place.has(from),
+            _ => false,
+        }
+    }
+
+    /// The peer is at this address now.
+    pub(crate) fn lead_to(&self, address: IpAddr) {
+        self.driver.lead_to(address);
+    }
+
     /// The peer cannot be reached at this address: goes on to the next one of its name, if there is another.
     pub(super) fn move_on(&self, from: Option<IpAddr>) {
         if let (Some(place), Some(from)) = (&self.place, from) {
-            place.leave(from, |to| self.driver.lead_to(to));
+            place.leave(from, |to| self.lead_to(to));
         }
     }
 

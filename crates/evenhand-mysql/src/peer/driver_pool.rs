@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(crate) struct DriverPool {
     /// Whether the driver itself brings connections home in a reset.
     brings_home: AtomicBool,
     pool: Mutex<Counted>,
+    /// That of `pool`, to be read without its lock.
+    stay: AtomicU32,
     /// The metrics of purged pools that have had a connection since.
     purged: Mutex<Vec<Arc<Metrics>>>,
     /// Held during the first poll of a checkout, so that no two open the same last connection.
@@ -40,16 +42,19 @@ struct Counted {
     metrics: Arc<Metrics>,
     /// Those of a pool that this one replaced while its peer was up, and whose connections still count.
     before: Option<Arc<Metrics>>,
+    /// See [`DriverPool::stay`].
+    stay: u32,
 }
 
 impl Counted {
-    fn new(opts: Opts) -> Self {
+    fn new(opts: Opts, stay: u32) -> Self {
         let pool = mysql_async::Pool::new(opts);
         let metrics = pool.metrics();
         Self {
             pool,
             metrics,
             before: None,
+            stay,
         }
     }
 }
@@ -57,7 +62,8 @@ impl Counted {
 impl DriverPool {
     pub(crate) fn new(opts: Opts, home: Option<String>) -> Self {
         Self {
-            pool: Mutex::new(Counted::new(opts.clone())),
+            pool: Mutex::new(Counted::new(opts.clone(), 0)),
+            stay: AtomicU32::new(0),
             purged: Mutex::default(),
             first_poll: Mutex::new(()),
             opts: Mutex::new(opts),
@@ -75,7 +81,7 @@ impl DriverPool {
     /// first call replaces the pool; connections in use are closed when they are returned.
     pub(crate) fn bring_home(&self) {
         if self.home.is_some() && !self.brings_home.swap(true, Ordering::AcqRel) {
-            self.replace(true);
+            self.replace(true, false);
         }
     }
 
@@ -111,7 +117,18 @@ impl DriverPool {
 
     /// A checkout from the driver's pool, to be started with [`poll_first`](Self::poll_first).
     pub(crate) fn get_conn(&self) -> impl Future<Output = mysql_async::Result<Conn>> + use<> {
-        self.lock().pool.get_conn()
+        self.checkout().1
+    }
+
+    /// The same, and the [stay](Self::stay) of the connection.
+    pub(crate) fn checkout(
+        &self,
+    ) -> (
+        u32,
+        impl Future<Output = mysql_async::Result<Conn>> + use<>,
+    ) {
+        let pool = self.lock();
+        (pool.stay, pool.pool.get_conn())
     }
 
     /// Polls a checkout for the first time if `may_start` allows it. That poll takes an idle connection
@@ -143,7 +160,7 @@ impl DriverPool {
     /// there is nothing to do.
     pub(crate) fn purge(&self) {
         if self.open() > 0 {
-            self.replace(false);
+            self.replace(false, false);
         }
     }
 
@@ -151,20 +168,36 @@ impl DriverPool {
     /// [`purge`](Self::purge).
     pub(crate) fn lead_to(&self, address: IpAddr) {
         let mut opts = self.opts();
+        let is_move = opts.resolved_ips().is_some();
         *opts = at(opts.clone(), address);
         drop(opts);
-        self.replace(false);
+        self.replace(false, is_move);
     }
 
-    /// Whether the connections of the old pool still count as the new one's.
-    fn replace(&self, they_count: bool) {
+    /// The number of the peer's stay at its address: another one after each move.
+    pub(crate) fn stay(&self) -> u32 {
+        self.stay.load(Ordering::Acquire)
+    }
+
+    /// Whether the peer has moved since this stay, so that connections of it go to an address that the peer has
+    /// left. What becomes of them says nothing about the server where the peer is now.
+    pub(crate) fn has_left(&self, stay: u32) -> bool {
+        self.stay() != stay
+    }
+
+    /// Whether the connections of the old pool still count as the new one's, and whether the peer has moved.
+    fn replace(&self, they_count: bool, is_move: bool) {
         // Held until the pool is in place, so that the options that came last are those of the pool that does.
         let opts = self.opts();
-        let fresh = Counted::new(match &self.home {
+        let opts_now = match &self.home {
             Some(home) if self.brings_home.load(Ordering::Acquire) => with_home(&opts, home),
             _ => opts.clone(),
-        });
+        };
+        // Only changed under the lock of `opts`.
+        let stay = self.stay().wrapping_add(u32::from(is_move));
+        let fresh = Counted::new(opts_now, stay);
         let mut pool = self.lock();
+        self.stay.store(stay, Ordering::Release);
         let old = std::mem::replace(&mut *pool, fresh);
         drop(opts);
         if they_count {

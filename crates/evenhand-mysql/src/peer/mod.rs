@@ -223,6 +223,14 @@ impl Endpoint {
         self.start_check(ticket, Duration::ZERO);
     }
 
+    /// As [`check_now`](Self::check_now), after an outcome on a connection of this stay. If the peer has left it,
+    /// there is no check.
+    pub(crate) fn check_after(self: &Arc<Self>, stay: u32, ticket: &Ticket<Arc<Self>>) {
+        if !self.driver.has_left(stay) {
+            self.check_now(ticket);
+        }
+    }
+
     /// A check that is met by silence is repeated at once until the peer is lost. The first ejects it.
     fn start_check(self: &Arc<Self>, ticket: &Ticket<Arc<Self>>, spacing: Duration) {
         let Ok(runtime) = Handle::try_current() else {
@@ -266,15 +274,19 @@ impl Endpoint {
 
     async fn check_once(&self, limit: Duration) -> (Verdict, Silence) {
         let began = Instant::now();
-        let from = self.at();
+        let (from, stay) = (self.at(), self.driver.stay());
         let found = self.check.run(self.opts_to_reach(), limit).await;
         let heard_since = |moment| self.traffic.was_heard_since(moment);
         let silence = match found.silent {
-            Some(silent) => self.silence.record(began, silent, heard_since),
+            Some(silent) => self.silence.record(stay, began, silent, heard_since),
             None => Silence::None,
         };
         if silence == Silence::Lost {
             self.metrics.lost();
+        }
+        // The name moved during the check.
+        if self.is_gone(from) {
+            return (Verdict::neutral(), Silence::None);
         }
         // Not before those that wait there know that it is lost.
         if found.verdict.peer == PeerVerdict::Down && silence != Silence::Suspected {

@@ -236,7 +236,8 @@ async fn connect(
 async fn watched<T>(ticket: &Ticket<Arc<Endpoint>>) -> T {
     let peer: &Peer = ticket.peer();
     loop {
-        peer.silence.lost(|| peer.check_silence(ticket)).await;
+        let stay = peer.driver.stay();
+        peer.silence.lost(stay, || peer.check_silence(ticket)).await;
     }
 }
 

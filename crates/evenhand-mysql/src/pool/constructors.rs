@@ -43,10 +43,19 @@ impl PoolOptions {
         self,
         peers: impl IntoIterator<Item = impl IntoPeer>,
     ) -> Result<Pool, Error> {
-        let endpoints = Endpoint::all(peers, &self)?;
-        if endpoints.is_empty() {
-            return Err(Error::NoPeers);
+        let pool = self.assemble(peers)?;
+        match pool.peers.is_empty() {
+            true => Err(Error::NoPeers),
+            false => Ok(pool),
         }
+    }
+
+    /// A pool over these peers, which may be none.
+    pub(crate) fn assemble(
+        self,
+        peers: impl IntoIterator<Item = impl IntoPeer>,
+    ) -> Result<Pool, Error> {
+        let endpoints = Endpoint::all(peers, &self)?;
         let made = Made::default();
         made.add(endpoints.iter().map(|(_, endpoint)| endpoint));
         let peers = Peers::named(self.get_name(), endpoints.clone())?;
@@ -60,6 +69,8 @@ impl PoolOptions {
             metrics: PoolMetrics::new(self.get_name()),
             options: self,
             seeds,
+            #[cfg(feature = "dns")]
+            found: None,
             background: Background::default(),
             made,
         })
@@ -73,12 +84,19 @@ impl PoolOptions {
     /// `/`, `?`, `#` and `@` in a user name or password as `%2F`, `%3F`, `%23` and `%40`. A `socket` is one
     /// server, so a URL with several hosts may not have it.
     ///
+    /// With the feature `dns`, `mysql+srv://app:secret@_mysql._tcp.db.example/shop` finds its peers by the SRV
+    /// records of the host, and `mysql+dns://app:secret@db.example:3306/shop` by all of its addresses: as
+    /// `open_names`.
+    ///
     /// # Errors
     ///
     /// [`Error::Url`] in [`mysql_async::Error::Other`] for an invalid list of hosts;
     /// [`mysql_async::Error::Url`] for anything else in the URL that the driver does not accept. Neither
     /// shows the password.
     pub fn open_url(self, url: impl AsRef<str>) -> mysql_async::Result<Pool> {
+        if let Some((scheme, url)) = url::of_name(url.as_ref()) {
+            return self.open_name(scheme, &url);
+        }
         let hosts = url::split(url.as_ref()).map_err(Error::from)?;
         let mut peers = Vec::new();
         for (name, url) in &hosts {
@@ -89,6 +107,27 @@ impl PoolOptions {
             peers.push((&**name, opts));
         }
         Ok(self.build(peers)?)
+    }
+
+    #[cfg(feature = "dns")]
+    fn open_name(self, scheme: &str, url: &str) -> mysql_async::Result<Pool> {
+        let opts = Opts::from_url(url)?;
+        let host = opts.ip_or_hostname();
+        let name = match scheme {
+            url::SRV => evenhand_dns::Name::srv(host),
+            _ => evenhand_dns::Name::host(host, opts.tcp_port()),
+        };
+        let invalid = |error: evenhand_dns::Error| Error::Options {
+            peer: host.into(),
+            cause: error.into(),
+        };
+        let name = name.map_err(invalid)?;
+        self.open_names([(name, opts)])
+    }
+
+    #[cfg(not(feature = "dns"))]
+    fn open_name(self, _: &str, _: &str) -> mysql_async::Result<Pool> {
+        Err(Error::from(UrlError::NoDns).into())
     }
 }
 

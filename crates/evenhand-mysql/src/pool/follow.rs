@@ -59,7 +59,7 @@ impl Pool {
         D::Error: fmt::Display,
         (Arc<str>, D::Service): IntoPeer,
     {
-        self.follow_with(discover, |opts| Placed::new(opts))
+        self.follow_with(discover, Placed::new)
     }
 
     /// As [`follow`](Self::follow), for a `discover` that also tells each peer's weight and

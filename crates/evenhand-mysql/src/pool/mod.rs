@@ -16,6 +16,8 @@ mod constructors;
 mod direct;
 #[cfg(feature = "discover")]
 mod follow;
+#[cfg(feature = "dns")]
+pub(crate) mod found;
 mod idempotent;
 mod members;
 mod prober;
@@ -92,6 +94,9 @@ pub struct Pool {
     metrics: PoolMetrics,
     /// The listed peers, if the pool follows its cluster.
     seeds: Option<Arc<Seeds>>,
+    /// The names whose peers are the pool's.
+    #[cfg(feature = "dns")]
+    found: Option<found::Found>,
     background: Background,
     made: Made,
 }
@@ -144,6 +149,10 @@ impl Pool {
             let interval = self.options.get_name_lookup_interval();
             let names = look_up_names(peers.clone(), interval);
             let members = members::follow(self.peers(), self.options.get_discover());
+            #[cfg(feature = "dns")]
+            let found = found::follow(self.peers(), self.found.clone());
+            #[cfg(not(feature = "dns"))]
+            let found = std::future::ready(());
             let permits = self.permits.clone();
             let usage = {
                 let peers = peers.clone();
@@ -151,7 +160,7 @@ impl Pool {
             };
             let record = self.metrics.record(&peers, usage);
             async {
-                tokio::join!(purge, watch, keep, names, members, record);
+                tokio::join!(purge, watch, keep, names, members, found, record);
             }
         });
         let (began, deadline) = (request.began, request.deadline);
@@ -282,13 +291,26 @@ impl Pool {
     ///
     /// Dropping the future closes the connections.
     pub async fn check(&self, limit: Duration) -> Vec<PeerReport> {
+        let peers = self.peers.iter();
+        let peers = peers.map(|peer| (peer.shared_name(), (*peer).clone()));
+        #[cfg_attr(not(feature = "dns"), expect(unused_mut, reason = "no other is found"))]
+        let (mut peers, mut failed): (Vec<_>, Vec<_>) = (peers.collect(), Vec::new());
+        #[cfg(feature = "dns")]
+        if let Some(found) = &self.found {
+            let names = peers.iter().map(|(name, _)| name.clone()).collect();
+            let (others, missing) = found.look_up(&self.options, limit, &names).await;
+            peers.extend(others);
+            failed.extend(missing);
+        }
         let mut asked = JoinSet::new();
-        for (nth, peer) in self.peers.iter().enumerate() {
-            asked.spawn(async move { (nth, inspect(&peer, limit).await) });
+        for (nth, (name, peer)) in peers.into_iter().enumerate() {
+            asked.spawn(async move { (nth, inspect(name, &peer, limit).await) });
         }
         let mut reports = asked.join_all().await;
         reports.sort_by_key(|(nth, _)| *nth);
-        reports.into_iter().map(|(_, report)| report).collect()
+        let mut reports: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+        reports.append(&mut failed);
+        reports
     }
 
     /// The number of peers that are up: as [`PeersHandle::up_count`].

@@ -1,6 +1,7 @@
 //! Asks one peer what it is and whether it is ready for work.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mysql_async::prelude::Queryable;
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{GaleraFacts, PeerFacts, PeerFault, PeerReport};
 use crate::caught::Caught;
-use crate::peer::Peer;
+use crate::peer::Endpoint;
 use crate::peer::check::{Check, Unready};
 use crate::peer::writable::why_not_writable;
 
@@ -24,7 +25,7 @@ const STATUS: &str = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 
                       'wsrep_local_state_comment', 'wsrep_cluster_status', 'wsrep_cluster_size')";
 
 /// Asks it on a connection outside its pool, for at most `limit`.
-pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
+pub(crate) async fn inspect(name: Arc<str>, peer: &Endpoint, limit: Duration) -> PeerReport {
     let deadline = Instant::now() + limit;
     let opts = peer.opts();
     let mut facts = None;
@@ -50,7 +51,7 @@ pub(crate) async fn inspect(peer: &Peer, limit: Duration) -> PeerReport {
         Err(_) => Some(PeerFault::NoAnswer(limit)),
     };
     PeerReport {
-        peer: peer.shared_name(),
+        peer: name,
         address: format!("{}:{}", opts.ip_or_hostname(), opts.tcp_port()),
         facts,
         fault,

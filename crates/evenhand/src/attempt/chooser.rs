@@ -149,7 +149,7 @@ impl<Target, Key, P: Pick<Key>> Chooser<'_, Target, P, Key> {
     ) -> Option<AttemptPermit<Target>> {
         let peer = |index: u32| &snapshot.peers()[index as usize];
         // A few do where any of the peers does. If the pick wants none of the few, it chooses from all.
-        let may_be_few = P::IS_RANDOM && snapshot.offer().tiers().is_empty();
+        let may_be_few = P::IS_RANDOM && !snapshot.is_tiered();
         let few = if may_be_few { LISTED } else { usize::MAX };
         for listed in [few, usize::MAX] {
             let fit = |index: &u32| fit(peer(*index));

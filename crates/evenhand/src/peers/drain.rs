@@ -72,7 +72,7 @@ impl<Target> Peers<Target> {
         self.set.edit_if(
             Join::AtOnce,
             is_drained,
-            |_| false,
+            |_| None,
             |peers| Ok(peers.iter().filter(stays).cloned().collect()),
         )
     }

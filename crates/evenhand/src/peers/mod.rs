@@ -93,7 +93,8 @@ impl<Target> Peers<Target> {
     /// So [`add`](Self::add), [`replace_all`](Self::replace_all) and `follow` (feature `discover`)
     /// bring in no peer that does not work. With the latter two, old peers stay until new ones have
     /// proved themselves: for each peer that has, one leaves, and the rest leave once no new peer is
-    /// unproved. Those that are out leave before those that are up. Until then they take requests, are
+    /// unproved. Those that are out leave before those that are up, and then those of the last
+    /// [tier](Self::set_tier) first. Until then they take requests, are
     /// counted and shown, and there may be two peers of one name; methods that take a name mean the new
     /// one, except that `remove` removes both. A further change decides anew about the peers that it names, or with `replace_all` about
     /// all. A new peer that is not wanted any more, and never proved itself, leaves at once.
@@ -179,7 +180,7 @@ impl<Target> Peers<Target> {
         let new = self.set.new_placed_peer(name.into(), placed);
         self.set.edit(
             self.join,
-            |_| false,
+            |_| None,
             |peers| {
                 if peers.iter().any(|peer| peer.name() == new.name()) {
                     return Err(PeersError::Duplicate(new.shared_name()));
@@ -198,7 +199,7 @@ impl<Target> Peers<Target> {
     pub fn remove(&self, name: &str) -> Result<(), PeersError> {
         self.set.edit(
             Join::AtOnce,
-            |_| false,
+            |_| None,
             |peers| {
                 let others = peers.iter().filter(|peer| peer.name() != name);
                 let others: Vec<_> = others.cloned().collect();
@@ -211,8 +212,8 @@ impl<Target> Peers<Target> {
     }
 
     /// Replaces all peers at once. A peer that is there already, with the same name and an equal
-    /// target, keeps its state and weight. The others are [removed](Self::remove), and new ones
-    /// added, in state `Up`. A request sees either the old peers or the new ones, unless they join
+    /// target, keeps its state, weight and tier. The others are [removed](Self::remove), and new ones
+    /// added, in state `Up`; a new one of an old name has the weight and tier of the old one. A request sees either the old peers or the new ones, unless they join
     /// [on proof](Self::joining_on_proof). Targets are compared outside every lock, and again if the set is changed meanwhile.
     ///
     /// # Errors

@@ -97,6 +97,33 @@ impl Hasher for NumberHasher {
     }
 }
 
+/// Where a peer is to stand among the others. `None`: as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) weight: Option<u32>,
+    pub(crate) tier: Option<u32>,
+}
+
+impl Place {
+    pub(crate) fn differs_from(self, member: &Member) -> bool {
+        let weight = self.weight.is_some_and(|weight| weight != member.weight());
+        weight || self.tier.is_some_and(|tier| tier != member.tier())
+    }
+
+    pub(crate) fn give(self, member: &Member) {
+        self.weight.iter().for_each(|w| member.set_weight(*w));
+        self.tier.iter().for_each(|tier| member.set_tier(*tier));
+    }
+
+    /// The same, and where it says nothing, that of another peer.
+    pub(crate) fn or_of(self, other: &Member) -> Self {
+        Self {
+            weight: self.weight.or_else(|| Some(other.weight())),
+            tier: self.tier.or_else(|| Some(other.tier())),
+        }
+    }
+}
+
 impl Member {
     pub(crate) fn new(id: u64, name: Arc<str>) -> Self {
         Self {

@@ -16,6 +16,7 @@ pub(crate) mod registry;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -24,7 +25,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use self::ledger::{Join, Ledger, Note};
-use self::member::Member;
+use self::member::{Member, Place};
 use self::peer::Peer;
 use self::registry::Registry;
 use self::snapshot::Snapshot;
@@ -121,17 +122,16 @@ impl<Target> Set<Target> {
     pub(crate) fn edit(
         &self,
         join: Join,
-        keep: impl Fn(&Member) -> bool,
+        named: impl Fn(&Member) -> Option<Place>,
         plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
     ) -> Result<(), PeersError> {
-        self.edit_if(join, |_| true, keep, plan)
+        self.edit_if(join, |_| true, named, plan)
     }
 
     /// Changes the membership in one go. Given the peers, `plan` says which are to be there: those
     /// that stay and [new ones](Self::new_peer), of unique names. It runs outside the lock, and again
     /// if another edit came first or a peer that is to leave is not one that `may_go`, so it may call code of
-    /// a user. Peers that stay and for which `keep`
-    /// holds are not to leave any more.
+    /// a user. Peers that stay and are `named` are not to leave any more, and have their place afterwards.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl<Target> Set<Target> {
         &self,
         join: Join,
         may_go: impl Fn(&Member) -> bool,
-        keep: impl Fn(&Member) -> bool,
+        named: impl Fn(&Member) -> Option<Place>,
         plan: impl Fn(&[Peer<Target>]) -> Result<Vec<Peer<Target>>, PeersError>,
     ) -> Result<(), PeersError> {
         loop {
@@ -151,9 +151,12 @@ impl<Target> Set<Target> {
             let mut peers: Arc<[_]> = peers.into();
             let gone = missing(before.peers(), &peers);
             let joined = missing(&peers, before.peers());
-            let kept = |peer: &&Peer<Target>| peer.member().is_leaving() && keep(peer.member());
-            let kept: Vec<_> = peers.iter().filter(kept).collect();
-            if gone.is_empty() && joined.is_empty() && kept.is_empty() {
+            let named = |peer| Some((Peer::member(peer), named(Peer::member(peer))?));
+            let changes = |(member, place): &(&Member, Place)| {
+                member.is_leaving() || place.differs_from(member)
+            };
+            let changed: Vec<_> = peers.iter().filter_map(named).filter(changes).collect();
+            if gone.is_empty() && joined.is_empty() && changed.is_empty() {
                 return Ok(());
             }
             let mut events = Vec::with_capacity(gone.len() + joined.len());
@@ -163,8 +166,9 @@ impl<Target> Set<Target> {
             if !all_may_go || !self.snapshot().is_of_the_same_peers(&before) {
                 continue;
             }
-            for peer in kept {
-                ledger.keep(peer.member());
+            for (member, place) in changed {
+                ledger.keep(member);
+                place.give(member);
             }
             let mut later = Vec::new();
             for peer in gone {
@@ -211,8 +215,11 @@ impl<Target> Set<Target> {
         if may_leave > 0 {
             let members = peers.iter().map(Peer::member);
             let mut gone: Vec<&Member> = members.filter(|member| member.is_leaving()).collect();
-            // Those that are out before the others.
-            gone.sort_by_key(|member| member.health.generation_if_up().is_some());
+            // Those that are out before the others, and then those of the last tier.
+            gone.sort_by_key(|member| {
+                let is_up = member.health.generation_if_up().is_some();
+                (is_up, Reverse(member.tier()))
+            });
             for member in gone.into_iter().take(may_leave) {
                 ledger.leave(member);
                 events.push(self.registry.note(&mut ledger, member, EventKind::Removed));
@@ -355,7 +362,7 @@ mod tests {
             gone.member().health.restore();
             Ok(stay)
         };
-        set.edit_if(Join::AtOnce, is_drained, |_| false, plan)
+        set.edit_if(Join::AtOnce, is_drained, |_| None, plan)
             .unwrap();
         assert_eq!(
             (plans.get(), names(&set)),

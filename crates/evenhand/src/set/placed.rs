@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Set;
 use super::ledger::Join;
-use super::member::Member;
+use super::member::{Member, Place};
 use super::peer::Peer;
 use crate::error::PeersError;
 
@@ -25,9 +25,11 @@ use crate::error::PeersError;
 pub struct Placed<Target> {
     /// What the connector needs to reach the peer.
     pub target: Target,
-    /// Its [weight](crate::Peers::set_weight). `None`: of a peer that is there as it is, of a new one 1.
+    /// Its [weight](crate::Peers::set_weight). `None`: as it is, also for a new target of the same name; 1 for a new
+    /// name.
     pub weight: Option<u32>,
-    /// Its [tier](crate::Peers::set_tier). `None`: of a peer that is there as it is, of a new one 0.
+    /// Its [tier](crate::Peers::set_tier). `None`: as it is, also for a new target of the same name; 0 for a new
+    /// name.
     pub tier: Option<u32>,
 }
 
@@ -57,6 +59,11 @@ impl<Target> Placed<Target> {
             tier: Some(tier),
             ..self
         }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        let (weight, tier) = (self.weight, self.tier);
+        Place { weight, tier }
     }
 
     /// The same place for another target.
@@ -98,9 +105,9 @@ impl<Target> Set<Target> {
     }
 
     /// Changes the membership by name: `None` is to leave. A peer that is there already stays if
-    /// `same` says that the wanted target equals its own, and is replaced otherwise. `others_stay`:
-    /// peers of other names do. Where a weight or a tier is wanted, the peer has it afterwards, and a new
-    /// one from the start.
+    /// `same` says that the wanted target equals its own, and is replaced otherwise, by one in its place.
+    /// `others_stay`: peers of other names do. Where a weight or a tier is wanted, the peer has it
+    /// afterwards, and a new one from the start.
     ///
     /// # Errors
     ///
@@ -112,48 +119,42 @@ impl<Target> Set<Target> {
         others_stay: bool,
         same: impl Fn(&Target, &Target) -> bool,
     ) -> Result<(), PeersError> {
-        let (mut places, mut wanted_peers) = (HashMap::new(), Vec::new());
-        let mut places_wanted = Vec::new();
+        let (mut numbers, mut wanted_peers) = (HashMap::new(), Vec::new());
         for (name, wanted) in wanted {
-            if places.insert(name.clone(), wanted_peers.len()).is_some() {
+            if numbers.insert(name.clone(), wanted_peers.len()).is_some() {
                 return Err(PeersError::Duplicate(name));
             }
             wanted_peers.push(wanted.map(|wanted| {
                 let placed = wanted.into();
-                let (weight, tier) = (placed.weight, placed.tier);
-                if weight.is_some() || tier.is_some() {
-                    places_wanted.push((name.clone(), weight, tier));
-                }
-                self.new_placed_peer(name, placed)
+                let place = placed.place();
+                (self.new_placed_peer(name, placed), place)
             }));
         }
-        let keep = |member: &Member| places.contains_key(&member.name);
-        self.edit(join, keep, |peers| {
+        let named = |member: &Member| {
+            let wanted = wanted_peers[*numbers.get(&member.name)?].as_ref();
+            Some(wanted.map_or(Place::default(), |(_, place)| *place))
+        };
+        self.edit(join, named, |peers| {
             let mut joining: Vec<_> = wanted_peers.iter().map(Option::as_ref).collect();
             let mut after = Vec::with_capacity(peers.len().max(joining.len()));
             for peer in peers {
-                let stays = match places.get(peer.name()) {
-                    Some(&place) => joining[place]
-                        .take_if(|wanted| same(peer, wanted))
+                let stays = match numbers.get(peer.name()) {
+                    Some(&number) => joining[number]
+                        .take_if(|(wanted, _)| same(peer, wanted))
                         .is_some(),
                     None => others_stay,
                 };
                 if stays {
                     after.push(peer.clone());
+                } else if let Some(&number) = numbers.get(peer.name())
+                    && let Some((new, place)) = joining[number]
+                {
+                    place.or_of(peer.member()).give(new.member());
                 }
             }
-            after.extend(joining.into_iter().flatten().cloned());
+            let joining = joining.into_iter().flatten();
+            after.extend(joining.map(|(new, _)| new.clone()));
             Ok(after)
-        })?;
-        for (name, weight, tier) in places_wanted {
-            // Unless another edit has removed it.
-            if let Ok(peer) = self.peer(&name) {
-                weight
-                    .into_iter()
-                    .for_each(|weight| peer.change_weight(weight));
-                tier.into_iter().for_each(|tier| peer.change_tier(tier));
-            }
-        }
-        Ok(())
+        })
     }
 }

@@ -1,15 +1,19 @@
 //! The address of a peer, before it has inherited a login.
 
 use super::mysql_url;
-use crate::plan::DEFAULT_PORT;
+use crate::plan::{DEFAULT_PORT, HostsKind};
 use crate::read::context::Context;
-use crate::read::value::{self, Host, given, refuse, string};
+use crate::read::value::{self, Host, Hosts, given, refuse, string};
 use crate::tree::Table;
 
 /// The part of an address that cannot be inherited.
 pub(super) enum PartialAddress {
     Url(String),
-    Host { host: String, port: u16 },
+    Host {
+        host: String,
+        port: u16,
+        hosts: Option<HostsKind>,
+    },
 }
 
 /// The address of a peer. `None` if it has none, or a wrong one.
@@ -20,12 +24,24 @@ pub(super) fn read(table: &Table, cx: &mut Context<'_>) -> Option<PartialAddress
         None => Some(u32::from(DEFAULT_PORT)),
         Some(_) => value::read(table, "port", cx),
     };
+    let hosts: Option<Hosts> = value::read(table, "hosts", cx);
     if table.contains_key("url") {
         return url.map(PartialAddress::Url);
     }
+    if table.contains_key("hosts") {
+        return hosts.map(|Hosts { kind, host, port }| PartialAddress::Host {
+            host,
+            port,
+            hosts: Some(kind),
+        });
+    }
     let port = u16::try_from(port?).ok()?;
     let Host(host) = host?;
-    Some(PartialAddress::Host { host, port })
+    Some(PartialAddress::Host {
+        host,
+        port,
+        hosts: None,
+    })
 }
 
 fn url(table: &Table, cx: &mut Context<'_>) -> Option<String> {

@@ -65,9 +65,13 @@ impl<'t> PartialPeer<'t> {
         }
         check_pool(&all, &tables, cx);
         let tls = all.tls.complete(&tables, cx);
+        let hosts = match self.address.as_ref()? {
+            PartialAddress::Url(_) => None,
+            PartialAddress::Host { hosts, .. } => *hosts,
+        };
         let (address, password_source) = match self.address.as_ref()? {
             PartialAddress::Url(url) => (Address::Url(Secret::from(url.as_str())), None),
-            PartialAddress::Host { host, port } => {
+            PartialAddress::Host { host, port, .. } => {
                 let not_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
                 let password = all.password.filter(|password| password.secret.is_some());
                 let source = password.as_ref().map(|password| password.source.clone());
@@ -85,6 +89,7 @@ impl<'t> PartialPeer<'t> {
         Some(Peer {
             alias: self.alias.to_owned(),
             address,
+            hosts,
             password_source,
             weight: self.weight,
             connections: Connections {

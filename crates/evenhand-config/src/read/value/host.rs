@@ -26,6 +26,16 @@ impl Value for Host {
     }
 }
 
+/// A text, or a host.
+impl Value for String {
+    fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
+        match kind {
+            ValueKind::Host => Host::from_item(item, kind, cx).map(|host| host.0),
+            _ => string(item, kind, cx).map(str::to_owned),
+        }
+    }
+}
+
 /// What is wrong with a host.
 fn mistake(host: &str) -> Option<&'static str> {
     // An IPv6 address may name its network interface: `fe80::1%eth0`.

@@ -3,12 +3,14 @@
 mod address_map;
 mod duration;
 mod host;
+mod hosts;
 mod min_up;
 mod probe;
 
 use std::path::PathBuf;
 
 pub(super) use self::host::Host;
+pub(super) use self::hosts::Hosts;
 use super::context::Context;
 use crate::keys::{self, ValueKind};
 use crate::plan::{AllDownKind, DiscoverKind, PickKind};
@@ -75,15 +77,6 @@ fn word<T>(
         cx.report.value_error(&item.location, finding);
     }
     value
-}
-
-impl Value for String {
-    fn from_item(item: &Item, kind: ValueKind, cx: &mut Context<'_>) -> Option<Self> {
-        match kind {
-            ValueKind::Host => Host::from_item(item, kind, cx).map(|host| host.0),
-            _ => string(item, kind, cx).map(str::to_owned),
-        }
-    }
 }
 
 /// A text is one statement.

@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "dns")]
+use evenhand_config::HostsKind;
 use evenhand_config::{Address, BalancedDatabase, DiscoverKind, Peer, Settings, Tls};
+#[cfg(feature = "dns")]
+use evenhand_dns::Name;
 use mysql_async::{Opts, OptsBuilder, PoolConstraints, SslOpts};
 
 use crate::error::Error;
@@ -11,6 +15,8 @@ use crate::membership::Membership;
 use crate::options::PoolOptions;
 use crate::options::health::{DEFAULT_HEALTH_CHECK_INTERVAL, HealthCheck};
 use crate::pool::Pool;
+#[cfg(feature = "dns")]
+use crate::pool::found::Host;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -23,7 +29,7 @@ impl PoolOptions {
     /// As [`open`](Self::open); [`Error::Options`] also for TLS if no TLS feature is on.
     pub fn open_config(self, database: &BalancedDatabase) -> Result<Pool, Error> {
         let options = self.configured(&database.settings).name(&*database.alias);
-        let pool = options.build(named_opts(database)?)?;
+        let pool = open(options, database)?;
         pool.set_weights(database)?;
         Ok(pool)
     }
@@ -57,6 +63,49 @@ impl PoolOptions {
         options
             .health_check(active_checks(health_check, settings))
             .discover(discover)
+    }
+}
+
+#[cfg(feature = "dns")]
+fn open(options: PoolOptions, database: &BalancedDatabase) -> Result<Pool, Error> {
+    let hosts = database.peers.iter().filter_map(|peer| {
+        let found_by = peer.hosts?;
+        Some(host(peer, found_by))
+    });
+    let hosts = hosts.collect::<Result<Vec<_>, Error>>()?;
+    options.build_found(named_opts(database)?, hosts)
+}
+
+#[cfg(feature = "dns")]
+fn host(peer: &Peer, found_by: HostsKind) -> Result<Host, Error> {
+    let opts = peer_opts(peer)?;
+    let name = match found_by {
+        HostsKind::Addresses => Name::host(opts.ip_or_hostname(), opts.tcp_port()),
+        HostsKind::Services => Name::srv(opts.ip_or_hostname()),
+    };
+    let label = peer.alias.as_str().into();
+    match name {
+        Ok(name) => Ok(Host {
+            label,
+            name,
+            opts,
+            weight: peer.weight.unwrap_or(1),
+        }),
+        Err(error) => Err(Error::Options {
+            peer: label,
+            cause: error.into(),
+        }),
+    }
+}
+
+#[cfg(not(feature = "dns"))]
+fn open(options: PoolOptions, database: &BalancedDatabase) -> Result<Pool, Error> {
+    match database.peers.iter().find(|peer| peer.hosts.is_some()) {
+        Some(peer) => Err(Error::Options {
+            peer: peer.alias.as_str().into(),
+            cause: "`hosts` needs the feature `dns` of evenhand-mysql".into(),
+        }),
+        None => options.build(named_opts(database)?),
     }
 }
 
@@ -105,7 +154,7 @@ impl Pool {
 
     fn set_weights(&self, database: &BalancedDatabase) -> Result<(), Error> {
         let peers = self.peers();
-        // One that is listed and not a member of the cluster is no peer.
+        // One that is listed and not a member of the cluster, or stands for others, is no peer.
         let is_peer = |alias: &str| self.statuses().iter().any(|status| *status.peer == *alias);
         database
             .peers
@@ -116,7 +165,7 @@ impl Pool {
 }
 
 fn named_opts(database: &BalancedDatabase) -> Result<Vec<(&str, Opts)>, Error> {
-    let peers = database.peers.iter();
+    let peers = database.peers.iter().filter(|peer| peer.hosts.is_none());
     peers
         .map(|peer| Ok((peer.alias.as_str(), peer_opts(peer)?)))
         .collect()

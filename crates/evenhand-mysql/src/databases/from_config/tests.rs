@@ -223,6 +223,18 @@ fn peers_have_their_weights() {
     assert_eq!(weights, [1, 3]);
 }
 
+#[cfg(not(feature = "dns"))]
+#[test]
+fn names_in_dns_are_refused_without_the_feature() {
+    let text = "[databases.c]\nhosts = 'dns:c'\n[databases.d]\npeers = ['a', 'c']";
+    let error = pool(text).unwrap_err().to_string();
+    assert!(error.contains("needs the feature `dns`"), "{error}");
+    let error = PoolOptions::new()
+        .open_url("mysql+srv://u:p@h/d")
+        .unwrap_err();
+    assert!(error.to_string().contains("feature `dns`"), "{error}");
+}
+
 #[cfg(not(any(
     feature = "rustls-ring",
     feature = "rustls-aws-lc",

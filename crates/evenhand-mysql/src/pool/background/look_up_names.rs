@@ -64,7 +64,7 @@ async fn look_up(peer: &Peer, peers: &Peers<Arc<Endpoint>>, failed_before: bool)
     let Some(place) = &peer.place else {
         return false;
     };
-    let arrive = |address| peer.driver.lead_to(address);
+    let arrive = |address| peer.lead_to(address);
     let answer = timeout(LIMIT, place.look_up_again(arrive)).await;
     let late = |_| Err(io::ErrorKind::TimedOut.into());
     let (pool, host) = (peers.name().unwrap_or_default(), place.host());

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::common::until;
 
-fn names(pool: &Pool) -> Vec<String> {
+pub(crate) fn names(pool: &Pool) -> Vec<String> {
     let statuses = pool.statuses();
     let mut names: Vec<String> = statuses.iter().map(|s| s.peer.to_string()).collect();
     names.sort();
@@ -22,7 +22,7 @@ fn names(pool: &Pool) -> Vec<String> {
 }
 
 /// The pool has these peers and no others, and all are up.
-async fn up_are(pool: &Pool, names: &[&str]) {
+pub(crate) async fn up_are(pool: &Pool, names: &[&str]) {
     let mut expected = names.to_vec();
     expected.sort_unstable();
     let all_up = || {
@@ -34,14 +34,14 @@ async fn up_are(pool: &Pool, names: &[&str]) {
 }
 
 /// Twenty tasks that check out and run a statement, again and again. Each checkout must succeed.
-struct Load {
+pub(crate) struct Load {
     tasks: JoinSet<()>,
     stop: Arc<AtomicBool>,
     checkouts: Arc<AtomicU64>,
 }
 
 impl Load {
-    fn on(pool: &Pool) -> Self {
+    pub(crate) fn on(pool: &Pool) -> Self {
         let (stop, checkouts) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let mut tasks = JoinSet::new();
         for _ in 0..20 {
@@ -62,14 +62,14 @@ impl Load {
         }
     }
 
-    async fn goes_on(&self) {
+    pub(crate) async fn goes_on(&self) {
         let done = || self.checkouts.load(Ordering::SeqCst);
         let before = done();
         until("checkouts are done", || done() >= before + 100).await;
     }
 
     /// Panics if a checkout failed.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.goes_on().await;
         self.stop.store(true, Ordering::SeqCst);
         while let Some(task) = self.tasks.join_next().await {

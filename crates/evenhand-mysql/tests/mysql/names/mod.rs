@@ -1,5 +1,8 @@
 //! Peers that are given by host names.
 
+#[cfg(feature = "dns")]
+mod dns;
+mod left;
 mod moves;
 mod servers;
 

@@ -130,6 +130,28 @@ async fn name_is_verified_at_an_address_that_was_looked_up() {
     }
 }
 
+#[cfg(feature = "dns")]
+#[tokio::test]
+async fn name_that_stands_for_addresses_is_verified_at_each() {
+    use evenhand_mysql::evenhand_dns::{Dns, Name};
+
+    let (_folder, servers) = for_db_example().await;
+    let dns = evenhand_testkit::DnsServer::start().await.unwrap();
+    for (host, is_its_name) in [("db.example", true), ("other.example", false)] {
+        dns.set(host, &["127.0.0.1"], 60);
+        let opts = OptsBuilder::default().user(Some("root"));
+        let opts = opts.ssl_opts(trusting(file("cert.pem")));
+        let pool = still()
+            .connect_timeout(100 * LIMIT)
+            .dns(Dns::name_server(dns.addr()).unwrap())
+            .open_names([(Name::host(host, servers[0].port()).unwrap(), opts)])
+            .unwrap();
+        let report = pool.check(Duration::from_secs(30)).await;
+        assert_eq!(report.len(), 1);
+        assert_eq!(report[0].is_online(), is_its_name, "{host}");
+    }
+}
+
 /// Rows: tls-missing (MariaDB)
 #[tokio::test]
 async fn missing_tls_tries_one_other_peer() {

@@ -253,7 +253,9 @@ impl<Target, R> BalanceLayer<Target, R> {
     ///
     /// Peers ramp for every balancer over the same [`Peers`](crate::Peers), from when the first layer
     /// that sets it is applied; of several windows the longest counts. `window` is clamped to 1 ms to 1
-    /// year. A peer of weight 0 does not ramp.
+    /// year. A peer of weight 0 does not ramp. The share is one of its [tier](crate::Peers::set_tier): a lone peer of
+    /// a tier takes all of that at once, unless the pick is [`Affinity`](crate::Affinity), which sends a part of its
+    /// keys to the next tier meanwhile.
     pub fn slow_start(mut self, window: Duration) -> Self {
         self.settings.slow_start = window;
         self

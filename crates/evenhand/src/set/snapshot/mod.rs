@@ -19,6 +19,8 @@ pub(crate) struct Snapshot<Target> {
     peers: Arc<[Peer<Target>]>,
     /// Of those the ones that are offered to picks.
     offer: Offer,
+    /// They are of several tiers, also if those that are offered are not.
+    is_tiered: bool,
 }
 
 impl<Target> Snapshot<Target> {
@@ -34,7 +36,13 @@ impl<Target> Snapshot<Target> {
         }
         let is_up = |peer: &Peer<Target>| peer.member().is_offered();
         let offer = Offer::of_all(&peers, is_up, counts, factor);
-        Self { peers, offer }
+        let tiers = || peers.iter().map(|peer| peer.member().tier());
+        let is_tiered = tiers().any(|tier| Some(tier) != tiers().next());
+        Self {
+            peers,
+            offer,
+            is_tiered,
+        }
     }
 
     /// All peers, without a copy.
@@ -57,6 +65,11 @@ impl<Target> Snapshot<Target> {
     #[inline]
     pub(crate) fn offer(&self) -> &Offer {
         &self.offer
+    }
+
+    /// Whether the peers are of several tiers.
+    pub(crate) fn is_tiered(&self) -> bool {
+        self.is_tiered
     }
 
     /// The index of the peer with this id.

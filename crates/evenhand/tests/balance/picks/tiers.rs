@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use evenhand::{
-    Affinity, AnyErrorIsDown, Balance, BalanceLayer, Candidates, Cloned, Error, LeastInFlight,
-    Peers, Pick, Placed, Rules, Uniform, Verdict, Weighted,
+    Affinity, AllDown, AnyErrorIsDown, Balance, BalanceLayer, Candidates, Cloned, Error,
+    LeastInFlight, Peers, Pick, Placed, Rules, Uniform, Verdict, Weighted,
 };
 use tower::{Layer, ServiceExt};
 
@@ -255,6 +255,73 @@ fn all_of_weight_0_in_all_tiers_is_told() {
     assert!(matches!(outcome, Err(Error::ZeroWeight)), "{outcome:?}");
 }
 
+/// Old ones of two tiers leave as new ones come up. The first that comes up is one of the second tier.
+#[tokio::test(start_paused = true)]
+async fn last_tier_leaves_first() {
+    let peers = peers(&[1, 1]);
+    let new = [("2", Placed::new(2).tier(0)), ("3", Placed::new(3).tier(1))];
+    peers.joining_on_proof().replace_all_placed(new).unwrap();
+    peers.restore("3").unwrap();
+    send(&mut balance(&peers, Uniform), 0).unwrap();
+    let statuses = peers.statuses();
+    let names: Vec<&str> = statuses.iter().map(|status| &*status.peer).collect();
+    assert_eq!(names, ["0", "2", "3"], "a peer of the first tier stays");
+}
+
+#[test]
+fn weights_and_tiers_change_in_one_go() {
+    let peers = peers(&[1, 1]);
+    let mut balance = balance(&peers, Weighted);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..20_000_u32 {
+                let (a, b) = (round % 2, (round + 1) % 2);
+                let a = Placed::new(0).weight(a).tier(a);
+                let b = Placed::new(1).weight(b).tier(b);
+                peers.replace_all_placed([("0", a), ("1", b)]).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            // With both of weight 0 it would fail.
+            send(&mut balance, 0).unwrap();
+        }
+    });
+}
+
+#[test]
+fn request_that_goes_to_peers_that_are_out_goes_to_the_near_ones() {
+    let peers = peers(&[2, 100]);
+    let names: Vec<String> = (0..102).map(|number| number.to_string()).collect();
+    let layer = BalanceLayer::new(peers.clone())
+        .all_down(AllDown::FailOpen)
+        .classify(evenhand::classify_fn(
+            |_: Result<&usize, &std::convert::Infallible>| Verdict::neutral(),
+        ))
+        .seed(5);
+    let eject = || {
+        names
+            .iter()
+            .for_each(|name| peers.eject(name, HOUR).unwrap())
+    };
+    eject();
+    // A time that an operator set is kept to, so failures have to take them out.
+    names.iter().for_each(|name| peers.restore(name).unwrap());
+    let down = BalanceLayer::new(peers.clone())
+        .classify(evenhand::classify_fn(
+            |_: Result<&usize, &std::convert::Infallible>| Verdict::down(),
+        ))
+        .layer(Number);
+    while peers.up_count() > 0 {
+        let _ = send(&mut down.clone(), 0);
+    }
+    let mut open = layer.layer(Number);
+    for _ in 0..200 {
+        assert!(send(&mut open, 0).unwrap() < 2, "a far one");
+    }
+}
+
 #[test]
 fn edits_keep_tiers_and_give_them() {
     let peers = peers(&[1, 1]);
@@ -269,5 +336,9 @@ fn edits_keep_tiers_and_give_them() {
     peers.replace_all_placed(placed).unwrap();
     assert_eq!(tiers(), [2, 1, 7]);
     assert_eq!(peers.statuses()[2].weight, 4);
+    // A new target of an old name stands where that stood.
+    peers.replace_all([("0", 0), ("3", 30)]).unwrap();
+    assert_eq!(tiers(), [2, 7]);
+    assert_eq!(peers.statuses()[1].weight, 4);
     assert!(peers.set_tier("x", 1).is_err());
 }
