@@ -36,7 +36,7 @@
 //! | [`PeerNameLayer`], [`TraceAttemptsLayer`], optional | who answered; a span for each attempt |
 //! | [`PeerClient`] | sends an attempt to its peer; its response's body counts |
 //! | tower-http's and your own | what applies to each attempt |
-//! | an HTTP client: any `Service<http::Request<_>>` | such as `client` or `http2_client`, hyper-util's |
+//! | an HTTP client: any `Service<http::Request<_>>` | such as `client` or `http2_client`, hyper-util's; [`PeerClient`] shows reqwest's |
 //!
 //! [`HttpClassifier`] has the tables of what statuses and errors mean, [`HttpReplay`] says which
 //! requests may be sent twice, and [`PeerClient`] what an attempt counts as. [`HttpProbe`] and
@@ -47,8 +47,8 @@
 //! - A request that is not idempotent is sent to another peer only if the first one did not execute it:
 //!   it could not be connected to, or HTTP/2 says so.
 //! - Once the head of a response was handed to the caller, nothing is sent again.
-//! - A body that breaks off, and trailers that tell a failure of gRPC, count for the peer like a failed
-//!   head. A body that the caller drops counts for nothing.
+//! - A body that breaks off is judged by its error, and trailers by the failure of gRPC that they tell, like a
+//!   failed head. A body that the caller drops counts for nothing.
 //!
 //! # What hangs
 //!
