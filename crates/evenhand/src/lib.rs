@@ -8,19 +8,24 @@
 //! use std::io;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
+//! // Your transport: one request to one peer.
+//! async fn send(attempt: Attempt<String, String>) -> io::Result<String> {
+//!     match attempt.peer.as_str() {
+//!         "10.0.0.1" => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+//!         at => Ok(format!("{}, from {at}", attempt.request)),
+//!     }
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let peers = Peers::new([("db0", "10.0.0.1"), ("db1", "10.0.0.2")])?;
+//! let peers = Peers::new([("db0", "10.0.0.1".to_owned()), ("db1", "10.0.0.2".to_owned())])?;
 //! let balance = ServiceBuilder::new()
 //!     .layer(BalanceLayer::new(peers.clone()).classify(AnyErrorIsDown::safe()))
-//!     .service(service_fn(async |attempt: Attempt<&'static str, &'static str>| {
-//!         match *attempt.peer {
-//!             "10.0.0.1" => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-//!             at => Ok(format!("{}, from {at}", attempt.request)),
-//!         }
-//!     }));
+//!     .service(service_fn(send));
 //!
 //! for _ in 0..20 {
-//!     assert_eq!(balance.clone().oneshot("hello").await?, "hello, from 10.0.0.2");
+//!     let balance = balance.clone();
+//!     let task = tokio::spawn(async move { balance.oneshot("hello".to_owned()).await });
+//!     assert_eq!(task.await??, "hello, from 10.0.0.2");
 //! }
 //! assert_eq!(peers.up_count(), 1);
 //! # Ok(()) }
@@ -90,7 +95,7 @@
 //! use evenhand::{Attempt, BalanceLayer, Peers, Ticket, Verdict};
 //! use tower::{Layer, ServiceExt, service_fn};
 //!
-//! struct Body { ticket: Ticket<&'static str> }
+//! struct Body { ticket: Ticket<String> }
 //!
 //! impl Body {
 //!     async fn read(self) -> io::Result<()> {
@@ -101,9 +106,9 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let peers = Peers::new([("a", "10.0.0.1")])?;
+//! let peers = Peers::new([("a", "10.0.0.1".to_owned())])?;
 //! let balance = BalanceLayer::new(peers.clone()).layer(service_fn(
-//!     async |attempt: Attempt<&'static str, ()>| Ok::<_, io::Error>(Body { ticket: attempt.deciding_ticket() }),
+//!     async |attempt: Attempt<String, ()>| Ok::<_, io::Error>(Body { ticket: attempt.deciding_ticket() }),
 //! ));
 //! let body = balance.oneshot(()).await?;
 //! assert_eq!(peers.up_count(), 1);
@@ -155,6 +160,9 @@
 //! - **In it** are time limits, as only the balancer knows the peers:
 //!   [`BalanceLayer::attempt_timeout`] finds a peer that hangs, and [`BalanceLayer::deadline`] ends a
 //!   request with an error that names all that were tried. A `Timeout` above the balancer names none.
+//! - Targets and requests own their data: a `SocketAddr` or a `String`, no `&'static str`. With a
+//!   reference in them the compiler may refuse to spawn a task that calls the stack ("implementation of
+//!   `FnOnce` is not general enough").
 //! - Not above it: `Retry` for a peer's failures. The balancer tries other peers itself, and knows
 //!   which it has tried.
 //!
@@ -166,6 +174,7 @@
 //!
 //! ```
 //! use std::io;
+//! use std::net::SocketAddr;
 //! use std::time::Duration;
 //! use evenhand::{Attempt, BalanceLayer, BoxErrorsLayer, BoxedError, Peers, Verdict};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -174,10 +183,11 @@
 //! let connector = ServiceBuilder::new()
 //!     .layer(BoxErrorsLayer)
 //!     .timeout(Duration::from_secs(2))
-//!     .service(service_fn(async |attempt: Attempt<&'static str, String>| {
+//!     .service(service_fn(async |attempt: Attempt<SocketAddr, String>| {
 //!         Ok::<_, io::Error>(format!("{} from {}", attempt.request, *attempt.peer))
 //!     }));
-//! let balance = BalanceLayer::new(Peers::new([("a", "10.0.0.1"), ("b", "10.0.0.1")])?)
+//! let at: SocketAddr = "10.0.0.1:80".parse()?;
+//! let balance = BalanceLayer::new(Peers::new([("a", at), ("b", at)])?)
 //!     .deadline(Duration::from_secs(5))
 //!     .service_classified_by(connector, |outcome| match outcome {
 //!         Ok(_) => Verdict::healthy(),
@@ -188,7 +198,8 @@
 //!             _ => Verdict::degraded().if_idempotent(),
 //!         },
 //!     });
-//! assert_eq!(balance.oneshot("hello".to_owned()).await?, "hello from 10.0.0.1");
+//! let task = tokio::spawn(async move { balance.clone().oneshot("hello".to_owned()).await });
+//! assert_eq!(task.await??, "hello from 10.0.0.1:80");
 //! # Ok(()) }
 //! ```
 //!

@@ -66,10 +66,10 @@ impl<Target, Request> Attempt<Target, Request> {
     /// use tower::{ServiceExt, service_fn};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let connector = service_fn(async |attempt: Attempt<&'static str, u32>| {
+    /// let connector = service_fn(async |attempt: Attempt<String, u32>| {
     ///     Ok::<_, std::io::Error>(format!("{} to {}", attempt.request, *attempt.peer))
     /// });
-    /// let peers = Peers::new([("a", "10.0.0.1")])?;
+    /// let peers = Peers::new([("a", "10.0.0.1".to_owned())])?;
     /// for peer in peers.iter() {
     ///     assert_eq!(connector.oneshot(Attempt::detached(peer, 7)).await?, "7 to 10.0.0.1");
     /// }

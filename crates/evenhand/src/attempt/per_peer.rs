@@ -20,7 +20,9 @@ use super::Attempt;
 /// let double = service_fn(|n: u32| async move { Ok::<_, std::io::Error>(2 * n) });
 /// let peers = Peers::new([("a", double), ("b", double)])?;
 /// let balance = BalanceLayer::new(peers).layer(PerPeer);
-/// assert_eq!(balance.oneshot(21).await?, 42);
+/// // From any task:
+/// let task = tokio::spawn(async move { balance.clone().oneshot(21).await });
+/// assert_eq!(task.await??, 42);
 /// # Ok(()) }
 /// ```
 ///

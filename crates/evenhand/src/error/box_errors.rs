@@ -23,7 +23,7 @@ use super::boxed::BoxedError;
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let peers = Peers::new([("a", "10.0.0.1"), ("b", "10.0.0.2")])?;
+/// let peers = Peers::new([("a", "10.0.0.1".to_owned()), ("b", "10.0.0.2".to_owned())])?;
 /// let classify = on_error(|error: &BoxedError| match error.downcast_ref::<io::Error>() {
 ///     Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Verdict::down().safe(),
 ///     _ => Verdict::degraded().if_idempotent(),
@@ -32,9 +32,9 @@ use super::boxed::BoxedError;
 ///     .layer(BalanceLayer::new(peers).classify(classify))
 ///     .layer(BoxErrorsLayer)
 ///     .layer(tower::timeout::TimeoutLayer::new(Duration::from_secs(2)))
-///     .service(service_fn(async |attempt: Attempt<&'static str, ()>| match *attempt.peer {
+///     .service(service_fn(async |attempt: Attempt<String, ()>| match attempt.peer.as_str() {
 ///         "10.0.0.1" => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-///         at => Ok(at),
+///         at => Ok(at.to_owned()),
 ///     }));
 /// assert_eq!(balance.oneshot(()).await?, "10.0.0.2");
 /// # Ok(()) }

@@ -46,7 +46,7 @@ impl<Target> Peers<Target> {
     pub fn new<Name: Into<Arc<str>>>(
         peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
-        Self::of(None, peers)
+        Self::of(None, wanted(peers))
     }
 
     /// As [`new`](Self::new), with a name that tells this set from others in log lines and
@@ -70,15 +70,15 @@ impl<Target> Peers<Target> {
         name: impl Into<Arc<str>>,
         peers: impl IntoIterator<Item = (Name, Target)>,
     ) -> Result<Self, PeersError> {
-        Self::of(Some(name.into()), peers)
+        Self::of(Some(name.into()), wanted(peers))
     }
 
-    fn of<Name: Into<Arc<str>>>(
+    fn of<Wanted: Into<Placed<Target>>>(
         name: Option<Arc<str>>,
-        peers: impl IntoIterator<Item = (Name, Target)>,
+        wanted: impl Iterator<Item = (Arc<str>, Option<Wanted>)>,
     ) -> Result<Self, PeersError> {
         let set = Arc::new(Set::new(name));
-        set.update(Join::AtOnce, wanted(peers), false, |_, _| false)?;
+        set.update(Join::AtOnce, wanted, false, |_, _| false)?;
         Ok(Self {
             set,
             join: Join::AtOnce,

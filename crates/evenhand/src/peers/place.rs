@@ -7,6 +7,31 @@ use crate::error::PeersError;
 use crate::set::placed::Placed;
 
 impl<Target> Peers<Target> {
+    /// As [`new`](Self::new), with weights and tiers.
+    ///
+    /// ```
+    /// use evenhand::{Peers, Placed};
+    ///
+    /// let peers = Peers::placed([
+    ///     ("near", Placed::new("10.0.0.1:80")),
+    ///     ("far", Placed::new("10.9.0.1:80").tier(1).weight(2)),
+    /// ])?;
+    /// let places: Vec<_> = peers.statuses().iter().map(|status| (status.tier, status.weight)).collect();
+    /// assert_eq!(places, [(0, 1), (1, 2)]);
+    /// # Ok::<(), evenhand::PeersError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn placed<Name: Into<Arc<str>>>(
+        peers: impl IntoIterator<Item = (Name, Placed<Target>)>,
+    ) -> Result<Self, PeersError> {
+        let peers = peers.into_iter();
+        let wanted = peers.map(|(name, placed)| (name.into(), Some(placed)));
+        Self::of(None, wanted)
+    }
+
     /// Sets a peer's weight, which only [`Weighted`](crate::Weighted) picks use: a peer of weight 0
     /// gets none of them. Default: 1.
     ///

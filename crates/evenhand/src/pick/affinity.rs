@@ -31,9 +31,10 @@ use crate::stable_hash::hash;
 /// struct Get { user: u64 }
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let peers = Peers::new([("cache0", "10.0.0.1"), ("cache1", "10.0.0.2"), ("cache2", "10.0.0.3")])?;
-/// let connector = service_fn(async |attempt: Attempt<&'static str, Get>| {
-///     Ok::<_, std::io::Error>(*attempt.peer)
+/// let caches = ["cache0", "cache1", "cache2"];
+/// let peers = Peers::new(caches.map(|cache| (cache, format!("http://{cache}"))))?;
+/// let connector = service_fn(async |attempt: Attempt<String, Get>| {
+///     Ok::<_, std::io::Error>(attempt.peer.clone())
 /// });
 /// let mut balance = BalanceLayer::new(peers)
 ///     .pick_by(|request: &Get| request.user, Affinity)

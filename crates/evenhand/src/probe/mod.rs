@@ -35,9 +35,9 @@ type ProbeFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 /// use evenhand::{ActiveChecks, BalanceLayer, Peer, Peers, Probe};
 /// use tower::service_fn;
 ///
-/// let peers = Peers::new([("db0", "10.0.0.1:3306"), ("db1", "10.0.0.2:3306")])?;
+/// let peers = Peers::new([("db0", "10.0.0.1:3306".to_owned()), ("db1", "10.0.0.2:3306".to_owned())])?;
 /// # async fn ping(_: &str) -> std::io::Result<()> { Ok(()) }
-/// let ping = service_fn(|peer: Peer<&'static str>| async move { ping(*peer).await });
+/// let ping = service_fn(|peer: Peer<String>| async move { ping(&peer).await });
 /// let probe = Probe::new(ping, Duration::from_secs(1))
 ///     .active_checks(ActiveChecks::every(Duration::from_secs(5)).fall(2));
 /// let layer = BalanceLayer::new(peers).probe(probe);

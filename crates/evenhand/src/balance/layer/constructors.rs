@@ -36,9 +36,9 @@ impl<Target, R: Clone> BalanceLayer<Target, R> {
     /// use tower::{ServiceExt, service_fn};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let peers = Peers::new([("a", "10.0.0.1")])?;
+    /// let peers = Peers::new([("a", "10.0.0.1".to_owned())])?;
     /// let balance = BalanceLayer::new(peers).service(service_fn(
-    ///     async |attempt: Attempt<&'static str, u32>| Ok::<_, std::io::Error>(attempt.request + 1),
+    ///     async |attempt: Attempt<String, u32>| Ok::<_, std::io::Error>(attempt.request + 1),
     /// ));
     /// assert_eq!(balance.oneshot(1).await?, 2);
     /// # Ok(()) }
