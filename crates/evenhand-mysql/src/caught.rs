@@ -1,5 +1,5 @@
-//! Panics of the driver in a login or a check, as errors. It panics where a server asks for a login that is not
-//! compiled in, for one.
+//! Panics of the driver in a login or a check, and of a user's resolver, as errors. The driver panics where a
+//! server asks for a login that is not compiled in, or where a row has another shape than it should.
 
 use std::any::Any;
 use std::fmt;
@@ -9,15 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use mysql_async::Error;
-
-/// A future of the driver whose panic is an error, after which it is not polled again.
+/// A future whose panic is an error, after which it is not polled again.
 pub(crate) struct Caught<F>(pub(crate) F);
 
 impl<F, T, E> Future for Caught<F>
 where
     F: Future<Output = Result<T, E>> + Unpin,
-    E: From<Error>,
+    E: From<io::Error>,
 {
     type Output = Result<T, E>;
 
@@ -28,21 +26,21 @@ where
     }
 }
 
-/// What the driver said as it panicked.
+/// What was said in a panic.
 #[derive(Debug)]
 pub(crate) struct Panicked(String);
 
 impl Panicked {
-    fn error(panic: &(dyn Any + Send)) -> Error {
+    fn error(panic: &(dyn Any + Send)) -> io::Error {
         let literal = panic.downcast_ref().map(|text: &&str| (*text).to_owned());
         let text = literal.or_else(|| panic.downcast_ref().cloned());
-        io::Error::other(Self(text.unwrap_or_default())).into()
+        io::Error::other(Self(text.unwrap_or_default()))
     }
 }
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the driver panicked: {}", self.0)
+        write!(f, "a panic: {}", self.0)
     }
 }
 

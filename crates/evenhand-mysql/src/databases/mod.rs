@@ -174,7 +174,10 @@ impl Databases {
             let old = open.remove(&plan.alias);
             let pool = match (old, changes.get(&plan.alias)) {
                 (Some(old), Some(Change::Peers)) => {
-                    old.pool.adopt_peers(plan)?;
+                    if let Err(error) = old.pool.adopt_peers(plan) {
+                        open.insert(plan.alias.clone(), old);
+                        return Err(error);
+                    }
                     old.pool
                 }
                 _ => pool,

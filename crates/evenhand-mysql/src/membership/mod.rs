@@ -55,8 +55,8 @@ impl Membership {
     /// MySQL Group Replication's list, `performance_schema.replication_group_members`, as a member tells it that
     /// is online and whose group has its majority. The pool's user must be allowed to read that table.
     ///
-    /// The addresses are those that the members report (`report_host`, `report_port`). All members are peers,
-    /// whatever their role: in a [writable](crate::PoolOptions::writable) pool the probe finds the primary.
+    /// The addresses are those that the members report (`report_host`, `report_port`). A member that recovers
+    /// is none yet. All others are peers, whatever their role: in a [writable](crate::PoolOptions::writable) pool the probe finds the primary.
     pub fn group_replication() -> Self {
         Self::of(Kind::GroupReplication)
     }

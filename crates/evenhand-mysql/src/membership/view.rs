@@ -1,6 +1,7 @@
 //! What one server says of its cluster, and whether it is to be believed.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use evenhand_config::HostPort;
 use mysql_async::prelude::Queryable;
@@ -32,6 +33,13 @@ pub(crate) enum NoView {
     Auto,
     #[error("it lists `{0}`, which is no address")]
     NoAddress(String),
+}
+
+/// Of a panic.
+impl From<io::Error> for NoView {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// The members' addresses as the cluster has them: at least one.
@@ -82,8 +90,9 @@ fn group(rows: Vec<Row>) -> Result<Vec<HostPort>, NoView> {
     }
     let mut members = Vec::new();
     for (host, port, state, _) in rows {
-        // One that cannot be reached is a member until it is put out.
-        if ["OFFLINE", "ERROR"].contains(&&*state) {
+        // One that cannot be reached is a member until it is put out. One that recovers has old rows, which no
+        // probe shows.
+        if !["ONLINE", "UNREACHABLE"].contains(&&*state) {
             continue;
         }
         let (host, port) = (host.unwrap_or_default(), port.unwrap_or_default());
@@ -145,8 +154,13 @@ mod tests {
     fn members_of_a_group_are_told_by_its_majority() {
         let all = ["db0:3306", "db1:3306", "db2:3306"];
         assert_eq!(
-            group_says("ONLINE", &["RECOVERING", "UNREACHABLE"]).unwrap(),
+            group_says("ONLINE", &["ONLINE", "UNREACHABLE"]).unwrap(),
             all
+        );
+        // One that recovers belongs to the majority, and is no peer yet.
+        assert_eq!(
+            group_says("ONLINE", &["RECOVERING", "UNREACHABLE"]).unwrap(),
+            ["db0:3306", "db2:3306"]
         );
         assert_eq!(
             group_says("ONLINE", &["ONLINE", "ERROR"]).unwrap(),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
+use crate::caught::Caught;
+
 type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync;
 
 /// Finds the addresses of a host name: the system, or a function of your own. Given to a pool by
@@ -35,7 +37,10 @@ impl Resolver {
     }
 
     /// `lookup` gets a host name and gives its addresses, the preferred one first. An empty list is a failure.
-    /// A lookup that takes longer than 10 s is dropped.
+    /// One that panics is a failure, too.
+    ///
+    /// A lookup that takes too long is dropped: the first one of a peer with what waits for it, at most after the
+    /// [connect timeout](crate::PoolOptions::connect_timeout), and a further one after 10 s.
     pub fn new<F, Answer>(lookup: F) -> Self
     where
         F: Fn(String) -> Answer + Send + Sync + 'static,
@@ -47,7 +52,10 @@ impl Resolver {
     /// The addresses of a host: at least one, each once.
     pub(crate) async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         let found = match &self.0 {
-            Some(lookup) => lookup(host.to_owned()).await?,
+            Some(lookup) => {
+                let host = host.to_owned();
+                Caught(Box::pin(async move { lookup(host).await })).await?
+            }
             None => {
                 // The port is the driver's business.
                 let found = tokio::net::lookup_host((host, 0)).await?;
@@ -106,6 +114,19 @@ mod tests {
             error.to_string(),
             "the host name `db.internal` has no address"
         );
+    }
+
+    #[tokio::test]
+    async fn panic_is_a_failure() {
+        let at_once = Resolver::new(|host| {
+            assert!(host.is_empty(), "no {host}");
+            async { Ok(Vec::new()) }
+        });
+        let later = Resolver::new(|host| async move { panic!("no {host}") });
+        for resolver in [at_once, later] {
+            let error = resolver.look_up("h").await.unwrap_err();
+            assert_eq!(error.to_string(), "a panic: no h");
+        }
     }
 
     #[tokio::test]

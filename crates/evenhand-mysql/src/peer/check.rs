@@ -56,11 +56,20 @@ impl From<Error> for Unready {
     }
 }
 
+/// Of a panic.
+impl From<io::Error> for Unready {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// What a check found.
 pub(crate) struct Finding {
     pub(crate) verdict: Verdict,
     /// Whether the peer gave no answer at all; `None` if it may not have been asked.
     pub(crate) silent: Option<bool>,
+    /// Whether the peer could not be reached, or the connection to it broke.
+    pub(crate) is_unreached: bool,
 }
 
 impl Check {
@@ -104,6 +113,7 @@ impl Check {
                 Finding {
                     verdict: Verdict::healthy(),
                     silent: Some(false),
+                    is_unreached: false,
                 }
             }
             Ok(Err(finding)) => finding,
@@ -111,10 +121,12 @@ impl Check {
             Err(_) if began.elapsed() > limit + STALLED => Finding {
                 verdict: Verdict::neutral(),
                 silent: None,
+                is_unreached: false,
             },
             Err(_) => Finding {
                 verdict: self.rules.attempt(&AttemptError::TimedOut(limit)),
                 silent: Some(true),
+                is_unreached: true,
             },
         }
     }
@@ -132,6 +144,7 @@ impl Check {
             Err(Unready::Unexpected(reason)) => Err(Finding {
                 verdict: Verdict::down().safe().because(reason),
                 silent: Some(false),
+                is_unreached: false,
             }),
         }
     }
@@ -174,6 +187,7 @@ impl Check {
     /// `refused`.
     fn failed(&self, error: Error, refused: Verdict) -> Finding {
         let silent = is_silence(&error);
+        let is_unreached = matches!(error, Error::Io(_));
         let mut verdict = self.rules.attempt(&AttemptError::Connect(error));
         if matches!(verdict.peer, PeerVerdict::Healthy | PeerVerdict::Suspect) {
             verdict.peer = refused.peer;
@@ -182,7 +196,11 @@ impl Check {
         // It is neutral if this host was short of something, or the peer is full.
         let was_asked = verdict.peer != PeerVerdict::Neutral || is_full(&verdict);
         let silent = was_asked.then_some(silent);
-        Finding { verdict, silent }
+        Finding {
+            verdict,
+            silent,
+            is_unreached,
+        }
     }
 
     /// Some proxies do not know `DO 1`, so it decides nothing while a peer is up.

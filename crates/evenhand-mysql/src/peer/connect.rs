@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -187,6 +188,33 @@ impl Endpoint {
         }
     }
 
+    /// Looks the peer's host up, and again if that was done before.
+    pub(crate) async fn look_up_again(&self) -> io::Result<()> {
+        match &self.place {
+            Some(place) if place.is_found() => {
+                let moved = place.look_up_again(|address| self.lead_to(address));
+                moved.await.map(drop)
+            }
+            _ => self.find().await,
+        }
+    }
+
+    /// A connection outside of the pool's. If it is refused, goes on to the name's next address, if there is one.
+    pub(crate) async fn log_in(&self) -> mysql_async::Result<Conn> {
+        let mut moves = 0;
+        loop {
+            let opts = self.opts_to_reach().await?;
+            let from = self.at();
+            match Caught(Conn::new(opts)).await {
+                Err(error) if moves < self.others() && is_elsewhere(&error, from) => {
+                    self.move_on(from);
+                    moves += 1;
+                }
+                conn => return conn,
+            }
+        }
+    }
+
     /// The options with which the peer is connected to where it is now.
     pub(crate) async fn opts_to_reach(&self) -> io::Result<Opts> {
         self.find().await?;
@@ -198,7 +226,7 @@ impl Endpoint {
     }
 
     /// Where the peer of a host name is.
-    pub(super) fn at(&self) -> Option<IpAddr> {
+    pub(crate) fn at(&self) -> Option<IpAddr> {
         self.place.as_ref()?.at()
     }
 
@@ -213,10 +241,15 @@ impl Endpoint {
     /// The peer is at this address now.
     pub(crate) fn lead_to(&self, address: IpAddr) {
         self.driver.lead_to(address);
+        // What another server said.
+        *self.refusal() = None;
+        self.permits.forget_limit();
+        self.traffic.forget_begun();
+        self.refuses_logins.store(false, Ordering::Relaxed);
     }
 
     /// The peer cannot be reached at this address: goes on to the next one of its name, if there is another.
-    pub(super) fn move_on(&self, from: Option<IpAddr>) {
+    pub(crate) fn move_on(&self, from: Option<IpAddr>) {
         if let (Some(place), Some(from)) = (&self.place, from) {
             place.leave(from, |to| self.lead_to(to));
         }

@@ -272,7 +272,18 @@ impl Endpoint {
         self.check_once(self.check.timeout).await.0
     }
 
+    /// If the name moves during the check, the peer is checked where it is then.
     async fn check_once(&self, limit: Duration) -> (Verdict, Silence) {
+        loop {
+            let from = self.at();
+            let checked = self.check_here(limit).await;
+            if !self.is_gone(from) {
+                return checked;
+            }
+        }
+    }
+
+    async fn check_here(&self, limit: Duration) -> (Verdict, Silence) {
         let began = Instant::now();
         let (from, stay) = (self.at(), self.driver.stay());
         let found = self.check.run(self.opts_to_reach(), limit).await;
@@ -284,12 +295,9 @@ impl Endpoint {
         if silence == Silence::Lost {
             self.metrics.lost();
         }
-        // The name moved during the check.
-        if self.is_gone(from) {
-            return (Verdict::neutral(), Silence::None);
-        }
+        let is_down = found.verdict.peer == PeerVerdict::Down;
         // Not before those that wait there know that it is lost.
-        if found.verdict.peer == PeerVerdict::Down && silence != Silence::Suspected {
+        if found.is_unreached && is_down && silence != Silence::Suspected {
             self.move_on(from);
         }
         (found.verdict, silence)

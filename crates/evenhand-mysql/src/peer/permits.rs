@@ -151,6 +151,23 @@ impl Permits {
         self.issued.fetch_sub(forgotten, Ordering::Relaxed);
     }
 
+    /// The limit is the one that was set, as nothing is known of another one any more.
+    pub(crate) fn forget_limit(&self) {
+        if !self.are_short() {
+            return;
+        }
+        let missing = {
+            let mut trials = self.trials();
+            *trials = Trials::INITIAL;
+            self.limit.store(self.most, Ordering::Relaxed);
+            let issued = self.issued.load(Ordering::Relaxed);
+            let missing = self.most.saturating_sub(issued);
+            self.issued.fetch_add(missing, Ordering::Relaxed);
+            missing
+        };
+        self.semaphore.add_permits(missing);
+    }
+
     /// A login was accepted. If it was a trial, the next one begins, should callers wait.
     pub(crate) fn note_login(&self, open: usize) {
         {

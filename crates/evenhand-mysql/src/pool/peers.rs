@@ -130,13 +130,19 @@ impl PeersHandle {
     }
 
     /// Sets a peer's weight, which [`PickKind::Weighted`](crate::PickKind::Weighted) uses. Default: 1.
-    /// A peer of weight 0 is never picked.
+    /// A peer of weight 0 is never picked. In a pool that [follows its cluster](PoolOptions::discover) a seed keeps its
+    /// weight while it is no peer.
     ///
     /// # Errors
     ///
     /// [`Error::Peers`] if no peer has this name.
     pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), Error> {
-        Ok(self.peers.set_weight(name, weight)?)
+        let seeds = self.seeds.as_ref();
+        let is_seed = seeds.is_some_and(|seeds| seeds.set_weight(name, weight));
+        match self.peers.set_weight(name, weight) {
+            Err(_) if is_seed => Ok(()),
+            set => Ok(set?),
+        }
     }
 
     /// Puts a peer into a tier: 0, the default, is preferred, and the next ones take what it cannot carry, as

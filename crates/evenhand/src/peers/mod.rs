@@ -2,6 +2,7 @@
 
 mod drain;
 mod place;
+mod probe_now;
 
 use std::fmt;
 use std::sync::Arc;

@@ -59,6 +59,8 @@ pub(crate) enum Change {
     Event(EventKind),
     /// Only the snapshot is out of date.
     Snapshot,
+    /// A probe is due sooner.
+    Due,
 }
 
 impl Registry {
@@ -246,7 +248,7 @@ impl Registry {
                 event.set = ledger.take_turn();
                 Some(event)
             }
-            Change::Snapshot => None,
+            Change::Snapshot | Change::Due => None,
         };
         event.iter().for_each(|event| self.send(event));
         let (may_leave, up) = (ledger.may_leave() > 0, ledger.up);
@@ -263,8 +265,13 @@ impl Registry {
 
     /// Wakes all that a transition concerns.
     fn wake(&self, member: &Member, change: &Change) {
-        let Change::Event(kind) = change else {
-            return self.available.notify_one();
+        let kind = match change {
+            Change::Event(kind) => kind,
+            Change::Snapshot => return self.available.notify_one(),
+            Change::Due => {
+                self.available.notify_one();
+                return self.due_changed.notify_waiters();
+            }
         };
         match kind {
             EventKind::ProbeStarted => {}

@@ -25,6 +25,7 @@ mod operators;
 mod panics;
 mod peers;
 mod picks;
+mod probe_now;
 mod recovery;
 mod seen;
 #[cfg(feature = "serde")]

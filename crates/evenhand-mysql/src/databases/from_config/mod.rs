@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use evenhand::PeersError;
 #[cfg(feature = "dns")]
 use evenhand_config::HostsKind;
 use evenhand_config::{Address, BalancedDatabase, DiscoverKind, Peer, Settings, Tls};
@@ -154,13 +155,14 @@ impl Pool {
 
     fn set_weights(&self, database: &BalancedDatabase) -> Result<(), Error> {
         let peers = self.peers();
-        // One that is listed and not a member of the cluster, or stands for others, is no peer.
-        let is_peer = |alias: &str| self.statuses().iter().any(|status| *status.peer == *alias);
-        database
-            .peers
-            .iter()
-            .filter(|peer| is_peer(&peer.alias))
-            .try_for_each(|peer| peers.set_weight(&peer.alias, peer.weight.unwrap_or(1)))
+        for peer in &database.peers {
+            match peers.set_weight(&peer.alias, peer.weight.unwrap_or(1)) {
+                // One that stands for others, is not a member of the cluster, or was removed meanwhile.
+                Err(Error::Peers(PeersError::Unknown(_))) => {}
+                set => set?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -13,11 +13,13 @@ use crate::peer::{Endpoint, Peer};
 pub(crate) struct Made(Arc<Mutex<Vec<Weak<Endpoint>>>>);
 
 impl Made {
-    /// Adds endpoints before they become peers.
+    /// Adds endpoints before they become peers, each once.
     pub(crate) fn add<'a>(&self, endpoints: impl IntoIterator<Item = &'a Arc<Endpoint>>) {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         made.retain(|endpoint| endpoint.strong_count() > 0);
-        made.extend(endpoints.into_iter().map(Arc::downgrade));
+        let mut known: HashSet<_> = made.iter().map(Weak::as_ptr).collect();
+        let new = endpoints.into_iter().map(Arc::downgrade);
+        made.extend(new.filter(|endpoint| known.insert(endpoint.as_ptr())));
     }
 
     fn alive(&self) -> Vec<Arc<Endpoint>> {
@@ -83,6 +85,22 @@ mod tests {
 
     use super::*;
     use crate::options::PoolOptions;
+
+    #[test]
+    fn endpoints_are_kept_once_and_while_something_holds_them() {
+        let endpoint = |name| {
+            let peer = (name, "mysql://h/d");
+            Endpoint::of(peer, 1, &PoolOptions::new()).unwrap().1
+        };
+        let (made, a, b) = (Made::default(), endpoint("a"), endpoint("b"));
+        for _ in 0..3 {
+            made.add([&a, &b, &a]);
+        }
+        assert_eq!(made.0.lock().unwrap().len(), 2);
+        drop(b);
+        made.add([]);
+        assert_eq!(made.0.lock().unwrap().len(), 1);
+    }
 
     /// A connection of the peer that is in use keeps the peer alive, and with it the idle one.
     #[tokio::test]

@@ -3,16 +3,19 @@
 //! Any server that is up is asked for the list, and where none is to be believed, all others at once, the
 //! seeds included. The last list holds until there is another. A member that has left it is asked itself,
 //! before it is removed: one that belongs to a cluster of its own, with a quorum of its own, stays.
+//!
+//! Where the seeds were replaced, they are asked first, as they may be of another cluster. What was a peer before
+//! is then no part of a split.
 
 mod wanted;
 
 use std::collections::{BTreeSet, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenhand::{Peers, State};
 use evenhand_config::HostPort;
-use mysql_async::Conn;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -23,8 +26,8 @@ use crate::caught::Caught;
 use crate::membership::view::{self, NoView};
 use crate::membership::{Kind, Membership};
 use crate::options::PoolOptions;
-use crate::peer::{Endpoint, NamedEndpoint};
-use wanted::{Wanted, wanted};
+use crate::peer::{Endpoint, NamedEndpoint, Peer};
+use wanted::{Wanted, add_others, wanted};
 
 /// How long a server that was asked may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(200);
@@ -45,8 +48,9 @@ pub(crate) async fn follow(pool: PeersHandle, membership: Option<Membership>) {
     };
     loop {
         let listed = seeds.listed().seeds.clone();
+        follower.look_up(&listed).await;
         match follower.members(&listed).await {
-            Ok(members) => follower.apply(&members, &listed, &seeds).await,
+            Ok(told) => follower.apply(told, &listed, &seeds).await,
             Err(why) => follower.warn(&why),
         }
         let pause = follower.membership.interval;
@@ -56,6 +60,13 @@ pub(crate) async fn follow(pool: PeersHandle, membership: Option<Membership>) {
             () = seeds.changed.notified() => {}
         }
     }
+}
+
+/// A list of members.
+struct Told {
+    members: Vec<HostPort>,
+    /// By servers of a list of seeds that was replaced, as none of the present one answers.
+    is_by_old: bool,
 }
 
 struct Follower {
@@ -72,8 +83,39 @@ struct Follower {
 }
 
 impl Follower {
+    /// Where the names of the seeds lead. Those of peers are looked up elsewhere, once they are found.
+    async fn look_up(&self, seeds: &[NamedEndpoint]) {
+        let peers: HashSet<usize> = self.peers.iter().map(|peer| id(&peer)).collect();
+        let mut lookups = JoinSet::new();
+        for (_, seed) in seeds {
+            if seed.must_be_found() || !peers.contains(&id(seed)) {
+                let seed = seed.clone();
+                lookups.spawn(async move {
+                    let _ = timeout(seed.connect_timeout, seed.look_up_again()).await;
+                });
+            }
+        }
+        while lookups.join_next().await.is_some() {}
+    }
+
+    /// Whether the peers are those of the present seeds.
+    fn keeps(&self, seeds: &Arc<Vec<NamedEndpoint>>) -> bool {
+        let same_seeds = |(_, of): &(Vec<Wanted>, _)| Arc::ptr_eq(of, seeds);
+        self.applied.as_ref().is_none_or(same_seeds)
+    }
+
     /// The members' addresses, as clients reach them, from one server that is up or else from any.
-    async fn members(&self, seeds: &[NamedEndpoint]) -> Result<Vec<HostPort>, NoView> {
+    async fn members(&self, seeds: &Arc<Vec<NamedEndpoint>>) -> Result<Told, NoView> {
+        let listed = || seeds.iter().map(|(_, seed)| seed.clone());
+        let told = |members, is_by_old| Told { members, is_by_old };
+        if !self.keeps(seeds) {
+            if let Ok(members) = self.first_of(listed(), NoView::Late).await {
+                return Ok(told(members, false));
+            }
+            let peers = self.peers.iter().map(|peer| (*peer).clone());
+            let members = self.first_of(peers, NoView::Late).await;
+            return members.map(|members| told(members, true));
+        }
         let up: Vec<_> = self
             .peers
             .iter()
@@ -84,18 +126,40 @@ impl Follower {
         if !up.is_empty() {
             let first = (*up[rand::random_range(0..up.len())]).clone();
             match ask(first.clone(), self.membership.clone()).await {
-                Ok(members) => return Ok(members),
+                Ok(members) => return Ok(told(members, false)),
                 Err(why) => failed = why,
             }
             asked = Some(first);
         }
-        let mut questions = JoinSet::new();
         let mut known: HashSet<usize> = asked.iter().map(id).collect();
-        let all = self.peers.iter().map(|peer| (*peer).clone());
-        for endpoint in all.chain(seeds.iter().map(|(_, seed)| seed.clone())) {
-            if known.insert(id(&endpoint)) {
-                questions.spawn(ask(endpoint, self.membership.clone()));
-            }
+        let peers = self.peers.iter().map(|peer| (*peer).clone());
+        let others = peers.chain(listed());
+        let others = others.filter(|endpoint| known.insert(id(endpoint)));
+        let members = self.first_of(others, failed).await;
+        members.map(|members| told(members, false))
+    }
+
+    /// The first list that one of these gives, all of which are asked at once. `failed` is why there was none
+    /// before.
+    async fn first_of(
+        &self,
+        endpoints: impl Iterator<Item = Arc<Endpoint>>,
+        mut failed: NoView,
+    ) -> Result<Vec<HostPort>, NoView> {
+        let peers: HashSet<usize> = self.peers.iter().map(|peer| id(&peer)).collect();
+        let mut questions = JoinSet::new();
+        for endpoint in endpoints {
+            let is_peer = peers.contains(&id(&endpoint));
+            let membership = self.membership.clone();
+            questions.spawn(async move {
+                let from = endpoint.at();
+                let told = ask(endpoint.clone(), membership).await;
+                // Of a peer, the checks decide that.
+                if !is_peer && matches!(told, Err(NoView::Late)) {
+                    endpoint.move_on(from);
+                }
+                told
+            });
         }
         while let Some(ended) = questions.join_next().await {
             match ended {
@@ -111,39 +175,40 @@ impl Follower {
     /// Makes the members the pool's peers.
     async fn apply(
         &mut self,
-        members: &[HostPort],
+        Told { members, is_by_old }: Told,
         seeds: &Arc<Vec<NamedEndpoint>>,
         listed: &Seeds,
     ) {
-        self.is_blind = false;
-        // A seed that is given by name is known by its address.
-        let mut lookups = JoinSet::new();
-        for (_, seed) in seeds.iter().filter(|(_, seed)| seed.must_be_found()) {
-            let seed = seed.clone();
-            lookups.spawn(async move {
-                let _ = timeout(seed.connect_timeout, seed.find()).await;
-            });
+        if is_by_old && !self.is_blind {
+            let pool = &*self.options.get_name();
+            tracing::warn!(
+                pool,
+                "no listed server tells the members of its cluster: those of before are asked"
+            );
         }
-        lookups.join_all().await;
-        let wanted = wanted(members, seeds);
-        let same_seeds = |(_, of): &(Vec<Wanted>, _)| Arc::ptr_eq(of, seeds);
-        let keeps = self.applied.as_ref().is_none_or(same_seeds);
+        self.is_blind = is_by_old;
+        let wanted = wanted(&members, seeds);
+        let keeps = self.keeps(seeds);
         let names: BTreeSet<Arc<str>> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
         let present: BTreeSet<Arc<str>> =
             self.peers.iter().map(|peer| peer.shared_name()).collect();
         if keeps && names == present {
-            self.note(wanted, seeds);
+            self.note(wanted, seeds.clone());
             listed.listed().are_left = true;
             return;
         }
         let mut list = self.endpoints(&wanted, seeds, keeps);
-        let leaving: Vec<NamedEndpoint> = self
+        // One that an operator drains stays until it is restored or removed.
+        let leaves = |peer: &Peer| !names.contains(peer.name());
+        let (drained, leaving): (Vec<Peer>, Vec<Peer>) = self
             .peers
             .iter()
-            .filter(|peer| !names.contains(peer.name()))
-            .map(|peer| (peer.shared_name(), (*peer).clone()))
-            .collect();
-        let split = self.with_other_lists(leaving, members).await;
+            .filter(leaves)
+            .partition(|peer| peer.state() == State::Draining);
+        let split = match keeps {
+            true => self.with_other_lists(named(leaving), &members).await,
+            false => Vec::new(),
+        };
         if !split.is_empty() && !self.is_split {
             let (pool, kept) = (
                 &*self.options.get_name(),
@@ -156,19 +221,26 @@ impl Follower {
             );
         }
         self.is_split = !split.is_empty();
-        list.extend(split);
+        add_others(&mut list, named(drained).into_iter().chain(split));
         let mut state = listed.listed();
         // Others were given meanwhile, and are asked next.
         if !Arc::ptr_eq(&state.seeds, seeds) {
             return;
         }
         self.made.add(list.iter().map(|(_, endpoint)| endpoint));
-        match self.peers.joining_on_proof().replace_all(list) {
+        let list = list.into_iter().map(|peer| state.placed(peer));
+        let list: Vec<_> = list.collect();
+        match self.peers.joining_on_proof().replace_all_placed(list) {
             Ok(()) => state.are_left = true,
             Err(error) => tracing::warn!(%error, "the cluster's members are not used"),
         }
         drop(state);
-        self.note(wanted, seeds);
+        let of = match (&self.applied, is_by_old) {
+            // The listed ones are asked again.
+            (Some((_, before)), true) => before.clone(),
+            _ => seeds.clone(),
+        };
+        self.note(wanted, of);
     }
 
     /// The members' endpoints, and those that are there already.
@@ -211,11 +283,15 @@ impl Follower {
                 (own != members).then_some((name, endpoint))
             });
         }
-        questions.join_all().await.into_iter().flatten().collect()
+        let mut others = Vec::new();
+        while let Some(ended) = questions.join_next().await {
+            others.extend(ended.ok().flatten());
+        }
+        others
     }
 
     /// Remembers the list, and says what is new in it.
-    fn note(&mut self, wanted: Vec<Wanted>, seeds: &Arc<Vec<NamedEndpoint>>) {
+    fn note(&mut self, wanted: Vec<Wanted>, seeds: Arc<Vec<NamedEndpoint>>) {
         let names = |list: &[Wanted]| -> BTreeSet<Arc<str>> {
             list.iter().map(|wanted| wanted.name.clone()).collect()
         };
@@ -229,7 +305,7 @@ impl Follower {
                 "the cluster has these members"
             );
         }
-        self.applied = Some((wanted, seeds.clone()));
+        self.applied = Some((wanted, seeds));
     }
 
     fn warn(&mut self, why: &NoView) {
@@ -243,16 +319,13 @@ impl Follower {
     }
 }
 
-/// What one server says, on a connection of its own.
+/// What one server says, on a connection of its own. One that cannot be reached is asked at its name's next
+/// address the next time.
 async fn ask(endpoint: Arc<Endpoint>, membership: Membership) -> Result<Vec<HostPort>, NoView> {
     let kind: Kind = membership.kind;
     let question = async {
-        let opts = endpoint
-            .opts_to_reach()
-            .await
-            .map_err(mysql_async::Error::from)?;
-        let mut conn = Caught(Conn::new(opts)).await?;
-        let members = view::ask(kind, &mut conn).await;
+        let mut conn = endpoint.log_in().await?;
+        let members = { Caught(pin!(view::ask(kind, &mut conn))).await };
         // A courtesy to the server: its outcome means nothing.
         let _ = timeout(GOODBYE, conn.disconnect()).await;
         members
@@ -263,6 +336,13 @@ async fn ask(endpoint: Arc<Endpoint>, membership: Membership) -> Result<Vec<Host
         .iter()
         .map(|member| membership.mapped(member))
         .collect())
+}
+
+fn named(peers: Vec<Peer>) -> Vec<NamedEndpoint> {
+    let peers = peers.into_iter();
+    peers
+        .map(|peer| (peer.shared_name(), (*peer).clone()))
+        .collect()
 }
 
 fn id(endpoint: &Arc<Endpoint>) -> usize {

@@ -38,6 +38,18 @@ pub(super) fn wanted(members: &[HostPort], seeds: &[NamedEndpoint]) -> Vec<Wante
     wanted
 }
 
+/// Adds those whose name the list has not yet. Of those that leave, two may have one name.
+pub(super) fn add_others(
+    list: &mut Vec<NamedEndpoint>,
+    others: impl IntoIterator<Item = NamedEndpoint>,
+) {
+    for (name, endpoint) in others {
+        if list.iter().all(|(other, _)| *other != name) {
+            list.push((name, endpoint));
+        }
+    }
+}
+
 /// Whether a seed is a member: it has the same port, and the same host or the one address of its host. A name
 /// with several addresses may be any of them, so it is none.
 fn is_at(seed: &Endpoint, member: &HostPort) -> bool {
@@ -134,6 +146,16 @@ mod tests {
         // A name of several servers is none of them.
         let two = seeds(&urls, &[2, 3]).await;
         assert_eq!(names(&["10.0.0.2:3307"], &two), ["10.0.0.2:3307"]);
+    }
+
+    #[tokio::test]
+    async fn each_name_is_added_once() {
+        let two = seeds(&["mysql://10.0.0.1/d", "mysql://10.0.0.2/d"], &[]).await;
+        let (one, other) = (two[0].clone(), two[1].clone());
+        let twin = (other.0.clone(), one.1.clone());
+        let mut list = vec![one.clone()];
+        add_others(&mut list, [other.clone(), twin, one.clone()]);
+        assert_eq!(list, [one, other]);
     }
 
     #[test]

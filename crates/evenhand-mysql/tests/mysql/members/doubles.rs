@@ -11,11 +11,11 @@ use super::{names, up_are};
 use crate::common::setup::still;
 use crate::common::{fakes, soon, states, until};
 
-const QUESTION: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN \
+pub(super) const QUESTION: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN \
                         ('wsrep_cluster_status', 'wsrep_incoming_addresses')";
 
 /// The node is in a component of this kind, with this list.
-fn says(fake: &FakeMySql, component: &str, list: &str) {
+pub(super) fn says(fake: &FakeMySql, component: &str, list: &str) {
     let rows = [
         ["wsrep_cluster_status", component],
         ["wsrep_incoming_addresses", list],
@@ -23,26 +23,26 @@ fn says(fake: &FakeMySql, component: &str, list: &str) {
     fake.answer(QUESTION, ["Variable_name", "Value"], rows);
 }
 
-fn list(members: &[&FakeMySql]) -> String {
+pub(super) fn list(members: &[&FakeMySql]) -> String {
     let addresses: Vec<String> = members.iter().map(|fake| fake.addr().to_string()).collect();
     addresses.join(",")
 }
 
 /// Each says that these are the members.
-fn cluster(members: &[&FakeMySql]) {
+pub(super) fn cluster(members: &[&FakeMySql]) {
     let list = list(members);
     members.iter().for_each(|fake| says(fake, "Primary", &list));
 }
 
-fn addr(fake: &FakeMySql) -> String {
+pub(super) fn addr(fake: &FakeMySql) -> String {
     fake.addr().to_string()
 }
 
-fn galera() -> Membership {
+pub(super) fn galera() -> Membership {
     Membership::galera().interval(Duration::from_millis(20))
 }
 
-fn pool_of(seeds: &[(&str, &FakeMySql)], options: PoolOptions) -> Pool {
+pub(super) fn pool_of(seeds: &[(&str, &FakeMySql)], options: PoolOptions) -> Pool {
     let urls = seeds
         .iter()
         .map(|(name, fake)| (*name, format!("{}?pool_min=0", fake.url())));
@@ -52,14 +52,14 @@ fn pool_of(seeds: &[(&str, &FakeMySql)], options: PoolOptions) -> Pool {
 }
 
 /// A pool that follows the cluster, and has begun.
-async fn following(seeds: &[(&str, &FakeMySql)], membership: Membership) -> Pool {
+pub(super) async fn following(seeds: &[(&str, &FakeMySql)], membership: Membership) -> Pool {
     let pool = pool_of(seeds, still().discover(membership));
     drop(soon(pool.get_conn()).await.unwrap());
     pool
 }
 
 /// The node has been asked, and once more, since.
-async fn asked_again(fake: &FakeMySql) {
+pub(super) async fn asked_again(fake: &FakeMySql) {
     let before = fake.logins();
     until("asked again", || fake.logins() >= before + 3).await;
 }
@@ -209,12 +209,21 @@ async fn reload_replaces_the_seeds_and_no_member() {
     let changes = databases.reload(&config("b", &b)).unwrap();
     assert_eq!(changes.get("orders"), Some(&Change::Peers));
     up_are(&pool, &[&addr(&a), "b"]).await;
-    // A seed that is no peer has no weight to set.
-    cluster(&[&b]);
-    a.kill();
+    until("it has its weight", || {
+        pool.statuses().iter().any(|s| s.weight == 2)
+    })
+    .await;
+    // A seed that is no peer keeps its weight for when it is one.
+    says(&a, "Primary", &list(&[&b]));
+    says(&b, "Primary", &list(&[&b]));
     up_are(&pool, &["b"]).await;
     databases.reload(&config("a", &a)).unwrap();
     up_are(&pool, &[&addr(&b)]).await;
+    assert_eq!(pool.statuses()[0].weight, 1);
+    says(&a, "Primary", &list(&[&a]));
+    says(&b, "Primary", &list(&[&a]));
+    up_are(&pool, &["a"]).await;
+    assert_eq!(pool.statuses()[0].weight, 2);
 }
 
 #[tokio::test]
@@ -222,7 +231,10 @@ async fn without_discovery_the_peers_are_the_listed() {
     let [a, b] = fakes().await;
     cluster(&[&a, &b]);
     let pool = pool_of(&[("seed", &a)], still());
+    // One that follows them shows how long an answer takes.
+    let other = following(&[("seed", &a)], galera()).await;
     drop(pool.get_conn().await.unwrap());
+    up_are(&other, &["seed", &addr(&b)]).await;
+    asked_again(&a).await;
     assert_eq!(names(&pool), ["seed"]);
-    assert_eq!(a.logins(), 1);
 }

@@ -3,6 +3,7 @@
 mod doubles;
 mod galera;
 mod group;
+mod seeds;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

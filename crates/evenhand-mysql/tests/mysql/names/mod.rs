@@ -19,7 +19,7 @@ use crate::common::{soon, until};
 
 /// What the names are at the moment: every name has these addresses, or cannot be looked up.
 #[derive(Clone, Default)]
-struct Names(Arc<Told>);
+pub(crate) struct Names(Arc<Told>);
 
 #[derive(Default)]
 struct Told {
@@ -29,7 +29,7 @@ struct Told {
 
 impl Names {
     /// The last numbers of addresses in 127.0.0.0/24.
-    fn are(&self, addresses: &[u8]) {
+    pub(crate) fn are(&self, addresses: &[u8]) {
         let addresses = addresses.iter().map(|last| ip(*last)).collect();
         *self.0.addresses.lock().unwrap() = Some(addresses);
     }
@@ -49,7 +49,7 @@ impl Names {
     }
 
     /// The options, with these names, which are looked up every 20 ms.
-    fn known_to(&self, options: PoolOptions) -> PoolOptions {
+    pub(crate) fn known_to(&self, options: PoolOptions) -> PoolOptions {
         let told = self.0.clone();
         let resolver = Resolver::new(move |_| {
             let addresses = told.addresses.lock().unwrap().clone();
@@ -67,7 +67,7 @@ fn ip(last: u8) -> IpAddr {
 }
 
 /// Doubles at 127.0.0.1, 127.0.0.2 and so on, all on one port.
-async fn at_one_port<const N: usize>() -> [FakeMySql; N] {
+pub(crate) async fn at_one_port<const N: usize>() -> [FakeMySql; N] {
     let start = async {
         'other_port: loop {
             let mut fakes: Vec<FakeMySql> = Vec::new();
