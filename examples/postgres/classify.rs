@@ -69,6 +69,11 @@ fn judge_code(code: &SqlState, query_sent: bool) -> Verdict {
         ("57P01" | "57P02", _) => failed(Verdict::down(), "shutting down"),
         ("57P03", _) => failed(Verdict::down(), "starting up"),
         ("53300", _) => Verdict::neutral().busy().because("too many connections"),
+        // The connection was closed for idling, before the query was read. The next one is as good as any.
+        ("57P05", _) => Verdict::neutral().safe().because("closed while idle"),
+        // A primary that was demoted, or an error of the caller's, whom all servers tell so? The others decide.
+        // The statement was not run.
+        ("25006", _) => Verdict::suspect().safe().because("read-only"),
         (_, Some("08")) => failed(Verdict::down(), "connection failed"),
         // Memory, disks, bugs: five in a row eject.
         (_, Some("53" | "58" | "XX")) => failed(Verdict::degraded(), "trouble on the server"),

@@ -54,6 +54,8 @@ async fn failed_queries_are_judged_by_their_codes() {
     for (code, expected) in [
         ("57P01", (PeerVerdict::Down, Retry::IfIdempotent)),
         ("57P02", (PeerVerdict::Down, Retry::IfIdempotent)),
+        ("57P05", (PeerVerdict::Neutral, Retry::Safe)),
+        ("25006", (PeerVerdict::Suspect, Retry::Safe)),
         ("08006", (PeerVerdict::Down, Retry::IfIdempotent)),
         ("XX000", (PeerVerdict::Degraded, Retry::IfIdempotent)),
         ("40001", (PeerVerdict::Healthy, Retry::Never)),
@@ -112,6 +114,25 @@ async fn query_that_broke_half_way_is_run_again_only_if_it_reads() {
             Err(Error::Failed { tried, .. }) if !runs_again => assert_eq!(tried.len(), 1),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn write_goes_to_the_other_server_where_one_was_demoted() {
+    let servers = [Server::start().unwrap(), Server::start().unwrap()];
+    let [a, b] = servers
+        .each_ref()
+        .map(|server| Database::new(server.config()).unwrap());
+    let peers = Peers::new([("a", a), ("b", b)]).unwrap();
+    for peer in &peers.iter().collect::<Vec<_>>() {
+        // So there is a connection.
+        assert_eq!(verdict(peer).await, Verdict::healthy());
+    }
+    servers[0].set(Mood::RefusesQueries("25006"));
+    // The pick is random, so it may take a few.
+    while peers.statuses()[0].state == State::Up {
+        let (peer, _) = balance(peers.clone()).oneshot(WRITE).await.unwrap();
+        assert_eq!(&*peer, "b");
     }
 }
 

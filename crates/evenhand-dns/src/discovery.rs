@@ -80,6 +80,9 @@ impl Discovery {
     /// Over the bound some are left out, which is logged at `WARN`: those of the last tiers first, and in a tier
     /// those that are not in use yet, at random. So the same addresses are used in every lookup, and other
     /// clients use others.
+    ///
+    /// With the pick [`Affinity`](evenhand::Affinity), clients agree on the peer of a key only if they have the
+    /// same peers. So for it set this above the number of addresses.
     pub fn max_addresses(mut self, most: usize) -> Self {
         self.settings.most = most.max(1);
         self

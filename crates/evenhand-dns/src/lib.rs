@@ -69,17 +69,28 @@
 //! - A source that fails does not touch what the others list.
 //! - The order of an answer does not matter. An address is told once, under a [`Key`] that it keeps, and again
 //!   only if its weight, tier or host changes.
-//! - TTLs are respected: no lookup comes sooner, unless it is asked for, and none later than a tenth after
-//!   it, between [`Discovery::min_ttl`] and [`Discovery::max_ttl`]. hickory's cache answers nothing.
+//! - TTLs are respected: after a whole answer no lookup comes sooner, unless it is asked for, and none later than a
+//!   tenth after it, between [`Discovery::min_ttl`] and [`Discovery::max_ttl`]. hickory's cache answers nothing.
+//!   Sooner, on purpose, comes a lookup after one that failed or found a part only, and one as the time of
+//!   [`Discovery::keep_for`] ends.
 //! - Over [`Discovery::max_addresses`], the same addresses are used in every lookup.
+//! - A search domain that does not answer ends the search. No other domain's host of the same name takes the
+//!   place of the one that could not be looked up.
 //!
 //! # Weights and tiers
 //!
 //! An [`Address`] has a weight and a tier: those of an SRV record, of a file, or of your function. See
 //! [`Name::srv`] for how records become weights and tiers. They reach the peers by
-//! [`Peers::follow_placed`](evenhand::Peers::follow_placed): `changes.targets(Placed::from)`, or
-//! `changes.targets(|address| address.placed(..))` for targets of your own. Where one changes, the peer keeps its
-//! state.
+//! [`Peers::follow_placed`](evenhand::Peers::follow_placed). Where one changes, the peer keeps its state. Weights
+//! count with the pick [`Weighted`](evenhand::Weighted).
+//!
+//! | peers | stream |
+//! | --- | --- |
+//! | `Peers<SocketAddr>` | `changes.targets(Placed::from)` |
+//! | `Peers<Endpoint>`, for TLS: with the name that the certificate is checked for, see [`Endpoint`] | `changes.targets(Placed::from)` |
+//! | your own targets | `changes.targets(\|address\| address.placed(..))` |
+//!
+//! An [`Address`] itself is no target: `Placed::from` would lose its weight and tier.
 //!
 //! # In Kubernetes
 //!
@@ -137,7 +148,7 @@
 //! | `evenhand_discovery_lookups_total` | `source`, `outcome` | counter: lookups that were `answered`, `partial` (a part could not be looked up), `empty` or `failed` |
 //! | `evenhand_discovery_lookup_seconds` | `source` | histogram: how long they took |
 //! | `evenhand_discovery_changes_total` | `source`, `change` | counter: addresses that `joined`, `left` or `changed` |
-//! | `evenhand_discovery_addresses` | `source` | gauge: addresses that it lists, those that are kept while lookups fail included |
+//! | `evenhand_discovery_addresses` | `source` | gauge: addresses that it lists, those that are kept while lookups fail included; 0 once the stream is dropped |
 //!
 //! # Features
 //!
@@ -167,7 +178,7 @@ pub use discovery::{
     DEFAULT_MIN_TTL, Discovery,
 };
 pub use dns::{DEFAULT_QUERY_TIMEOUT, Dns};
-pub use lookup::address::{Address, Key};
+pub use lookup::address::{Address, Endpoint, Key};
 pub use lookup::error::{BoxError, Error};
 pub use lookup::found::{Family, Found, Lost};
 pub use lookup::name::Name;

@@ -80,7 +80,8 @@ macro_rules! define_keys {
                 "The server, if there is no `url`. IPv6 addresses have no brackets."),
             key("hosts", Scope::Peer, Hosts, "none", "PoolOptions::open_config",
                 "A name in DNS that stands for several servers, in place of `host` and `port`: each address of it is a peer \
-                 with this table's settings, or each target of its SRV records. It needs the feature `dns` of evenhand-mysql."),
+                 with this table's settings, or each target of its SRV records, \
+                 with 100 times the record's weight. It needs the feature `dns` of evenhand-mysql."),
             key("port", Scope::Peer, Integer { min: 1, max: 65_535, none: false }, "3306", "mysql_async::OptsBuilder::tcp_port",
                 "The TCP port of the server."),
             key("weight", Scope::Peer, Integer { min: 0, max: 1_000_000, none: false }, "1", "PeersHandle::set_weight",

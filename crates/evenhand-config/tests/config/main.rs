@@ -7,6 +7,7 @@ mod durations;
 mod files;
 mod good;
 mod inheritance;
+mod kubernetes;
 mod load;
 mod peers;
 mod readme;

@@ -49,18 +49,22 @@ pub(super) enum Answer {
 }
 
 impl Asker {
-    /// All addresses of a host, from the first domain of the search list that has any.
+    /// All addresses of a host: from the hosts file as the name is written there, or from the first domain
+    /// of the search list that has any.
+    ///
+    /// A domain that does not answer ends the search. It may have the name, and the next domain another host
+    /// of that name.
     pub(super) async fn host(
         &self,
         host: &str,
         shown: &Arc<str>,
         hosts: &Hosts,
     ) -> Result<HostAddresses, Error> {
+        if let Some(found) = in_hosts(hosts, host) {
+            return Ok(found);
+        }
         let mut ended = Ended::new(shown);
         for candidate in self.search.candidates(host) {
-            if let Some(found) = in_hosts(hosts, &candidate) {
-                return Ok(found);
-            }
             let (v4, v6) = join(
                 self.family(&candidate, Family::V4),
                 self.family(&candidate, Family::V6),
@@ -74,7 +78,8 @@ impl Asker {
                     Answer::Failed(error) => {
                         lost.get_or_insert((family, error));
                     }
-                    negative => ended.note(negative),
+                    Answer::NoData => ended.exists = true,
+                    Answer::NotFound => {}
                 }
             }
             let ips: Vec<_> = records.iter().filter_map(|r| r.data.ip_addr()).collect();
@@ -83,7 +88,7 @@ impl Asker {
                     let ttl = smallest_ttl(&records);
                     return Ok(HostAddresses { ips, ttl, lost });
                 }
-                Some((_, error)) => ended.note(Answer::Failed(error)),
+                Some((_, error)) => return Err(error),
                 None => {}
             }
         }
@@ -132,12 +137,12 @@ impl Asker {
     }
 }
 
-/// What to say where no candidate has an answer: a failure rather than that there is nothing, and that
-/// there are no addresses rather than that the name does not exist.
+/// What to say where no candidate has an answer: that there are no addresses rather than that the name does not
+/// exist.
 pub(super) struct Ended {
     name: Arc<str>,
-    exists: bool,
-    failure: Option<Error>,
+    /// Whether a candidate exists.
+    pub(super) exists: bool,
 }
 
 impl Ended {
@@ -145,32 +150,22 @@ impl Ended {
         Self {
             name: name.clone(),
             exists: false,
-            failure: None,
-        }
-    }
-
-    pub(super) fn note(&mut self, answer: Answer) {
-        match answer {
-            Answer::Records(_) | Answer::NoData => self.exists = true,
-            Answer::NotFound => {}
-            Answer::Failed(error) => {
-                self.failure.get_or_insert(error);
-            }
         }
     }
 
     pub(super) fn error(self) -> Error {
         let name = self.name;
-        match self.failure {
-            Some(error) => error,
-            None if self.exists => Error::Empty { name },
-            None => Error::NotFound { name },
+        if self.exists {
+            Error::Empty { name }
+        } else {
+            Error::NotFound { name }
         }
     }
 }
 
 /// As the hosts file has it, which has no TTL.
-fn in_hosts(hosts: &Hosts, name: &DnsName) -> Option<HostAddresses> {
+fn in_hosts(hosts: &Hosts, host: &str) -> Option<HostAddresses> {
+    let name = DnsName::from_utf8(host).ok()?;
     let types = [RecordType::A, RecordType::AAAA];
     let listed = types
         .iter()
@@ -211,12 +206,11 @@ mod tests {
         let mut hosts = Hosts::default();
         let file = "10.0.0.1 db.example db\nfd00::1 DB.example # a comment\n10.0.0.9 other\n";
         hosts.read_hosts_conf(file.as_bytes()).unwrap();
-        let name = |text| DnsName::from_utf8(text).unwrap();
-        let found = in_hosts(&hosts, &name("db.example.")).unwrap();
+        let found = in_hosts(&hosts, "db.example").unwrap();
         let expected: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
         assert_eq!(found.ips, expected);
-        assert_eq!(in_hosts(&hosts, &name("db.")).unwrap().ips, expected[..1]);
-        assert!(in_hosts(&hosts, &name("db.example.com.")).is_none());
+        assert_eq!(in_hosts(&hosts, "db.").unwrap().ips, expected[..1]);
+        assert!(in_hosts(&hosts, "db.example.com").is_none());
     }
 
     #[test]
@@ -231,19 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn failure_is_told_before_that_there_is_nothing() {
+    fn name_that_exists_somewhere_has_no_addresses() {
         let name: Arc<str> = "db".into();
-        let failure = || Answer::Failed(Error::Panicked { name: name.clone() });
         let mut ended = Ended::new(&name);
-        ended.note(Answer::NotFound);
-        assert!(matches!(Ended::new(&name).error(), Error::NotFound { .. }));
-        ended.note(Answer::NoData);
-        ended.note(Answer::NotFound);
-        ended.note(failure());
-        assert!(matches!(ended.error(), Error::Panicked { .. }));
-        let mut ended = Ended::new(&name);
-        ended.note(Answer::NoData);
-        ended.note(Answer::NotFound);
+        ended.exists = true;
         assert!(matches!(ended.error(), Error::Empty { .. }));
+        assert!(matches!(Ended::new(&name).error(), Error::NotFound { .. }));
     }
 }

@@ -12,12 +12,12 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new(config: &ResolverConfig, ndots: usize) -> Self {
-        let mut domains = Vec::new();
-        for domain in config.domain().into_iter().chain(config.search()) {
-            if !domains.contains(domain) {
-                domains.push(domain.clone());
-            }
-        }
+        // hickory takes the domain from the machine's own name if `resolv.conf` has no `domain`. As in
+        // `resolv.conf(5)` that one counts only where there is no search list.
+        let domains = match config.search() {
+            [] => config.domain().cloned().into_iter().collect(),
+            search => search.to_vec(),
+        };
         Self { domains, ndots }
     }
 
@@ -51,22 +51,45 @@ impl Search {
 mod tests {
     use super::*;
 
-    fn candidates(text: &str, ndots: usize) -> Vec<String> {
-        let domain = |text| DnsName::from_utf8(text).unwrap();
-        let search = vec![domain("db.svc.cluster.local."), domain("example.")];
-        let config = ResolverConfig::from_parts(Some(domain("example.")), search, Vec::new());
-        let names = Search::new(&config, ndots).candidates(text);
+    fn domain(text: &str) -> DnsName {
+        DnsName::from_utf8(text).unwrap()
+    }
+
+    fn candidates_with(config: &ResolverConfig, text: &str, ndots: usize) -> Vec<String> {
+        let names = Search::new(config, ndots).candidates(text);
         assert!(names.iter().all(DnsName::is_fqdn));
         names.iter().map(DnsName::to_utf8).collect()
+    }
+
+    fn candidates(text: &str, ndots: usize) -> Vec<String> {
+        let search = vec![domain("db.svc.cluster.local."), domain("example.")];
+        let config = ResolverConfig::from_parts(None, search, Vec::new());
+        candidates_with(&config, text, ndots)
     }
 
     #[test]
     fn names_with_few_dots_are_searched_first() {
         assert_eq!(
             candidates("galera", 1),
-            ["galera.example.", "galera.db.svc.cluster.local.", "galera."]
+            ["galera.db.svc.cluster.local.", "galera.example.", "galera."]
         );
-        assert_eq!(candidates("a.b", 5)[0], "a.b.example.");
+        assert_eq!(candidates("a.b", 5)[0], "a.b.db.svc.cluster.local.");
+    }
+
+    #[test]
+    fn domain_of_the_machine_is_searched_only_without_a_search_list() {
+        let of_the_machine = || Some(domain("staging.example."));
+        let config = ResolverConfig::from_parts(of_the_machine(), Vec::new(), Vec::new());
+        assert_eq!(
+            candidates_with(&config, "db", 1),
+            ["db.staging.example.", "db."]
+        );
+        let search = vec![domain("prod.example.")];
+        let config = ResolverConfig::from_parts(of_the_machine(), search, Vec::new());
+        assert_eq!(
+            candidates_with(&config, "db", 1),
+            ["db.prod.example.", "db."]
+        );
     }
 
     #[test]

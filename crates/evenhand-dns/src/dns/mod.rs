@@ -7,7 +7,9 @@ mod asker;
 mod candidates;
 mod srv;
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,12 +39,35 @@ const RETRIES: usize = 1;
 #[derive(Clone)]
 pub struct Dns {
     asker: Arc<Asker>,
-    hosts_file: bool,
+    hosts_file: HostsFile,
+}
+
+/// Which file of names is read before a name server is asked.
+#[derive(Clone, Debug)]
+enum HostsFile {
+    No,
+    System,
+    At(Arc<Path>),
+}
+
+impl HostsFile {
+    /// A file that cannot be read, or is not there, names nothing.
+    fn read(&self) -> Hosts {
+        match self {
+            Self::No => Hosts::default(),
+            Self::System => Hosts::from_system().unwrap_or_default(),
+            Self::At(path) => {
+                let mut hosts = Hosts::default();
+                let read = File::open(path).and_then(|file| hosts.read_hosts_conf(file));
+                read.map(|()| hosts).unwrap_or_default()
+            }
+        }
+    }
 }
 
 impl Dns {
     /// With the system's configuration: on Unix `/etc/resolv.conf`, which is read now, and
-    /// `/etc/hosts`, which is read anew with each lookup. A query takes [`DEFAULT_QUERY_TIMEOUT`] at most,
+    /// `/etc/hosts`, as [`hosts_file`](Self::hosts_file) says. A query takes [`DEFAULT_QUERY_TIMEOUT`] at most,
     /// whatever `resolv.conf` says.
     ///
     /// # Errors
@@ -91,7 +116,10 @@ impl Dns {
         };
         let tries = u32::try_from(options.attempts).unwrap_or(u32::MAX);
         let query_timeout = options.timeout.saturating_mul(tries.saturating_add(1));
-        let hosts_file = !matches!(options.use_hosts_file, ResolveHosts::Never);
+        let hosts_file = match options.use_hosts_file {
+            ResolveHosts::Never => HostsFile::No,
+            _ => HostsFile::System,
+        };
         let search = Search::new(&config, options.ndots);
         let mut builder =
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
@@ -108,6 +136,15 @@ impl Dns {
             asker: Arc::new(asker),
             hosts_file,
         })
+    }
+
+    /// With this file of names in place of the system's, which it is written as: an IP address a line, and the
+    /// names that it has. It is read anew with each lookup. One that cannot be read names nothing.
+    ///
+    /// A host is looked up there as it is written, before any name server is asked.
+    pub fn hosts_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.hosts_file = HostsFile::At(path.into().into());
+        self
     }
 
     /// Looks a name up once. A name server is asked: no answer comes from a cache of this resolver.
@@ -139,6 +176,7 @@ impl Dns {
                     host: shown.clone(),
                     family: Some(family),
                     error: Arc::new(error),
+                    record: None,
                 });
                 Ok(Found {
                     addresses: found.ips.into_iter().map(address).collect(),
@@ -151,11 +189,11 @@ impl Dns {
     }
 
     async fn hosts(&self) -> Arc<Hosts> {
-        if !self.hosts_file {
+        if let HostsFile::No = self.hosts_file {
             return Arc::default();
         }
-        // A file that cannot be read, or is not there, names nothing.
-        let read = tokio::task::spawn_blocking(|| Hosts::from_system().unwrap_or_default());
+        let file = self.hosts_file.clone();
+        let read = tokio::task::spawn_blocking(move || file.read());
         Arc::new(read.await.unwrap_or_default())
     }
 }

@@ -12,7 +12,7 @@ use hickory_resolver::proto::rr::{Name as DnsName, RData, RecordType};
 use super::asker::{Answer, Asker, Ended, HostAddresses, shown, smallest_ttl};
 use crate::lookup::address::Address;
 use crate::lookup::error::Error;
-use crate::lookup::found::{Found, Lost};
+use crate::lookup::found::{Found, Listing, Lost};
 
 /// How many targets are looked up at a time.
 const AT_A_TIME: usize = 16;
@@ -21,9 +21,7 @@ const AT_A_TIME: usize = 16;
 #[derive(Clone, Debug, PartialEq)]
 struct Target {
     name: DnsName,
-    port: u16,
-    weight: u16,
-    tier: u32,
+    record: Listing,
 }
 
 pub(super) async fn look_up(asker: &Asker, service: &str, hosts: &Hosts) -> Result<Found, Error> {
@@ -40,7 +38,9 @@ pub(super) async fn look_up(asker: &Asker, service: &str, hosts: &Hosts) -> Resu
         let found = asker.host(&target.name.to_utf8(), &shown, hosts).await;
         (target, shown, found)
     });
-    let each: Vec<_> = stream::iter(each).buffered(AT_A_TIME).collect().await;
+    // In the order in which they end, so that those that a name server is silent about hold up no others.
+    let each = stream::iter(each).buffer_unordered(AT_A_TIME);
+    let each: Vec<_> = each.collect().await;
 
     let mut found = Found {
         addresses: Vec::new(),
@@ -54,6 +54,7 @@ pub(super) async fn look_up(asker: &Asker, service: &str, hosts: &Hosts) -> Resu
                 host,
                 family: None,
                 error: Arc::new(error),
+                record: Some(target.record),
             }),
         }
     }
@@ -84,7 +85,10 @@ async fn records(
                 });
                 return Ok((srv.collect(), ttl));
             }
-            other => ended.note(other),
+            // As for a host: the next domain may have another service of that name.
+            Answer::Failed(error) => return Err(error),
+            Answer::NoData => ended.exists = true,
+            Answer::NotFound => {}
         }
     }
     Err(ended.error())
@@ -101,18 +105,20 @@ fn targets(records: &[SRV]) -> Vec<Target> {
     }
     let mut targets = Vec::<Target>::new();
     for (tier, records) in (0..).zip(by_priority.into_values()) {
+        // Then there is nothing to select by (RFC 2782), and all are equal.
+        let is_unweighted = records.iter().all(|record| record.weight == 0);
         for record in records {
             let mut name = record.target.clone();
             name.set_fqdn(true);
-            let (port, weight) = (record.port, record.weight);
+            let port = record.port;
+            let weight = if is_unweighted { 1 } else { record.weight };
             // In two tiers, a target is in the first one.
-            if !targets.iter().any(|t| t.name == name && t.port == port) {
-                targets.push(Target {
-                    name,
-                    port,
-                    weight,
-                    tier,
-                });
+            if !targets
+                .iter()
+                .any(|t| t.name == name && t.record.port == port)
+            {
+                let record = Listing { port, weight, tier };
+                targets.push(Target { name, record });
             }
         }
     }
@@ -121,11 +127,11 @@ fn targets(records: &[SRV]) -> Vec<Target> {
 
 /// Adds the addresses of a target, which share its weight.
 fn add(found: &mut Found, target: &Target, host: Arc<str>, addresses: HostAddresses) {
-    let count = u32::try_from(addresses.ips.len()).unwrap_or(u32::MAX);
-    let weight = u32::from(target.weight).div_ceil(count.max(1)).max(1);
+    let record = target.record;
+    let weight = record.share(addresses.ips.len());
     for ip in addresses.ips {
-        let address = Address::new((ip, target.port).into()).with_host(host.clone());
-        let address = address.with_weight(weight).with_tier(target.tier);
+        let address = Address::new((ip, record.port).into()).with_host(host.clone());
+        let address = address.with_weight(weight).with_tier(record.tier);
         found.addresses.push(address);
     }
     found.valid_for = found.valid_for.min(addresses.ttl);
@@ -134,6 +140,7 @@ fn add(found: &mut Found, target: &Target, host: Arc<str>, addresses: HostAddres
             host,
             family: Some(family),
             error: Arc::new(error),
+            record: Some(record),
         });
     }
 }
@@ -165,7 +172,7 @@ mod tests {
         let tiers = targets(&records);
         let tiers: Vec<_> = tiers
             .iter()
-            .map(|t| (t.name.to_utf8(), t.port, t.tier))
+            .map(|t| (t.name.to_utf8(), t.record.port, t.record.tier))
             .collect();
         let expected = [("a.", 1, 0), ("a.", 2, 0), ("b.", 1, 1), ("c.", 1, 2)];
         assert_eq!(
@@ -179,7 +186,8 @@ mod tests {
         let records = [srv(20, 7, 1, "a."), srv(10, 3, 1, "a.")];
         let targets = targets(&records);
         assert_eq!(targets.len(), 1);
-        assert_eq!((targets[0].tier, targets[0].weight), (0, 3));
+        let record = targets[0].record;
+        assert_eq!((record.tier, record.weight), (0, 3));
     }
 
     #[test]
@@ -187,28 +195,31 @@ mod tests {
         assert_eq!(targets(&[srv(0, 0, 0, ".")]), []);
     }
 
+    fn weights(records: &[SRV]) -> Vec<u16> {
+        let targets = targets(records);
+        targets.iter().map(|t| t.record.weight).collect()
+    }
+
     #[test]
-    fn addresses_of_a_target_share_its_weight_and_none_has_less_than_one() {
-        for (weight, ips, expected) in [
-            (10, &["10.0.0.1", "10.0.0.2"][..], 5),
-            (10, &["10.0.0.1"], 10),
-            (3, &["10.0.0.1", "10.0.0.2"], 2),
-            (0, &["10.0.0.1"], 1),
-            (1, &["10.0.0.1", "10.0.0.2"], 1),
-        ] {
+    fn targets_of_a_tier_without_any_weight_are_equal() {
+        assert_eq!(weights(&[srv(0, 0, 1, "a."), srv(0, 0, 1, "b.")]), [1, 1]);
+        assert_eq!(weights(&[srv(0, 0, 1, "a."), srv(0, 1, 1, "b.")]), [0, 1]);
+        assert_eq!(weights(&[srv(0, 9, 1, "a."), srv(1, 0, 1, "b.")]), [9, 1]);
+    }
+
+    #[test]
+    fn addresses_of_a_target_have_its_port_its_tier_and_a_share_of_its_weight() {
+        for (ips, expected) in [(&["10.0.0.1", "10.0.0.2"][..], 500), (&["10.0.0.1"], 1000)] {
             let mut found = Found {
                 addresses: Vec::new(),
                 valid_for: Duration::from_secs(60),
                 lost: Vec::new(),
             };
-            let target = &targets(&[srv(0, weight, 3306, "db1.example.")])[0];
+            let target = &targets(&[srv(0, 10, 3306, "db1.example.")])[0];
             add(&mut found, target, "db1.example".into(), addresses(ips));
             assert_eq!(found.valid_for, Duration::from_secs(5));
             assert_eq!(found.addresses.len(), ips.len());
-            assert!(
-                found.addresses.iter().all(|a| a.weight == expected),
-                "{weight} over {ips:?}"
-            );
+            assert!(found.addresses.iter().all(|a| a.weight == expected));
             assert_eq!(
                 found.addresses[0].key().as_str(),
                 "db1.example/10.0.0.1:3306"

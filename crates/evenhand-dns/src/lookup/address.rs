@@ -9,6 +9,10 @@ use evenhand::Placed;
 /// Where a peer is, and what its source says of it.
 ///
 /// Two of the same [`addr`](Self::addr) are the same peer, whatever else differs.
+///
+/// It is no target for [`Peers`](evenhand::Peers): weight and tier are parts of it, so that each change of
+/// them would replace the peer. Make a [`SocketAddr`] of it, an [`Endpoint`], or a type of your own with
+/// [`placed`](Self::placed).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Address {
@@ -75,9 +79,49 @@ impl From<SocketAddr> for Address {
     }
 }
 
+/// For `Peers<SocketAddr>`: `changes.targets(Placed::from)`.
+///
+/// `Placed::from` also takes an [`Address`] for `Peers<Address>`, as it takes any target, and that one has **no
+/// weight and no tier**. Where the host is needed, use [`Endpoint`].
 impl From<Address> for Placed<SocketAddr> {
     fn from(address: Address) -> Self {
         address.placed(address.addr)
+    }
+}
+
+/// Where to connect to, and the name that the certificate is to be checked for: a target for peers over TLS.
+///
+/// ```
+/// use evenhand_dns::evenhand::{Peers, Placed};
+/// use evenhand_dns::{Changes, Endpoint};
+///
+/// fn follow(peers: &Peers<Endpoint>, changes: Changes) {
+///     // With weights and tiers. A connector has `peer.addr` to connect to, and `peer.host` for TLS.
+///     peers.follow_placed(changes.targets(Placed::from)).detach();
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// As [`Address::host`].
+    pub host: Arc<str>,
+    /// As [`Address::addr`].
+    pub addr: SocketAddr,
+}
+
+impl From<Address> for Endpoint {
+    fn from(address: Address) -> Self {
+        Self {
+            host: address.host,
+            addr: address.addr,
+        }
+    }
+}
+
+/// For `Peers<Endpoint>`: `changes.targets(Placed::from)`.
+impl From<Address> for Placed<Endpoint> {
+    fn from(address: Address) -> Self {
+        address.placed(address.clone().into())
     }
 }
 

@@ -54,6 +54,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The stream of changes was dropped before each source had been looked up.
+    #[error("the stream of changes was dropped")]
+    Ended,
     /// The resolver could not be set up: the system's configuration cannot be read, or the given one is
     /// not valid.
     #[error("the resolver cannot be set up")]

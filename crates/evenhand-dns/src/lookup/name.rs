@@ -10,8 +10,9 @@ use crate::lookup::error::Error;
 ///
 /// As text: `dns:db.example:3306`, or without `dns:`; `srv:_mysql._tcp.db.example`.
 ///
-/// The system's search domains apply, as to any name. A name that ends with a dot is complete, costs no
-/// further queries and can never lead to another domain.
+/// The system's search domains apply, as to any name. A domain that does not answer, or answers by an error such
+/// as `SERVFAIL`, ends the search: the next one may have another host of that name. A name that ends with a dot is
+/// complete, costs no further queries and can never lead to another domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name(Kind);
 
@@ -45,8 +46,13 @@ impl Name {
     /// with the records' ports, weights and priorities (RFC 2782).
     ///
     /// - The lowest priority is tier 0, the next one tier 1, and so on: by rank, not by number.
-    /// - The weight of a record is shared by the addresses of its target, and no address has less
-    ///   than 1. So a record of weight 0 is used, but seldom if others have more.
+    /// - The weight of a record, in hundredths, is shared by the addresses of its target: with a weight of 3, two
+    ///   addresses have 150 each. None has less than 1, so a record of weight 0 is used, but seldom if others
+    ///   have more. If all of a tier have 0, they are equal, as if each had 1.
+    /// - Addresses of other sources have a weight of 1, if none is set, which is a hundredth of that of a
+    ///   record of weight 1. Where a [`Discovery`](crate::Discovery) has both, set the weight of the others.
+    /// - Where a target cannot be looked up, the addresses that are known of it stay, with the port, weight and
+    ///   priority that its record has now.
     /// - A target `.` says that the service is not available: it has no address.
     ///
     /// # Errors

@@ -7,14 +7,24 @@ use crate::lookup::error::Error;
 use crate::lookup::found::Found;
 
 #[cfg(feature = "metrics")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+#[cfg(feature = "metrics")]
 use crate::observe::table::{ADDRESSES, CHANGES, LOOKUP_SECONDS, LOOKUPS};
+
+/// Records. The recorder is the user's: if it panics, the lookups go on.
+#[cfg(feature = "metrics")]
+fn record(to: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(to)).is_err() {
+        tracing::error!("a recorder of metrics panicked");
+    }
+}
 
 /// Lookups begin.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
-    crate::observe::table::METRICS
-        .iter()
-        .for_each(evenhand::Metric::describe);
+    let table = crate::observe::table::METRICS.iter();
+    record(|| table.for_each(evenhand::Metric::describe));
 }
 
 /// A lookup ended.
@@ -26,20 +36,24 @@ pub(crate) fn looked_up(source: &Arc<str>, outcome: &Result<Found, Error>, took:
         Err(Error::Empty { .. } | Error::NotFound { .. }) => "empty",
         Err(_) => "failed",
     };
-    metrics::counter!(LOOKUPS, "source" => source.clone(), "outcome" => outcome).increment(1);
-    metrics::histogram!(LOOKUP_SECONDS, "source" => source.clone()).record(took);
+    record(|| {
+        metrics::counter!(LOOKUPS, "source" => source.clone(), "outcome" => outcome).increment(1);
+        metrics::histogram!(LOOKUP_SECONDS, "source" => source.clone()).record(took);
+    });
 }
 
 /// A source lists this many addresses.
 #[cfg(feature = "metrics")]
 pub(crate) fn listed(source: &Arc<str>, addresses: usize) {
-    metrics::gauge!(ADDRESSES, "source" => source.clone()).set(addresses as f64);
+    record(|| metrics::gauge!(ADDRESSES, "source" => source.clone()).set(addresses as f64));
 }
 
 /// A change was told.
 #[cfg(feature = "metrics")]
 pub(crate) fn changed(source: &Arc<str>, change: &'static str) {
-    metrics::counter!(CHANGES, "source" => source.clone(), "change" => change).increment(1);
+    record(|| {
+        metrics::counter!(CHANGES, "source" => source.clone(), "change" => change).increment(1);
+    });
 }
 
 #[cfg(not(feature = "metrics"))]

@@ -33,7 +33,8 @@ pub const METRICS: &[Metric] = &[
         MetricKind::Gauge,
         ADDRESSES,
         &["source"],
-        "Addresses that the source lists, those that are kept while lookups fail included.",
+        "Addresses that the source lists, those that are kept while lookups fail included. 0 once the \
+         stream is dropped.",
     ),
 ];
 

@@ -45,6 +45,8 @@ use crate::stream::task::{Settings, run};
 /// Nothing is lost if a poll is not followed by another one for long: each change is told once.
 pub struct Changes {
     board: Arc<Board>,
+    /// Tells the handles, by being dropped, that this is.
+    alive: watch::Sender<()>,
     /// Until the first poll.
     unstarted: Vec<Source>,
     settings: Settings,
@@ -71,6 +73,7 @@ impl Changes {
         let news = changed(board.sources.subscribe());
         Self {
             board,
+            alive: watch::Sender::new(()),
             unstarted: sources,
             settings,
             tasks: JoinSet::new(),
@@ -82,7 +85,10 @@ impl Changes {
 
     /// A handle, which asks for lookups and tells what is known.
     pub fn handle(&self) -> Handle {
-        Handle(self.board.clone())
+        Handle {
+            board: self.board.clone(),
+            stream: self.alive.subscribe(),
+        }
     }
 
     /// The same changes with targets that are made from the addresses, such as the options of a connection.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use evenhand::{Event, EventKind, Observer};
+use tokio::sync::watch;
 
+use crate::lookup::error::Error;
 use crate::stream::board::{Board, SourceStatus};
 
 /// Asks for lookups, and tells what is known. From [`Changes::handle`](crate::Changes::handle); clones are
@@ -14,33 +16,50 @@ use crate::stream::board::{Board, SourceStatus};
 ///
 /// Once the stream is dropped, it asks for nothing and knows what was known last.
 #[derive(Clone, Debug)]
-pub struct Handle(pub(crate) Arc<Board>);
+pub struct Handle {
+    pub(crate) board: Arc<Board>,
+    /// Closed once the stream is dropped.
+    pub(crate) stream: watch::Receiver<()>,
+}
 
 impl Handle {
     /// Asks for a lookup of every source: at once, but not before [`min_ttl`](crate::Discovery::min_ttl) has
     /// passed since its last one. However often this is called meanwhile, that is one lookup.
     pub fn look_now(&self) {
-        self.0.bell.send_replace(());
+        self.board.bell.send_replace(());
     }
 
     /// What is known of each source, in the order in which they were given.
     pub fn sources(&self) -> Vec<SourceStatus> {
-        self.0.sources.borrow().clone()
+        self.board.sources.borrow().clone()
     }
 
     /// Waits until the first lookup of each source has ended, well or not.
     ///
     /// The stream must be polled for it, as [`Peers::follow`](evenhand::Peers::follow) does: lookups begin with
-    /// its first poll. If the stream is dropped before, this waits for ever, so put a time limit around it.
+    /// its first poll. Until then this waits.
+    ///
+    /// It tells of the lookups, and not of peers: what they found is told by the stream, and `Peers::follow` may
+    /// take it over a moment later. A request that comes at once may find no peers. To hold requests back
+    /// until there are some, use [`AllDown::WaitUpTo`](evenhand::AllDown::WaitUpTo).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] if the stream is dropped before.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub async fn settled(&self) {
-        let mut sources = self.0.sources.subscribe();
+    pub async fn settled(&self) -> Result<(), Error> {
+        let (mut sources, mut stream) = (self.board.sources.subscribe(), self.stream.clone());
         let all = |sources: &Vec<SourceStatus>| sources.iter().all(SourceStatus::is_settled);
-        // The sender lives as long as this handle.
-        let _ = sources.wait_for(all).await;
+        tokio::select! {
+            biased;
+            // The sender lives as long as this handle.
+            _ = sources.wait_for(all) => Ok(()),
+            // Nothing is ever sent.
+            _ = stream.changed() => Err(Error::Ended),
+        }
     }
 }
 

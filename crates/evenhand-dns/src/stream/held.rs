@@ -53,11 +53,8 @@ impl Held {
             }
         }
         self.fail(now);
-        for (addr, entry) in &self.entries {
-            let covers = |lost: &Lost| lost.covers(&entry.address);
-            if found.lost.iter().any(covers) {
-                next.entry(*addr).or_insert_with(|| entry.clone());
-            }
+        for lost in &found.lost {
+            self.keep(lost, &mut next);
         }
         let left_out = next.len().saturating_sub(self.most);
         if left_out > 0 {
@@ -65,6 +62,29 @@ impl Held {
         }
         self.entries = next;
         left_out
+    }
+
+    /// Keeps the addresses that may be in a part that could not be looked up. What is known of that part counts: the
+    /// port, weight and tier that an SRV record has now.
+    fn keep(&self, lost: &Lost, next: &mut BTreeMap<SocketAddr, Entry>) {
+        let entries = self.entries.values();
+        for entry in entries.filter(|entry| lost.covers(&entry.address)) {
+            let address = lost.kept(&entry.address);
+            next.entry(address.addr).or_insert_with(|| Entry {
+                address,
+                missing: entry.missing,
+            });
+        }
+        let Some(record) = &lost.record else {
+            return;
+        };
+        // Those of the other family, which was found, share the weight with them.
+        let of_target =
+            |address: &Address| address.host == lost.host && address.addr.port() == record.port;
+        let count = next.values().filter(|e| of_target(&e.address)).count();
+        for entry in next.values_mut().filter(|e| of_target(&e.address)) {
+            entry.address.weight = record.share(count);
+        }
     }
 
     /// Nothing could be found out: all stay, but for what has been missing for too long.
@@ -114,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::lookup::error::Error;
-    use crate::lookup::found::Family;
+    use crate::lookup::found::{Family, Listing};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -136,7 +156,17 @@ mod tests {
             host: name.clone(),
             family,
             error: Arc::new(Error::NotFound { name }),
+            record: None,
         });
+        found
+    }
+
+    /// As [`losing`], where an SRV record lists the target `db` so.
+    fn losing_target(found: Found, family: Option<Family>, record: Listing) -> Found {
+        let mut found = losing(found, "db", family);
+        for lost in &mut found.lost {
+            lost.record = Some(record);
+        }
         found
     }
 
@@ -186,6 +216,58 @@ mod tests {
         held.take(&list, now);
         held.take(&losing(found(&["10.0.0.1:1"]), "db9", None), now);
         assert_eq!(texts(&held), ["10.0.0.1:1", "10.0.0.9:1"]);
+    }
+
+    fn places(held: &Held) -> Vec<(String, u32, u32)> {
+        let addresses = held.addresses().into_iter();
+        addresses
+            .map(|a| (a.addr.to_string(), a.weight, a.tier))
+            .collect()
+    }
+
+    #[test]
+    fn target_that_could_not_be_looked_up_has_the_place_that_its_record_has_now() {
+        let (mut held, now) = (Held::new(None, 100), Instant::now());
+        held.take(&found(&["10.0.0.1:1", "[fd00::1]:1"]), now);
+        let record = Listing {
+            port: 2,
+            weight: 3,
+            tier: 1,
+        };
+        held.take(&losing_target(found(&[]), None, record), now);
+        let both = |weight| {
+            let texts = ["10.0.0.1:2", "[fd00::1]:2"];
+            texts.map(|text| (text.to_owned(), weight, 1))
+        };
+        assert_eq!(places(&held), both(150));
+        // One family is found, with the whole weight for itself.
+        let mut list = found(&["10.0.0.1:2"]);
+        list.addresses[0].weight = 500;
+        list.addresses[0].tier = 1;
+        let record = Listing {
+            weight: 5,
+            ..record
+        };
+        held.take(&losing_target(list, Some(Family::V6), record), now);
+        assert_eq!(places(&held), both(250));
+    }
+
+    #[test]
+    fn target_that_could_not_be_looked_up_is_kept_at_each_port_of_its_records() {
+        let (mut held, start) = (Held::new(Some(60 * SECOND), 100), Instant::now());
+        held.take(&found(&["10.0.0.1:1", "10.0.0.1:2"]), start);
+        let record = |port| Listing {
+            port,
+            weight: 1,
+            tier: 0,
+        };
+        let mut list = losing(losing(found(&[]), "db", None), "db", None);
+        list.lost[0].record = Some(record(2));
+        list.lost[1].record = Some(record(3));
+        held.take(&list, start);
+        assert_eq!(texts(&held), ["10.0.0.1:2", "10.0.0.1:3"]);
+        // Under another port it has not been seen for as long.
+        assert_eq!(held.next_to_drop(), Some(start + 60 * SECOND));
     }
 
     #[test]

@@ -92,6 +92,13 @@ fn text(payload: &(dyn Any + Send)) -> &str {
     text.unwrap_or("no text")
 }
 
+impl Drop for Task {
+    /// The stream was dropped: nothing is listed any more.
+    fn drop(&mut self) {
+        meter::listed(&self.name, 0);
+    }
+}
+
 struct Task {
     name: Arc<str>,
     held: Held,

@@ -22,7 +22,7 @@ async fn list_that_changes_is_followed() {
     let handle = follower.changes.handle();
     // It need not be there yet.
     let settled = async { handle.settled().await };
-    follower.during(settled).await;
+    follower.during(settled).await.unwrap();
     fs::write(&path, r#"["10.0.0.1:1", "10.0.0.2:1"]"#).unwrap();
     follower.until(&["10.0.0.1:1", "10.0.0.2:1"]).await;
     // By renaming a new one, as it is to be done.

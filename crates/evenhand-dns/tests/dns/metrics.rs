@@ -141,6 +141,13 @@ async fn lookups_and_changes_are_counted_under_documented_names() {
         kept.value("evenhand_discovery_lookups_total{source=registry,outcome=answered}") >= 2.0
     );
 
+    // The stream ends, and with it the list.
+    drop(follower);
+    eventually("the gauge falls", || {
+        kept.value("evenhand_discovery_addresses{source=registry}") == 0.0
+    })
+    .await;
+
     // Each name is in the table, with its labels, and each of the table was recorded.
     let recorded: BTreeMap<String, Vec<String>> = kept
         .0
@@ -168,4 +175,43 @@ async fn lookups_and_changes_are_counted_under_documented_names() {
             .iter()
             .any(|metric| metric.kind == MetricKind::Seconds)
     );
+}
+
+/// A recorder that panics at every use.
+struct Broken;
+
+impl Recorder for Broken {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("it is broken")
+    }
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("it is broken")
+    }
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("it is broken")
+    }
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        panic!("it is broken")
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        panic!("it is broken")
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("it is broken")
+    }
+}
+
+#[tokio::test]
+async fn recorder_that_panics_ends_no_lookups() {
+    let _recorded = metrics::set_default_local_recorder(&Broken);
+    let list = List::new(Mutex::new(Ok(vec![([10, 0, 0, 1], 1).into()])));
+    let listed = list.clone();
+    let source = Source::function("registry", Duration::ZERO, move || {
+        let now = listed.lock().unwrap().clone();
+        async move { now }
+    });
+    let mut follower = Follower::new(Discovery::new([source]).min_ttl(MIN_TTL));
+    follower.until(&["10.0.0.1:1"]).await;
+    *list.lock().unwrap() = Ok(vec![([10, 0, 0, 2], 1).into()]);
+    follower.until(&["10.0.0.2:1"]).await;
 }

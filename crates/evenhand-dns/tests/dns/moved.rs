@@ -41,7 +41,7 @@ async fn ejected_peer_brings_a_lookup_about() {
     let peers = Peers::new([("seed", "10.9.9.9:1".parse().unwrap())]).unwrap();
     let following = peers.follow(changes.targets(|address| address.addr));
     let observing = peers.observe(handle.clone());
-    handle.settled().await;
+    handle.settled().await.unwrap();
     let found = "db.example/10.0.0.1:1";
     eventually("the peer", || peers.get(found).is_some()).await;
 

@@ -1,5 +1,6 @@
 //! How names are resolved: search domains, families, several name servers, and what needs none.
 
+use std::fs;
 use std::time::Duration;
 
 use evenhand_dns::hickory_resolver::config::{
@@ -49,8 +50,26 @@ async fn both_families_come_from_the_first_domain_that_has_the_name() {
     assert_eq!(found(&dns, "dns:db:1").await, ["10.0.0.1:1"]);
     server.remove("db.a.example");
     assert_eq!(found(&dns, "dns:db:1").await, ["10.0.0.2:1", "[fd00::2]:1"]);
-    server.fail("db.a.example", None, ServFail);
-    assert_eq!(found(&dns, "dns:db:1").await, ["10.0.0.2:1", "[fd00::2]:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn domain_that_does_not_answer_ends_the_search() {
+    for fault in [ServFail, Silent] {
+        let server = DnsServer::start().await.unwrap();
+        server.set_srv("_db.b.example", &[(0, 1, 1, "db.b.example")], 5);
+        server.set("db.b.example", &["10.0.0.2"], 5);
+        // They may be there, and be others.
+        server.fail("db.a.example", None, fault);
+        server.fail("_db.a.example", None, fault);
+        let dns = searching(&server);
+        for name in ["dns:db:1", "srv:_db"] {
+            let error = dns.look_up(&name.parse().unwrap()).await.unwrap_err();
+            let failed = matches!(error, Error::Failed { .. } | Error::TimedOut { .. });
+            assert!(failed, "{name}, {fault:?}: {error}");
+            assert!(error.to_string().contains("db.a.example."), "{error}");
+        }
+        assert_eq!(server.queries("db.b.example", A), 0);
+    }
 }
 
 #[tokio::test]
@@ -139,14 +158,24 @@ async fn other_name_servers_are_asked_where_one_says_nothing() {
     assert_eq!(found(&dns, "dns:db.example.:1").await, ["10.0.0.1:1"]);
 }
 
-#[cfg(unix)]
-#[tokio::test]
-async fn systems_hosts_file_is_read() {
-    // Every Unix has this name, and its resolver asks no name server for it.
-    let dns = Dns::system();
-    // A machine without a name server has no configuration for one.
-    if let Ok(dns) = dns {
-        let found = found(&dns, "dns:localhost:80").await;
-        assert!(found.contains(&"127.0.0.1:80".to_owned()), "{found:?}");
-    }
+#[tokio::test(start_paused = true)]
+async fn hosts_file_is_asked_first_for_the_name_as_it_is_written() {
+    let server = DnsServer::start().await.unwrap();
+    // As a wildcard record has it.
+    server.set("db.a.example", &["10.0.0.1"], 5);
+    server.fail("silent.a.example", None, Silent);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let hosts = "10.0.0.5 db\nfd00::5 db\n10.0.0.6 silent silent.b.example\n";
+    fs::write(file.path(), hosts).unwrap();
+    let dns = searching(&server).hosts_file(file.path());
+    assert_eq!(found(&dns, "dns:db:1").await, ["10.0.0.5:1", "[fd00::5]:1"]);
+    assert_eq!(found(&dns, "dns:silent:1").await, ["10.0.0.6:1"]);
+    assert_eq!(server.queries("db.a.example", A), 0);
+    assert_eq!(server.queries("silent.a.example", A), 0);
+    // It is read anew with each lookup.
+    fs::write(file.path(), "10.0.0.7 db\n").unwrap();
+    assert_eq!(found(&dns, "dns:db.:1").await, ["10.0.0.7:1"]);
+    // One that is not there names nothing.
+    drop(file);
+    assert_eq!(found(&dns, "dns:db:1").await, ["10.0.0.1:1"]);
 }

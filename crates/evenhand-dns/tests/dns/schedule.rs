@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenhand_dns::{Discovery, Error, Source};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::Follower;
+use crate::support::{Follower, GUARD};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,7 +293,7 @@ async fn first_lookups_of_all_sources_can_be_waited_for() {
     let handle = follower.changes.handle();
     let began = Instant::now();
     let settled = async { handle.settled().await };
-    follower.during(settled).await;
+    follower.during(settled).await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 30);
     let settled: Vec<_> = handle
         .sources()
@@ -301,6 +301,26 @@ async fn first_lookups_of_all_sources_can_be_waited_for() {
         .map(|s| s.answered.is_some())
         .collect();
     assert_eq!(settled, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_for_the_first_lookups_ends_with_the_stream() {
+    let script = Script::new(Does::Hangs);
+    let changes = Discovery::new([script.source(SECOND)]).changes();
+    let handle = changes.handle();
+    let waiting = tokio::spawn(async move { handle.settled().await });
+    tokio::task::yield_now().await;
+    drop(changes);
+    let ended = timeout(GUARD, waiting).await.expect("it ends").unwrap();
+    assert!(matches!(ended, Err(Error::Ended)), "{ended:?}");
+
+    let script = Script::new(Does::Lists(1));
+    let mut follower = Follower::new(Discovery::new([script.source(SECOND)]));
+    follower.until(&["10.0.0.1:1"]).await;
+    let handle = follower.changes.handle();
+    drop(follower);
+    // What had been looked up by then was.
+    assert!(handle.settled().await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

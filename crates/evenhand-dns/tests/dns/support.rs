@@ -73,12 +73,12 @@ impl Follower {
     }
 
     /// Applies what there is while `condition` is waited for.
-    pub(crate) async fn during(&mut self, condition: impl Future<Output = ()>) {
+    pub(crate) async fn during<T>(&mut self, condition: impl Future<Output = T>) -> T {
         tokio::pin!(condition);
         loop {
             tokio::select! {
                 biased;
-                () = &mut condition => return,
+                output = &mut condition => return output,
                 () = self.step() => {}
             }
         }

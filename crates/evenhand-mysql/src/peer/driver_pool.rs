@@ -123,10 +123,7 @@ impl DriverPool {
     /// The same, and the [stay](Self::stay) of the connection.
     pub(crate) fn checkout(
         &self,
-    ) -> (
-        u32,
-        impl Future<Output = mysql_async::Result<Conn>> + use<>,
-    ) {
+    ) -> (u32, impl Future<Output = mysql_async::Result<Conn>> + use<>) {
         let pool = self.lock();
         (pool.stay, pool.pool.get_conn())
     }

@@ -19,7 +19,8 @@ impl PoolOptions {
     /// A name comes with the connection options of its peers, as [`IntoPeer`] takes them; their host and port do
     /// not matter. TLS verifies the host's name, or that of the record's target. A peer's name is its host's, or
     /// its options' own, and its address: `db.example/10.0.0.1:3306`. With SRV records it has their weights,
-    /// which [`PickKind::Weighted`](crate::PickKind::Weighted) uses, and their priorities as tiers.
+    /// which [`PickKind::Weighted`](crate::PickKind::Weighted) uses, and their priorities as tiers. A weight of 1 in a
+    /// record is 100 here, as [`Name::srv`] says; other peers have 1 unless it is set.
     ///
     /// A list is looked up again by its TTL (1 s to 5 min), and soon after an ejection. Addresses that join take
     /// work once their probe has succeeded, and those that leave are [removed](crate::PeersHandle::remove). A

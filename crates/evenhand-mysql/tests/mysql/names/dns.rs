@@ -123,7 +123,7 @@ async fn targets_of_a_service_have_ports_weights_and_tiers() {
     let statuses = pool.statuses();
     let mut placed: Vec<(u32, u32)> = statuses.iter().map(|s| (s.weight, s.tier)).collect();
     placed.sort_unstable();
-    assert_eq!(placed, [(1, 1), (3, 0)]);
+    assert_eq!(placed, [(100, 1), (300, 0)]);
     assert_eq!(
         statuses[0].peer.split('/').next().unwrap(),
         "_mysql._tcp.db.example"

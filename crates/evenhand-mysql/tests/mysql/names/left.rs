@@ -58,7 +58,10 @@ async fn silence_of_the_new_address_ends_no_statement_on_the_one_before() {
     let lost = conn.peer_lost();
     fakes[0].set_delay(Duration::from_secs(4));
     let waiting = tokio::spawn(async move { conn.query_drop("DO 2").await });
-    until("it waits", || fakes[0].statements().contains(&"DO 2".to_owned())).await;
+    until("it waits", || {
+        fakes[0].statements().contains(&"DO 2".to_owned())
+    })
+    .await;
     fakes[1].set_fault(Fault::Silent);
     names.are(&[2]);
     until("the new one is out", || up(&pool) == 0).await;

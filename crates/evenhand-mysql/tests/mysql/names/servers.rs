@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use evenhand_mysql::{EventKind, Pool};
 use evenhand_mysql::mysql_async::prelude::Queryable;
+use evenhand_mysql::{EventKind, Pool};
 use evenhand_testkit::{MariaDb, MariaDbError};
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -78,7 +78,8 @@ async fn moved_name_under_load_costs_no_checkout_and_blames_nobody() {
     });
     let waiting: JoinSet<()> = waiting.collect();
     let sleeping = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
-    let all_wait = async { while operator.query_first(sleeping).await.unwrap() != Some(HELD / 2) {} };
+    let all_wait =
+        async { while operator.query_first(sleeping).await.unwrap() != Some(HELD / 2) {} };
     soon(all_wait).await;
     old.kill().unwrap();
     soon(waiting.join_all()).await;
