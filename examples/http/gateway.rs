@@ -11,27 +11,23 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::routing::get;
 use evenhand_http::evenhand::{Eject, Peers};
-use evenhand_http::{AnswerErrorsLayer, BaseUrl, KeepBodyLayer, KeptBody, PeerClient};
+use evenhand_http::{
+    AnswerErrorsLayer, BaseUrl, KeepBodyLayer, KeptBody, PeerClient, StripHopByHopLayer,
+};
 use http::header::{CONNECTION, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{Request, Response};
 use tower::{ServiceBuilder, ServiceExt};
 
 use peers::Peer;
 
 /// The gateway, as an axum router.
 fn gateway(peers: Peers<BaseUrl>) -> Router {
-    let service = ServiceBuilder::new()
-        .map_request(|mut request: Request<Body>| {
-            remove_hop_by_hop(request.headers_mut());
-            request
-        })
-        .map_response(|mut response: Response<_>| {
-            remove_hop_by_hop(response.headers_mut());
-            response
-        })
+    let stack = ServiceBuilder::new()
+        // Headers of one connection are not handed on.
+        .layer(StripHopByHopLayer)
+        // With it the stack never fails, as a router asks for.
         .layer(AnswerErrorsLayer::http())
         .layer(KeepBodyLayer::new())
         .layer(
@@ -40,38 +36,7 @@ fn gateway(peers: Peers<BaseUrl>) -> Router {
                 .eject(Eject::on_first().recheck_every(Duration::from_secs(5))),
         )
         .service(PeerClient::new(evenhand_http::client()));
-    Router::new().fallback(move |request: Request<Body>| {
-        let service = service.clone();
-        async move {
-            match service.oneshot(request).await {
-                Ok(response) => response.map(Body::new),
-                // Only a service above the balancer could fail: errors of its own are answered.
-                Err(error) => evenhand_http::unavailable(&error),
-            }
-        }
-    })
-}
-
-/// Removes the headers that are meant for one connection and not to be handed on, in either direction
-/// (RFC 9110, section 7.6.1): those that `Connection` names, and those that have always been so.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    const FIXED: [&str; 6] = [
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    named.iter().for_each(|name| drop(headers.remove(name)));
-    FIXED.iter().for_each(|name| drop(headers.remove(*name)));
+    Router::new().fallback_service(stack)
 }
 
 const HOP: &str = "x-hop";

@@ -1,5 +1,6 @@
 //! The balancer's errors as responses.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use tower_service::Service;
 
 /// The response of a gateway whose request failed so: 504 if its time or that of an attempt was over, 502 if
 /// a peer failed and no other may be asked, and otherwise 503, as no peer was left to try. With `Retry-After` from the
-/// time when the next peer is due, if one is out. Its body is empty, and it names no peer.
+/// time when the next peer is due to be probed, if one is out: the peer need not be back then. Its body is empty, and it names no peer.
 ///
 /// ```
 /// use evenhand::Error;
@@ -75,9 +76,11 @@ fn percent_encoded(text: &str) -> String {
 /// Answers with a response where the balancer fails. Goes above the balancer.
 ///
 /// With [`grpc`](Self::grpc), tonic's callers see `Unavailable` where no peer is left: tonic knows no
-/// other error than its own. With [`http`](Self::http) a gateway needs no error of its own.
+/// other error than its own. With [`http`](Self::http) the stack is a service that never fails, as
+/// `axum::Router::fallback_service` takes it.
 ///
-/// The service below is not to fail in `poll_ready`, as a balancer never does.
+/// If the service below fails in `poll_ready`, which a balancer never does, the next call is answered with
+/// that error.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerErrorsLayer(Protocol);
 
@@ -101,6 +104,15 @@ impl AnswerErrorsLayer {
     }
 }
 
+impl Protocol {
+    fn answer<B: Default, E>(self, error: &Error<E>) -> Response<B> {
+        match self {
+            Self::Http => unavailable(error),
+            Self::Grpc => grpc_unavailable(error),
+        }
+    }
+}
+
 impl<S> Layer<S> for AnswerErrorsLayer {
     type Service = AnswerErrors<S>;
 
@@ -108,15 +120,29 @@ impl<S> Layer<S> for AnswerErrorsLayer {
         AnswerErrors {
             service,
             protocol: self.0,
+            failed: None,
         }
     }
 }
 
 /// A service that answers where the balancer fails; made by [`AnswerErrorsLayer`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct AnswerErrors<S> {
     service: S,
     protocol: Protocol,
+    /// The answer to the next call, if the service below failed to get ready for it.
+    failed: Option<Box<Response<()>>>,
+}
+
+impl<S: Clone> Clone for AnswerErrors<S> {
+    /// The clone gets ready by itself.
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            protocol: self.protocol,
+            failed: None,
+        }
+    }
 }
 
 impl<S, A, B, E> Service<Request<A>> for AnswerErrors<S>
@@ -125,18 +151,29 @@ where
     B: Default,
 {
     type Response = Response<B>;
-    type Error = Error<E>;
+    type Error = Infallible;
     type Future = AnswerErrorsFuture<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error<E>>> {
-        self.service.poll_ready(cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.failed.is_none()
+            && let Err(error) = ready!(self.service.poll_ready(cx))
+        {
+            self.failed = Some(Box::new(self.protocol.answer(&error)));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        AnswerErrorsFuture {
-            future: self.service.call(request),
-            protocol: self.protocol,
-        }
+        let step = match self.failed.take() {
+            Some(response) => Step::Answer {
+                response: Some(response),
+            },
+            None => Step::Call {
+                future: self.service.call(request),
+                protocol: self.protocol,
+            },
+        };
+        AnswerErrorsFuture { step }
     }
 }
 
@@ -145,8 +182,19 @@ pin_project! {
     #[must_use = "futures do nothing unless they are polled"]
     pub struct AnswerErrorsFuture<F> {
         #[pin]
-        future: F,
-        protocol: Protocol,
+        step: Step<F>,
+    }
+}
+
+pin_project! {
+    #[project = StepProj]
+    enum Step<F> {
+        Call {
+            #[pin]
+            future: F,
+            protocol: Protocol,
+        },
+        Answer { response: Option<Box<Response<()>>> },
     }
 }
 
@@ -155,15 +203,19 @@ where
     F: Future<Output = Result<Response<B>, Error<E>>>,
     B: Default,
 {
-    type Output = F::Output;
+    type Output = Result<Response<B>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let outcome = ready!(this.future.poll(cx));
-        Poll::Ready(Ok(match (outcome, *this.protocol) {
-            (Ok(response), _) => response,
-            (Err(error), Protocol::Http) => unavailable(&error),
-            (Err(error), Protocol::Grpc) => grpc_unavailable(&error),
+        Poll::Ready(Ok(match self.project().step.project() {
+            StepProj::Call { future, protocol } => match ready!(future.poll(cx)) {
+                Ok(response) => response,
+                Err(error) => protocol.answer(&error),
+            },
+            StepProj::Answer { response } => match response.take() {
+                Some(response) => response.map(|()| B::default()),
+                // It has ended, and is not to be polled again.
+                None => return Poll::Pending,
+            },
         }))
     }
 }
@@ -178,6 +230,42 @@ impl<F> fmt::Debug for AnswerErrorsFuture<F> {
 mod tests {
     use super::*;
     use evenhand::{Cause, Tried};
+
+    /// Fails to get ready the first time.
+    #[derive(Clone)]
+    struct LateReady(bool);
+
+    impl Service<Request<()>> for LateReady {
+        type Response = Response<String>;
+        type Error = Error<std::io::Error>;
+        type Future = std::future::Ready<Result<Response<String>, Self::Error>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            if std::mem::replace(&mut self.0, true) {
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Ready(Err(Error::NoPeers))
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            std::future::ready(Ok(Response::new("well".to_owned())))
+        }
+    }
+
+    #[tokio::test]
+    async fn error_of_poll_ready_answers_the_next_call() {
+        use tower::ServiceExt;
+
+        let mut service = AnswerErrorsLayer::http().layer(LateReady(false));
+        for status in [503, 200] {
+            let ready = service.ready().await.unwrap_or_else(|never| match never {});
+            let response = ready.call(Request::new(())).await;
+            assert_eq!(
+                response.map(|response| response.status().as_u16()),
+                Ok(status)
+            );
+        }
+    }
 
     #[test]
     fn message_is_percent_encoded() {

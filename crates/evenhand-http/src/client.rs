@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use crate::body::kept::KeptBody;
+use crate::body::tracked::TrackedBody;
 
 /// How long connecting to a peer may take in a client made here: 2 s.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,6 +31,45 @@ pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(2);
 ///
 /// [`PeerClient`]: crate::PeerClient
 pub struct HttpClient<B: Body>(Arc<Client<HttpConnector, KeptBody<B>>>);
+
+/// The body of a response that a client made here got from a peer by [`PeerClient`](crate::PeerClient). A
+/// stack of [`KeepBodyLayer`](crate::KeepBodyLayer), [`balance`](crate::balance) and a [`client`] or
+/// `http2_client` answers with `Response<ClientBody>` or [`ClientError`], so a struct names it so:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use bytes::Bytes;
+/// use evenhand_http::{ClientBody, ClientError, InvalidPeers, KeepBodyLayer, PeerClient};
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Full;
+/// use tower::util::BoxCloneSyncService;
+/// use tower::{ServiceBuilder, ServiceExt};
+///
+/// #[derive(Clone)]
+/// struct Orders {
+///     http: BoxCloneSyncService<Request<Full<Bytes>>, Response<ClientBody>, ClientError>,
+/// }
+///
+/// impl Orders {
+///     fn new(urls: &[String]) -> Result<Self, InvalidPeers> {
+///         let peers = evenhand_http::peers(urls)?;
+///         let stack = ServiceBuilder::new()
+///             .layer(KeepBodyLayer::new())
+///             .layer(evenhand_http::balance(peers).attempt_timeout(Duration::from_secs(2)))
+///             .service(PeerClient::new(evenhand_http::client()));
+///         Ok(Self { http: BoxCloneSyncService::new(stack) })
+///     }
+///
+///     async fn status(&self, order: u64) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
+///         let request = Request::get(format!("/orders/{order}")).body(Full::default())?;
+///         Ok(self.http.clone().oneshot(request).await?.status())
+///     }
+/// }
+/// ```
+pub type ClientBody = TrackedBody<Incoming>;
+
+/// Why a request over several peers failed, by a client made here. See [`ClientBody`].
+pub type ClientError = evenhand::Error<hyper_util::client::legacy::Error>;
 
 impl<B: Body> Clone for HttpClient<B> {
     fn clone(&self) -> Self {

@@ -2,6 +2,7 @@
 //! that fails.
 //!
 //! ```no_run
+//! use std::time::Duration;
 //! use bytes::Bytes;
 //! use evenhand_http::{KeepBodyLayer, PeerClient};
 //! use http::Request;
@@ -13,7 +14,8 @@
 //! let peers = evenhand_http::peers(["http://10.0.0.1:8080", "http://10.0.0.2:8080"])?;
 //! let service = ServiceBuilder::new()
 //!     .layer(KeepBodyLayer::new())
-//!     .layer(evenhand_http::balance(peers))
+//!     // Without it a peer that hangs is never found.
+//!     .layer(evenhand_http::balance(peers).attempt_timeout(Duration::from_secs(2)))
 //!     .service(PeerClient::new(evenhand_http::client()));
 //!
 //! // The host is that of the peer which is picked.
@@ -23,6 +25,36 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`ClientBody`] shows how a struct names such a stack.
+//!
+//! # A gateway
+//!
+//! With [`AnswerErrorsLayer`] the stack never fails, as axum asks for:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use axum::{Router, body::Body};
+//! use evenhand_http::evenhand::AllDown;
+//! use evenhand_http::{AnswerErrorsLayer, KeepBodyLayer, PeerClient, StripHopByHopLayer};
+//! use tower::ServiceBuilder;
+//!
+//! # #[cfg(feature = "client")]
+//! fn gateway() -> Result<Router, evenhand_http::InvalidPeers> {
+//!     let peers = evenhand_http::peers(["http://10.0.0.1:8080", "http://10.0.0.2:8080"])?;
+//!     let balance = evenhand_http::balance(peers)
+//!         .attempt_timeout(Duration::from_secs(2))
+//!         // While all peers are out, requests wait for the first that comes back.
+//!         .all_down(AllDown::WaitUpTo(Duration::from_secs(2)));
+//!     let stack = ServiceBuilder::new()
+//!         .layer(StripHopByHopLayer)
+//!         .layer(AnswerErrorsLayer::http())
+//!         .layer(KeepBodyLayer::new())
+//!         .layer(balance)
+//!         .service(PeerClient::new(evenhand_http::client::<Body>()));
+//!     Ok(Router::new().fallback_service(stack))
+//! }
+//! ```
+//!
 //! # The stack
 //!
 //! From top to bottom:
@@ -30,11 +62,13 @@
 //! | layer | what it does |
 //! | --- | --- |
 //! | tower-http's and your own | what applies to a request as a whole |
+//! | [`StripHopByHopLayer`], for gateways | removes the headers that are meant for one connection |
 //! | [`AnswerErrorsLayer`], optional | answers with 503, or gRPC's `UNAVAILABLE`, where the balancer fails |
 //! | [`KeepBodyLayer`] | keeps small bodies, so that they can be sent again |
 //! | [`balance`], an [`evenhand::BalanceLayer`] | picks, judges, ejects, goes to another peer |
 //! | [`PeerNameLayer`], [`TraceAttemptsLayer`], optional | who answered; a span for each attempt |
 //! | [`PeerClient`] | sends an attempt to its peer; its response's body counts |
+//! | [`CollectBodyLayer`], optional | reads small answers within the attempt, so that one that breaks off is asked for elsewhere |
 //! | tower-http's and your own | what applies to each attempt |
 //! | an HTTP client: any `Service<http::Request<_>>` | such as `client` or `http2_client`, hyper-util's; [`PeerClient`] shows reqwest's |
 //!
@@ -46,7 +80,8 @@
 //!
 //! - A request that is not idempotent is sent to another peer only if the first one did not execute it:
 //!   it could not be connected to, or HTTP/2 says so.
-//! - Once the head of a response was handed to the caller, nothing is sent again.
+//! - Once the head of a response was handed to the caller, nothing is sent again. So a body that breaks off
+//!   counts against its peer, and the caller gets its error; [`CollectBodyLayer`] is for small answers.
 //! - A body that breaks off is judged by its error, and trailers by the failure of gRPC that they tell, like a
 //!   failed head. A body that the caller drops counts for nothing.
 //!
@@ -76,6 +111,7 @@ mod body;
 mod classify;
 #[cfg(feature = "client")]
 mod client;
+mod hop_by_hop;
 mod peer_client;
 mod peer_name;
 mod probe;
@@ -91,14 +127,16 @@ pub use answer::{
 };
 pub use balance::{DEFAULT_BODY_TIMEOUT, balance};
 pub use base_url::{BaseUrl, BaseUrlError, InvalidPeers, peers};
+pub use body::collect::{CollectBody, CollectBodyError, CollectBodyLayer};
 pub use body::keep::{DEFAULT_KEPT_BYTES, KeepBody, KeepBodyFuture, KeepBodyLayer};
 pub use body::kept::KeptBody;
 pub use body::tracked::TrackedBody;
-pub use classify::{DEFAULT_MAX_REST, HttpClassifier, TooManyRequests};
+pub use classify::{BrokenBody, DEFAULT_MAX_REST, HttpClassifier, TooManyRequests};
 #[cfg(feature = "client")]
-pub use client::{DEFAULT_CONNECT_TIMEOUT, HttpClient, client};
+pub use client::{ClientBody, ClientError, DEFAULT_CONNECT_TIMEOUT, HttpClient, client};
 #[cfg(feature = "http2")]
 pub use client::{DEFAULT_PING_INTERVAL, http2_client};
+pub use hop_by_hop::{StripHopByHop, StripHopByHopFuture, StripHopByHopLayer};
 pub use peer_client::{PeerClient, PeerClientFuture};
 pub use peer_name::{PeerName, PeerNameLayer, TellPeerName, TellPeerNameFuture};
 #[cfg(feature = "grpc-health")]

@@ -22,6 +22,9 @@ use crate::classify::{HttpClassifier, status_of};
 /// It sets scheme and authority of the URL, and keeps path, query, method and headers. The version is
 /// set to HTTP/1.1, which a client over HTTP/2 ignores: it is that of the connection, not of the request.
 ///
+/// It hands all headers on: in a gateway put a [`StripHopByHopLayer`](crate::StripHopByHopLayer) above the
+/// balancer, which removes those that are meant for one connection.
+///
 /// # What an attempt counts as
 ///
 /// - A response that is not a success (2xx), has no body, or is one of gRPC with a `grpc-status` in its head

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt;
 use std::io;
 
 use evenhand::{BoxedError, Verdict};
@@ -37,9 +38,27 @@ struct Facts {
     verdict: Option<Verdict>,
 }
 
+/// The error with which the body of a response broke off that was read within its attempt.
+#[derive(Debug)]
+pub struct BrokenBody(pub(crate) Box<dyn Error + Send + Sync>);
+
+impl fmt::Display for BrokenBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(BROKE_OFF)
+    }
+}
+
+impl Error for BrokenBody {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+const BROKE_OFF: &str = "the body broke off";
+
 /// What an error says with which the body of a response breaks off. Nothing is retried then.
 pub(crate) fn judge_body<E: 'static>(error: &E) -> Verdict {
-    let broke_off = Verdict::degraded().because("the body broke off");
+    let broke_off = Verdict::degraded().because(BROKE_OFF);
     let facts = as_error(error).map(|error| Facts::of(error, Phase::Body));
     facts.and_then(|facts| facts.verdict).unwrap_or(broke_off)
 }
@@ -61,8 +80,13 @@ fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     None
 }
 
-pub(super) fn judge(error: &(dyn Error + 'static)) -> Verdict {
+pub(crate) fn judge(error: &(dyn Error + 'static)) -> Verdict {
     let facts = Facts::of(error, Phase::Head);
+    if facts.phase == Phase::Body {
+        // There was a head, so the request was executed.
+        let broke_off = Verdict::degraded().because(BROKE_OFF);
+        return facts.verdict.unwrap_or(broke_off).if_idempotent();
+    }
     if let Some(verdict) = facts.verdict {
         return verdict;
     }
@@ -99,6 +123,9 @@ impl Facts {
     }
 
     fn add(&mut self, error: &(dyn Error + 'static)) {
+        if error.is::<BrokenBody>() {
+            self.phase = Phase::Body;
+        }
         if let Some(error) = error.downcast_ref::<io::Error>() {
             // The innermost says most.
             self.io = Some(error.kind());
@@ -201,7 +228,6 @@ fn judge_h2(error: &h2::Error) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt;
 
     #[derive(Debug)]
     struct Wrapped(io::Error);
@@ -227,6 +253,19 @@ mod tests {
         assert_eq!(judge(&io::Error::other(Wrapped(refused()))), expected);
         assert_eq!(judge(&Wrapped(io::Error::other(refused()))), expected);
         assert_eq!(judge(&BoxedError::from(Box::from(refused()))), expected);
+    }
+
+    /// The same errors without a head say that nothing was executed.
+    #[test]
+    fn body_that_broke_off_was_executed() {
+        let expected = Verdict::degraded().if_idempotent().because(BROKE_OFF);
+        for kind in [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::UnexpectedEof,
+        ] {
+            let broken = BrokenBody(Box::new(io::Error::from(kind)));
+            assert_eq!(judge(&io::Error::other(broken)), expected);
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::error::Error;
 use evenhand::{Classify, Verdict};
 use http::Response;
 
-pub(crate) use self::error::judge_body;
+pub use self::error::BrokenBody;
+pub(crate) use self::error::{judge as judge_error, judge_body};
 pub(crate) use self::grpc::{judge as judge_grpc, status_of};
 pub use self::rules::{DEFAULT_MAX_REST, HttpClassifier, TooManyRequests};
 

@@ -1,6 +1,7 @@
 //! A probe by `GET`.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -19,22 +20,31 @@ use crate::base_url::BaseUrl;
 /// Probes a peer by `GET` of a path: a service for [`Probe::new`](evenhand::Probe::new).
 ///
 /// The peer is well if it answers with the [expected](Self::expect) status, to the end or for 64 KiB. The client may
-/// be the one that requests are sent by.
+/// be the one that requests are sent by. A probe that gets no answer fails with the reason that a request
+/// would, such as "connection refused".
 ///
 /// ```no_run
 /// use std::time::Duration;
 /// use evenhand::{ActiveChecks, Probe};
-/// use evenhand_http::HttpProbe;
+/// use evenhand_http::{HttpProbe, KeepBodyLayer, PeerClient};
 /// use http::Uri;
+/// use tower::ServiceBuilder;
 ///
 /// # #[cfg(feature = "client")]
 /// # fn run() -> Result<(), evenhand_http::InvalidPeers> {
 /// let client = evenhand_http::client::<http_body_util::Full<bytes::Bytes>>();
 /// let peers = evenhand_http::peers(["http://10.0.0.1:8080", "http://10.0.0.2:8080"])?;
-/// let service = HttpProbe::new(client, Uri::from_static("/healthz"));
-/// let probe = Probe::new(service, Duration::from_secs(1))
+/// let health = HttpProbe::new(client.clone(), Uri::from_static("/healthz"));
+/// let probe = Probe::new(health, Duration::from_secs(1))
 ///     .active_checks(ActiveChecks::every(Duration::from_secs(5)));
-/// let layer = evenhand_http::balance(peers).probe(probe);
+/// let service = ServiceBuilder::new()
+///     .layer(KeepBodyLayer::new())
+///     .layer(
+///         evenhand_http::balance(peers)
+///             .attempt_timeout(Duration::from_secs(2))
+///             .probe(probe),
+///     )
+///     .service(PeerClient::new(client));
 /// # Ok(()) }
 /// ```
 ///
@@ -68,6 +78,7 @@ impl<S, A> HttpProbe<S, A> {
 impl<S, A, B> Service<Peer<BaseUrl>> for HttpProbe<S, A>
 where
     S: Service<Request<A>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
     S::Future: Send,
     A: Default + Send + 'static,
     B: Body<Data = Bytes> + Send,

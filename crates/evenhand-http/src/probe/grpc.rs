@@ -1,6 +1,7 @@
 //! A probe by gRPC's health checking protocol.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -67,6 +68,7 @@ impl<S, A> GrpcProbe<S, A> {
 impl<S, A, B> Service<Peer<BaseUrl>> for GrpcProbe<S, A>
 where
     S: Service<Request<A>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
     S::Future: Send,
     A: From<Bytes> + Send + 'static,
     B: Body<Data = Bytes> + Send,

@@ -4,6 +4,7 @@ mod get;
 #[cfg(feature = "grpc-health")]
 mod grpc;
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::pin;
 
@@ -12,6 +13,8 @@ use evenhand::Verdict;
 use http::Request;
 use http_body::Body;
 use tower_service::Service;
+
+use crate::classify::judge_error;
 
 pub use self::get::HttpProbe;
 #[cfg(feature = "grpc-health")]
@@ -26,12 +29,16 @@ struct Answer {
     trailers: Option<http::HeaderMap>,
 }
 
-/// Sends the probe's request, once the client is ready.
+/// Sends the probe's request, once the client is ready. A failure has the reason that a request's would
+/// have.
 async fn ask<S, A>(client: &mut S, request: Request<A>) -> Result<S::Response, Verdict>
 where
-    S: Service<Request<A>>,
+    S: Service<Request<A>, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    let failed = |_| Verdict::down().because("the probe got no answer");
+    let failed = |error: S::Error| {
+        let reason = judge_error(&*error.into()).reason;
+        Verdict::down().because(reason.unwrap_or("the probe got no answer"))
+    };
     poll_fn(|cx| client.poll_ready(cx)).await.map_err(failed)?;
     client.call(request).await.map_err(failed)
 }

@@ -10,6 +10,7 @@
 
 mod bodies;
 mod callers;
+mod collect;
 mod common;
 mod connector;
 mod errors;

@@ -45,6 +45,27 @@ async fn get_probe_brings_a_peer_back_and_takes_it_out() {
     }
 }
 
+/// Not as if it were silent.
+#[tokio::test]
+async fn probe_of_a_peer_that_was_killed_says_so() {
+    let url = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let client = || hyper_client(Http::Two);
+    for probe in [
+        Probe::new(HttpProbe::new(client(), Uri::from_static("/")), TIMEOUT),
+        Probe::new(GrpcProbe::new(client(), ""), TIMEOUT),
+    ] {
+        let set = Peers::new([("a", url.parse().unwrap())]).unwrap();
+        let layer = evenhand_http::balance(set.clone()).eject(soon());
+        let layer = layer.probe(probe.active_checks(often()));
+        let _client = client_of(Http::Two, &layer);
+        until("a check ejects", || states(&set) != [State::Up]).await;
+        assert_eq!(set.statuses()[0].last_reason, Some("connection refused"));
+    }
+}
+
 #[tokio::test]
 async fn get_probe_expects_the_status_that_it_was_told() {
     let peer = Peer::start(Mode::Status(418)).await;

@@ -95,6 +95,37 @@ async fn gateway_answers_503_with_the_time_of_the_next_probe() {
     assert_eq!(text(response).await.unwrap(), "");
 }
 
+/// As a router's fallback, which may not fail.
+#[tokio::test]
+async fn stack_is_a_gateway_of_axum() {
+    use axum::body::Body;
+    use evenhand_http::{KeepBodyLayer, PeerClient, StripHopByHopLayer};
+    use http_body_util::BodyExt;
+
+    let mut peer = Peer::start(Mode::Serve).await;
+    let stack = tower::ServiceBuilder::new()
+        .layer(StripHopByHopLayer)
+        .layer(AnswerErrorsLayer::http())
+        .layer(KeepBodyLayer::new())
+        .layer(balance(&peers_of([&peer])))
+        .service(PeerClient::new(evenhand_http::client::<Body>()));
+    let gateway = axum::Router::new().fallback_service(stack);
+    let ask = async || {
+        let request = http::Request::get("/orders/7").body(Body::empty()).unwrap();
+        gateway.clone().oneshot(request).await.unwrap()
+    };
+    let response = ask().await;
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.starts_with(b"GET /orders/7 "), "{body:?}");
+
+    peer.kill().await;
+    let response = ask().await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.is_empty(), "{body:?}");
+}
+
 #[tokio::test]
 async fn gateway_answers_502_where_the_outcome_is_not_known() {
     use crate::common::wire::{Wire, WirePeer};

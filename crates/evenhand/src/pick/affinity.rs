@@ -34,7 +34,7 @@ use crate::stable_hash::hash;
 /// let caches = ["cache0", "cache1", "cache2"];
 /// let peers = Peers::new(caches.map(|cache| (cache, format!("http://{cache}"))))?;
 /// let connector = service_fn(async |attempt: Attempt<String, Get>| {
-///     Ok::<_, std::io::Error>(attempt.peer.clone())
+///     Ok::<_, std::io::Error>(String::clone(&attempt.peer))
 /// });
 /// let mut balance = BalanceLayer::new(peers)
 ///     .pick_by(|request: &Get| request.user, Affinity)
