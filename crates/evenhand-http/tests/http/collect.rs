@@ -21,9 +21,7 @@ fn collecting(http: Http, peers: &Peers<BaseUrl>, limit: u64) -> Collecting {
         .limit(limit)
         .layer(hyper_client(http));
     let stack = ServiceBuilder::new()
-        .map_response(|response: Response<_>| {
-            response.map(|body| http_body_util::BodyExt::boxed_unsync(body))
-        })
+        .map_response(|response: Response<_>| response.map(http_body_util::BodyExt::boxed_unsync))
         .layer(KeepBodyLayer::new())
         .layer(balance(peers).attempt_timeout(GUARD))
         .service(PeerClient::new(client));
