@@ -42,6 +42,7 @@ async fn time_that_was_set_stays_and_so_does_a_drain() {
         send(&balance).await.unwrap();
     }
     peers.eject("b", HOUR).unwrap();
+    drop(connector.tickets());
     peers.drain("c").await.unwrap();
     let before = peers.statuses();
     for name in ["a", "b", "c"] {

@@ -13,7 +13,7 @@ use crate::common::setup::still;
 use crate::common::{quick, soon, states, until, up};
 
 #[tokio::test]
-async fn errors_and_ends_of_connections_to_the_address_before_eject_nobody() {
+async fn errors_and_ends_of_connections_to_the_address_before_eject_no_peer() {
     let fakes: [_; 2] = at_one_port().await;
     let names = Names::default();
     names.are(&[1]);

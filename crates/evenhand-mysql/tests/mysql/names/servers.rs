@@ -32,7 +32,7 @@ async fn server(pool: &Pool) -> u64 {
 }
 
 #[tokio::test]
-async fn moved_name_under_load_costs_no_checkout_and_blames_nobody() {
+async fn moved_name_under_load_costs_no_checkout_and_blames_no_peer() {
     let started = spawn_blocking(start).await.unwrap();
     let (mut old, _new) = started.unwrap_or_else(|error| panic!("{error}"));
     let names = Names::default();
