@@ -17,7 +17,8 @@ pub(super) struct Seeds {
 
 pub(super) struct Listed {
     pub(super) seeds: Arc<Vec<NamedEndpoint>>,
-    /// The weights that seeds were given, which they have whenever they are peers.
+    /// The weights that seeds were given, which they have whenever they are peers. Those of seeds that were
+    /// replaced are here until a new one has answered: until then they are peers.
     weights: BTreeMap<Arc<str>, u32>,
     /// Whether the pool's peers are the members of the cluster, and not the seeds any more.
     pub(super) are_left: bool,
@@ -35,6 +36,12 @@ impl Listed {
             None => placed,
         };
         (name, placed)
+    }
+
+    /// Forgets the weights of seeds that were replaced.
+    pub(super) fn forget_weights(&mut self) {
+        let Self { seeds, weights, .. } = self;
+        weights.retain(|name, _| seeds.iter().any(|(seed, _)| seed == name));
     }
 
     fn seed(&self, name: &str) -> Option<&NamedEndpoint> {
@@ -78,8 +85,9 @@ impl Seeds {
                 peers.replace_all(seeds.clone())?;
             }
             listed.seeds = Arc::new(seeds);
-            let Listed { seeds, weights, .. } = &mut *listed;
-            weights.retain(|name, _| seeds.iter().any(|(seed, _)| seed == name));
+            if !listed.are_left {
+                listed.forget_weights();
+            }
         }
         self.changed.notify_one();
         Ok(())
@@ -138,6 +146,10 @@ mod tests {
         assert!(is_kept(0) && !is_kept(1));
         let other = seeds([("c", "mysql://c/d"), ("d", "mysql://d/d")]);
         listed.replace(other, &peers).unwrap();
-        assert!(listed.listed().weights.is_empty());
+        // Those of before are peers until one of these has answered.
+        let mut state = listed.listed();
+        assert_eq!(state.weights.len(), 2);
+        state.forget_weights();
+        assert!(state.weights.is_empty());
     }
 }

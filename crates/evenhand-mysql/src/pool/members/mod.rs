@@ -5,13 +5,14 @@
 //! before it is removed: one that belongs to a cluster of its own, with a quorum of its own, stays.
 //!
 //! Where the seeds were replaced, they are asked first, as they may be of another cluster. What was a peer before
-//! is then no part of a split.
+//! is asked no more once one of them has answered, and is no part of a split, for as long as it takes to leave.
+//! The same goes for a peer that an operator adds.
 
 mod wanted;
 
 use std::collections::{BTreeSet, HashSet};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evenhand::{Peers, State};
@@ -43,6 +44,7 @@ pub(crate) async fn follow(pool: PeersHandle, membership: Option<Membership>) {
         membership,
         options: pool.options,
         applied: None,
+        own: Vec::new(),
         is_blind: false,
         is_split: false,
     };
@@ -76,6 +78,9 @@ struct Follower {
     options: PoolOptions,
     /// The list that came last, and the seeds that its peers were made from.
     applied: Option<(Vec<Wanted>, Arc<Vec<NamedEndpoint>>)>,
+    /// The peers that lists of those seeds made or kept. The set has those of other seeds while they leave,
+    /// and those that an operator adds: either may be of another cluster.
+    own: Vec<Weak<Endpoint>>,
     /// Whether the latest question had no answer.
     is_blind: bool,
     /// Whether servers that left the latest list had one of their own.
@@ -104,23 +109,30 @@ impl Follower {
         self.applied.as_ref().is_none_or(same_seeds)
     }
 
+    /// The identities of the peers that are to be believed, and of the seeds.
+    fn own(&self, seeds: &[NamedEndpoint]) -> HashSet<usize> {
+        let own = self.own.iter().map(|own| own.as_ptr().addr());
+        own.chain(seeds.iter().map(|(_, seed)| id(seed))).collect()
+    }
+
     /// The members' addresses, as clients reach them, from one server that is up or else from any.
     async fn members(&self, seeds: &Arc<Vec<NamedEndpoint>>) -> Result<Told, NoView> {
         let listed = || seeds.iter().map(|(_, seed)| seed.clone());
         let told = |members, is_by_old| Told { members, is_by_old };
+        let own = self.own(seeds);
+        let peers = || {
+            let peers = self.peers.iter();
+            peers.filter(|peer| own.contains(&id(peer)))
+        };
         if !self.keeps(seeds) {
             if let Ok(members) = self.first_of(listed(), NoView::Late).await {
                 return Ok(told(members, false));
             }
-            let peers = self.peers.iter().map(|peer| (*peer).clone());
+            let peers = peers().map(|peer| (*peer).clone());
             let members = self.first_of(peers, NoView::Late).await;
             return members.map(|members| told(members, true));
         }
-        let up: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|peer| peer.state() == State::Up)
-            .collect();
+        let up: Vec<_> = peers().filter(|peer| peer.state() == State::Up).collect();
         let mut asked = None;
         let mut failed = NoView::Late;
         if !up.is_empty() {
@@ -132,7 +144,7 @@ impl Follower {
             asked = Some(first);
         }
         let mut known: HashSet<usize> = asked.iter().map(id).collect();
-        let peers = self.peers.iter().map(|peer| (*peer).clone());
+        let peers = peers().map(|peer| (*peer).clone());
         let others = peers.chain(listed());
         let others = others.filter(|endpoint| known.insert(id(endpoint)));
         let members = self.first_of(others, failed).await;
@@ -187,28 +199,36 @@ impl Follower {
             );
         }
         self.is_blind = is_by_old;
-        let wanted = wanted(&members, seeds);
-        let keeps = self.keeps(seeds);
+        // What the old ones tell changes nothing else: the listed ones are asked again.
+        let of = match &self.applied {
+            Some((_, before)) if is_by_old => before.clone(),
+            _ => seeds.clone(),
+        };
+        let wanted = wanted(&members, &of);
+        let keeps = self.keeps(&of);
+        let own = match keeps {
+            true => self.own(&of),
+            false => HashSet::new(),
+        };
         let names: BTreeSet<Arc<str>> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
         let present: BTreeSet<Arc<str>> =
             self.peers.iter().map(|peer| peer.shared_name()).collect();
-        if keeps && names == present {
-            self.note(wanted, seeds.clone());
+        let are_own = || self.peers.iter().all(|peer| own.contains(&id(&peer)));
+        if keeps && names == present && are_own() {
+            self.keep(&own, &[]);
+            self.note(wanted, of);
             listed.listed().are_left = true;
             return;
         }
-        let mut list = self.endpoints(&wanted, seeds, keeps);
+        let mut list = self.endpoints(&wanted, &of, keeps);
         // One that an operator drains stays until it is restored or removed.
-        let leaves = |peer: &Peer| !names.contains(peer.name());
+        let leaves = |peer: &Peer| own.contains(&id(peer)) && !names.contains(peer.name());
         let (drained, leaving): (Vec<Peer>, Vec<Peer>) = self
             .peers
             .iter()
             .filter(leaves)
             .partition(|peer| peer.state() == State::Draining);
-        let split = match keeps {
-            true => self.with_other_lists(named(leaving), &members).await,
-            false => Vec::new(),
-        };
+        let split = self.with_other_lists(named(leaving), &members).await;
         if !split.is_empty() && !self.is_split {
             let (pool, kept) = (
                 &*self.options.get_name(),
@@ -227,19 +247,18 @@ impl Follower {
         if !Arc::ptr_eq(&state.seeds, seeds) {
             return;
         }
+        if !is_by_old {
+            state.forget_weights();
+        }
         self.made.add(list.iter().map(|(_, endpoint)| endpoint));
-        let list = list.into_iter().map(|peer| state.placed(peer));
-        let list: Vec<_> = list.collect();
-        match self.peers.joining_on_proof().replace_all_placed(list) {
+        let placed = list.iter().map(|peer| state.placed(peer.clone()));
+        let placed: Vec<_> = placed.collect();
+        match self.peers.joining_on_proof().replace_all_placed(placed) {
             Ok(()) => state.are_left = true,
             Err(error) => tracing::warn!(%error, "the cluster's members are not used"),
         }
         drop(state);
-        let of = match (&self.applied, is_by_old) {
-            // The listed ones are asked again.
-            (Some((_, before)), true) => before.clone(),
-            _ => seeds.clone(),
-        };
+        self.keep(&own, &list);
         self.note(wanted, of);
     }
 
@@ -288,6 +307,18 @@ impl Follower {
             others.extend(ended.ok().flatten());
         }
         others
+    }
+
+    /// Remembers which peers are these. One that was there already is equal to what the list has.
+    fn keep(&mut self, own: &HashSet<usize>, list: &[NamedEndpoint]) {
+        let is_listed = |peer: &Peer| {
+            let same =
+                |(name, endpoint): &NamedEndpoint| **name == *peer.name() && **endpoint == ***peer;
+            list.iter().any(same)
+        };
+        let peers = self.peers.iter();
+        let peers = peers.filter(|peer| own.contains(&id(peer)) || is_listed(peer));
+        self.own = peers.map(|peer| Arc::downgrade(&peer)).collect();
     }
 
     /// Remembers the list, and says what is new in it.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use evenhand_mysql::evenhand::State;
 use evenhand_mysql::{Pool, PoolOptions};
-use evenhand_testkit::FakeMySql;
+use evenhand_testkit::{ErrPacket, FakeMySql};
 
 use super::doubles::{QUESTION, addr, asked_again, cluster, following, galera, list, says};
-use super::up_are;
+use super::{names as members, up_are};
 use crate::common::setup::still;
 use crate::common::{fakes, soon, until};
 use crate::names::{Names, at_one_port};
@@ -103,10 +103,102 @@ async fn seeds_of_another_cluster_lead_to_it_while_the_one_before_lives() {
     cluster(&[&b]);
     pool.peers().replace_all([("a", url(&a).as_str())]).unwrap();
     asked_again(&d).await;
-    up_are(&pool, &[&addr(&c), &addr(&d)]).await;
+    up_are(&pool, &["c", &addr(&d)]).await;
     a.restart().await.unwrap();
     cluster(&[&a, &b]);
     up_are(&pool, &["a", &addr(&b)]).await;
+}
+
+/// By another alias, and by the same.
+#[tokio::test]
+async fn members_of_the_cluster_before_are_not_asked_while_they_wait_to_leave() {
+    for alias in ["c", "a"] {
+        let [a, b, c, d] = fakes().await;
+        cluster(&[&a, &b]);
+        cluster(&[&c, &d]);
+        // It never proves itself, so that one of those before stays.
+        d.answer_err("DO 1", ErrPacket::new(1047, "08S01", "not yet"));
+        let pool = following(&[("a", &a)], galera()).await;
+        up_are(&pool, &["a", &addr(&b)]).await;
+        let url = format!("{}?pool_min=0", c.url());
+        pool.peers().replace_all([(alias, url.as_str())]).unwrap();
+        let at = addr(&d);
+        until("it is a peer", || members(&pool).contains(&at)).await;
+        asked_again(&c).await;
+        let asked = || (a.logins(), b.logins());
+        let (before, peers) = (asked(), members(&pool));
+        for _ in 0..5 {
+            asked_again(&c).await;
+            assert_eq!(asked(), before, "{alias}");
+            assert_eq!(members(&pool), peers, "{alias}");
+        }
+        assert_eq!(peers.len(), 3, "{peers:?}");
+        d.answer("DO 1", ["1"], [["1"]]);
+        up_are(&pool, &[alias, &at]).await;
+    }
+}
+
+#[tokio::test]
+async fn drained_member_of_the_cluster_before_leaves() {
+    let [a, b, c] = fakes().await;
+    cluster(&[&a, &b]);
+    cluster(&[&c]);
+    let pool = following(&[("a", &a)], galera()).await;
+    up_are(&pool, &["a", &addr(&b)]).await;
+    soon(pool.peers().drain(&addr(&b))).await.unwrap();
+    let url = format!("{}?pool_min=0", c.url());
+    pool.peers().replace_all([("c", url.as_str())]).unwrap();
+    up_are(&pool, &["c"]).await;
+}
+
+#[tokio::test]
+async fn added_peer_of_another_cluster_is_not_asked() {
+    let [a, c] = fakes().await;
+    cluster(&[&a]);
+    cluster(&[&c]);
+    let pool = following(&[("a", &a)], galera()).await;
+    asked_again(&a).await;
+    let url = format!("{}?pool_min=0", c.url());
+    pool.peers().add("c", url.as_str()).unwrap();
+    up_are(&pool, &["a"]).await;
+    assert_eq!(c.logins(), 0);
+}
+
+#[tokio::test]
+async fn seeds_that_do_not_answer_change_no_name_weight_or_option() {
+    let [a, b, c] = fakes().await;
+    cluster(&[&a, &b]);
+    let pool = following(&[("a", &a)], galera()).await;
+    let at = addr(&b);
+    up_are(&pool, &["a", &at]).await;
+    pool.peers().set_weight("a", 0).unwrap();
+    let shown = || {
+        let statuses = pool.statuses();
+        let mut shown: Vec<_> = statuses
+            .iter()
+            .zip(pool.usage().peers)
+            .map(|(status, usage)| (status.peer.to_string(), status.weight, usage.limit))
+            .collect();
+        shown.sort();
+        shown
+    };
+    let before = shown();
+    c.kill();
+    let url = format!("{}?pool_min=0&pool_max=7", c.url());
+    pool.peers().replace_all([("c", url.as_str())]).unwrap();
+    asked_again(&b).await;
+    assert_eq!(shown(), before);
+    // The seed of before leaves, and is there again.
+    told(&[&a, &b], &[&b]);
+    up_are(&pool, &[&at]).await;
+    cluster(&[&a, &b]);
+    up_are(&pool, &["a", &at]).await;
+    assert_eq!(shown(), before);
+    // A new one answers.
+    told(&[&c], &[&a, &b]);
+    c.restart().await.unwrap();
+    up_are(&pool, &[&addr(&a), &at]).await;
+    assert!(shown().iter().all(|peer| (peer.1, peer.2) == (1, 7)));
 }
 
 #[tokio::test]
