@@ -56,11 +56,17 @@ impl Error for BrokenBody {
 
 const BROKE_OFF: &str = "the body broke off";
 
+/// A body that broke off, whose error tells no more or is missing.
+pub(crate) fn broke_off() -> Verdict {
+    Verdict::degraded().because(BROKE_OFF)
+}
+
 /// What an error says with which the body of a response breaks off. Nothing is retried then.
 pub(crate) fn judge_body<E: 'static>(error: &E) -> Verdict {
-    let broke_off = Verdict::degraded().because(BROKE_OFF);
     let facts = as_error(error).map(|error| Facts::of(error, Phase::Body));
-    facts.and_then(|facts| facts.verdict).unwrap_or(broke_off)
+    facts
+        .and_then(|facts| facts.verdict)
+        .unwrap_or_else(broke_off)
 }
 
 /// Errors of bodies have no trait in common: those of hyper are errors, and those of tower-http boxes, which
@@ -84,8 +90,7 @@ pub(crate) fn judge(error: &(dyn Error + 'static)) -> Verdict {
     let facts = Facts::of(error, Phase::Head);
     if facts.phase == Phase::Body {
         // There was a head, so the request was executed.
-        let broke_off = Verdict::degraded().because(BROKE_OFF);
-        return facts.verdict.unwrap_or(broke_off).if_idempotent();
+        return facts.verdict.unwrap_or_else(broke_off).if_idempotent();
     }
     if let Some(verdict) = facts.verdict {
         return verdict;
