@@ -35,6 +35,8 @@ pub(super) enum Rest<B: Body> {
     Stream(Pin<Box<B>>),
     /// `None` once it was told.
     Failed(Option<Box<B::Error>>),
+    /// It ended when so many bytes of its length were still to come.
+    Short(u64),
 }
 
 /// Nothing in it is pinned but what is boxed.
@@ -120,7 +122,7 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             return Poll::Ready(Some(Ok(frame)));
         }
         match &mut self.rest {
-            Rest::Nothing => Poll::Ready(None),
+            Rest::Nothing | Rest::Short(_) => Poll::Ready(None),
             Rest::Stream(rest) => rest.as_mut().poll_frame(cx),
             Rest::Failed(error) => Poll::Ready(error.take().map(|error| Err(*error))),
         }
@@ -131,6 +133,7 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             Rest::Nothing => true,
             Rest::Stream(rest) => rest.is_end_stream(),
             Rest::Failed(error) => error.is_none(),
+            Rest::Short(_) => false,
         };
         self.frames().is_empty() && self.trailers().is_none() && rest_ended
     }
@@ -141,6 +144,8 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             Rest::Stream(rest) => rest.size_hint(),
             // How long it would have been is not known.
             Rest::Failed(_) => SizeHint::default(),
+            // The length that it had, so that hyper sees that it is not kept.
+            Rest::Short(missing) => SizeHint::with_exact(*missing),
             // With a length, HTTP/1.1 would send no trailers.
             Rest::Nothing if self.trailers().is_some() => SizeHint::default(),
             Rest::Nothing => return SizeHint::with_exact(kept),
