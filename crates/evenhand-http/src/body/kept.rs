@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 ///
 /// A body that is kept can be sent any number of times. One that is streamed can be sent once.
 pub struct KeptBody<B: Body> {
-    /// `None` if nothing was read. Requests are moved often, so it takes no more than a word.
+    /// `None` if nothing was read, or all of it was given. Requests are moved often, so it takes no more than a word.
     read: Option<Arc<Read>>,
     /// How many parts of it were given.
     given: usize,
@@ -88,6 +88,10 @@ impl<B: Body> KeptBody<B> {
             None => Frame::trailers(self.trailers()?.clone()),
         };
         self.given += 1;
+        if self.frames().is_empty() && self.trailers().is_none() {
+            // Not kept while the rest is streamed or the response is waited for.
+            self.read = None;
+        }
         Some(next)
     }
 }
@@ -196,6 +200,20 @@ mod tests {
             assert_eq!(collected.trailers(), Some(&trailers));
             assert_eq!(collected.to_bytes(), "abcde");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_given_is_released() {
+        let frames = ["abc", "de"].map(Bytes::from).to_vec();
+        let rest = Rest::Stream(Box::pin(Full::from("fg")));
+        let mut body = KeptBody::<Full<Bytes>>::new(frames, None, rest);
+        let read = Arc::downgrade(body.read.as_ref().unwrap());
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(read.strong_count(), 1);
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(read.strong_count(), 0);
+        assert_eq!(body.size_hint().exact(), Some(2));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "fg");
     }
 
     #[tokio::test]
