@@ -26,6 +26,9 @@ const MAX_FRAMES: usize = 1024;
 /// The time limit of the attempt covers the body, too, and finds a peer that stops within it. Without this
 /// layer the attempt ends with the head, and the caller gets the error.
 ///
+/// A service below it whose errors are boxes, such as one of tower's timeout, needs a
+/// [`BoxErrorsLayer`](evenhand::BoxErrorsLayer) between the two, as a box is no error that can be judged.
+///
 /// A body of more than the [`limit`](Self::limit) is handed over once that much was read, and the rest is streamed. A
 /// response that sends its body bit by bit, such as an event stream, comes late or not at all: for those,
 /// use a client without this layer.
