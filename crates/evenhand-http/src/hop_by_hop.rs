@@ -24,9 +24,13 @@ const FIXED: [HeaderName; 6] = [
 /// For gateways: removes the headers that are meant for one connection, from requests and from responses
 /// (RFC 9110, section 7.6.1). Goes above the balancer.
 ///
+/// Layers that set headers of requests, such as a user's identity, `X-Forwarded-For`, `Forwarded` or `Via`, go
+/// below it, not to axum's `Router::layer`: of what is set above it, a caller can have `x-user` removed by
+/// `Connection: x-user`. Layers that set headers of responses go above it, as a peer can do the same.
+///
 /// These are the headers that `Connection` names, and `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`,
 /// `Transfer-Encoding` and `Upgrade`. Of a request's `TE` the value `trailers` is kept, which gRPC needs: the
-/// connector hands trailers on. All other headers stay, so `Forwarded` and `Via` are yours to set.
+/// connector hands trailers on. All other headers stay, so `Forwarded` and `Via` are yours to set, below.
 ///
 /// A connection cannot be upgraded through it, to a WebSocket for one: the request for it has lost its
 /// `Upgrade`, and is answered as any other.

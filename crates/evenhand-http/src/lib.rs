@@ -25,7 +25,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`ClientBody`] shows how a struct names such a stack.
+//! `ClientBody` shows how a struct names such a stack.
 //!
 //! # A gateway
 //!
@@ -61,8 +61,8 @@
 //!
 //! | layer | what it does |
 //! | --- | --- |
-//! | tower-http's and your own | what applies to a request as a whole |
 //! | [`StripHopByHopLayer`], for gateways | removes the headers that are meant for one connection |
+//! | tower-http's and your own | what applies to a request as a whole |
 //! | [`AnswerErrorsLayer`], optional | answers with 503, or gRPC's `UNAVAILABLE`, where the balancer fails |
 //! | [`KeepBodyLayer`] | keeps small bodies, so that they can be sent again |
 //! | [`balance`], an [`evenhand::BalanceLayer`] | picks, judges, ejects, goes to another peer |

@@ -22,8 +22,8 @@ use crate::classify::{HttpClassifier, status_of};
 /// It sets scheme and authority of the URL, and keeps path, query, method and headers. The version is
 /// set to HTTP/1.1, which a client over HTTP/2 ignores: it is that of the connection, not of the request.
 ///
-/// It hands all headers on: in a gateway put a [`StripHopByHopLayer`](crate::StripHopByHopLayer) above the
-/// balancer, which removes those that are meant for one connection.
+/// It hands all headers on: in a gateway put a [`StripHopByHopLayer`](crate::StripHopByHopLayer) on top,
+/// which removes those that are meant for one connection.
 ///
 /// # What an attempt counts as
 ///
@@ -73,7 +73,8 @@ use crate::classify::{HttpClassifier, status_of};
 /// # fn run() -> reqwest::Result<()> {
 /// // A redirect may lead to another host, so it is the caller's to follow.
 /// let none = reqwest::redirect::Policy::none();
-/// let client = reqwest::Client::builder().redirect(none).build()?;
+/// // Through a proxy, which the environment may name, each peer would be judged by the proxy's answers.
+/// let client = reqwest::Client::builder().redirect(none).no_proxy().build()?;
 /// let connector = PeerClient::new(service_fn(move |request: Request<KeptBody<Full<Bytes>>>| {
 ///     let client = client.clone();
 ///     async move {

@@ -62,13 +62,26 @@ pub enum UrlError {
 }
 
 /// The scheme of a URL whose host is looked up in DNS, and the URL as the driver knows it.
-pub(crate) fn of_name(url: &str) -> Option<(&'static str, String)> {
-    let (scheme, rest) = url.trim().split_once("://")?;
-    let known = [SRV, DNS];
-    let scheme = known
-        .into_iter()
-        .find(|known| scheme.eq_ignore_ascii_case(known))?;
-    Some((scheme, format!("{SCHEME}://{rest}")))
+pub(crate) fn of_name(url: &str) -> Result<Option<(&'static str, String)>, UrlError> {
+    let Some((scheme, rest)) = url.trim().split_once("://") else {
+        return Ok(None);
+    };
+    let mut known = [SRV, DNS].into_iter();
+    let Some(scheme) = known.find(|known| scheme.eq_ignore_ascii_case(known)) else {
+        return Ok(None);
+    };
+    authority(rest)?;
+    Ok(Some((scheme, format!("{SCHEME}://{rest}"))))
+}
+
+/// Login and hosts, and what follows them.
+fn authority(rest: &str) -> Result<(&str, &str), UrlError> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    match tail.contains('@') {
+        true => Err(UrlError::Reserved),
+        false => Ok((authority, tail)),
+    }
 }
 
 /// The URL of each host, by `host:port`.
@@ -78,11 +91,7 @@ pub(crate) fn split(url: &str) -> Result<Vec<(String, String)>, UrlError> {
     if !scheme.eq_ignore_ascii_case(SCHEME) {
         return Err(UrlError::Scheme);
     }
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    if tail.contains('@') {
-        return Err(UrlError::Reserved);
-    }
+    let (authority, tail) = authority(rest)?;
     let (login, hosts) = match authority.rfind('@') {
         Some(at) => authority.split_at(at + 1),
         None => ("", authority),
@@ -124,6 +133,21 @@ mod tests {
         let refused = split(url).unwrap_err();
         assert_eq!(refused, error);
         assert!(!format!("{refused} {refused:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn passwords_of_urls_of_names_are_not_taken_for_what_follows_the_host() {
+        for scheme in [SRV, DNS] {
+            for login in ["u:7?s3cret", "u:7/s3cret", "u:7#s3cret"] {
+                let refused = of_name(&format!("{scheme}://{login}@h/d")).unwrap_err();
+                assert_eq!(refused, UrlError::Reserved);
+            }
+            let url = format!("{scheme}://u:p@h/d?pool_max=3");
+            let expected = Some((scheme, "mysql://u:p@h/d?pool_max=3".to_owned()));
+            assert_eq!(of_name(&url).unwrap(), expected);
+        }
+        assert_eq!(of_name("mysql://h/d").unwrap(), None);
+        assert_eq!(of_name("h").unwrap(), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -24,6 +25,9 @@ const MAX_FRAMES: usize = 1024;
 /// So an answer whose body breaks off is an attempt that failed: an idempotent request goes to another peer.
 /// The time limit of the attempt covers the body, too, and finds a peer that stops within it. Without this
 /// layer the attempt ends with the head, and the caller gets the error.
+///
+/// A service below it whose errors are boxes, such as one of tower's timeout, needs a
+/// [`BoxErrorsLayer`](evenhand::BoxErrorsLayer) between the two, as a box is no error that can be judged.
 ///
 /// A body of more than the [`limit`](Self::limit) is handed over once that much was read, and the rest is streamed. A
 /// response that sends its body bit by bit, such as an event stream, comes late or not at all: for those,
@@ -109,13 +113,17 @@ where
         Box::pin(async move {
             let (head, body) = future.await.map_err(CollectBodyError::Head)?.into_parts();
             let collected = collect(body, limit).await;
-            let broken = |error: B::Error| CollectBodyError::Body(BrokenBody(error.into()));
+            let broken = |error| CollectBodyError::Body(BrokenBody(error));
             Ok(Response::from_parts(head, collected.map_err(broken)?))
         })
     }
 }
 
-async fn collect<B: Body<Data = Bytes>>(body: B, limit: u64) -> Result<KeptBody<B>, B::Error> {
+async fn collect<B>(body: B, limit: u64) -> Result<KeptBody<B>, Box<dyn Error + Send + Sync>>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let promised = body.size_hint().lower();
     let mut body = Box::pin(body);
     let (mut frames, mut bytes) = (Vec::new(), 0u64);
     for _ in 0..MAX_FRAMES {
@@ -123,9 +131,14 @@ async fn collect<B: Body<Data = Bytes>>(body: B, limit: u64) -> Result<KeptBody<
             break;
         }
         let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await else {
+            // hyper ends a body so, too, that the peer cuts short without an error. The answer to a HEAD may
+            // tell a length and have no body.
+            if bytes < promised && !body.is_end_stream() {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
             return Ok(KeptBody::new(frames, None, Rest::Nothing));
         };
-        match frame?.into_data() {
+        match frame.map_err(Into::into)?.into_data() {
             Ok(data) if data.is_empty() => {}
             Ok(data) => {
                 bytes = bytes.saturating_add(data.len() as u64);

@@ -31,7 +31,8 @@ const MAX_FRAMES: usize = 1024;
 ///   request goes to its first peer.
 /// - Of a body whose length is unknown, what is there at once is read. If that is all of it, and
 ///   within the limit, it is kept: so is the body of a unary call of gRPC.
-/// - Any other body is streamed: sent as it comes, to one peer.
+/// - Any other body is streamed: sent as it comes, to one peer. So is one that ends before its length, so that
+///   the peer does not take it for whole.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct KeepBodyLayer {
@@ -113,12 +114,8 @@ where
                 trailers: None,
                 bytes: 0,
                 limit: self.limit,
-                is_short: body
-                    .size_hint()
-                    .exact()
-                    .is_some_and(|bytes| bytes <= self.limit),
+                length: body.size_hint().exact(),
                 is_long: body.size_hint().lower() > self.limit,
-                error: None,
                 body: Box::pin(body),
             });
             Step::Read {
@@ -138,26 +135,25 @@ struct Reading<S, B: Body> {
     trailers: Option<HeaderMap>,
     bytes: u64,
     limit: u64,
-    /// Its length is known and within the limit: it is waited for.
-    is_short: bool,
+    /// If it is known, and within the limit, the body is waited for.
+    length: Option<u64>,
     is_long: bool,
-    error: Option<B::Error>,
 }
 
 impl<S, B: Body<Data = Bytes>> Reading<S, B> {
-    /// Reads what is to be read before the request is sent. Ready with true if that is all.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    /// Reads what is to be read before the request is sent. Ready with what follows on it if the body has
+    /// ended.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Rest<B>>> {
         for _ in 0..MAX_FRAMES {
             if self.is_long {
                 break;
             }
             match self.body.as_mut().poll_frame(cx) {
-                Poll::Pending if self.is_short => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(false),
-                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Pending if self.length.is_some() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(None),
+                Poll::Ready(None) => return Poll::Ready(Some(self.ended())),
                 Poll::Ready(Some(Err(error))) => {
-                    self.error = Some(error);
-                    return Poll::Ready(false);
+                    return Poll::Ready(Some(Rest::Failed(Some(Box::new(error)))));
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
@@ -168,12 +164,20 @@ impl<S, B: Body<Data = Bytes>> Reading<S, B> {
                     }
                     Err(frame) => {
                         self.trailers = frame.into_trailers().ok();
-                        return Poll::Ready(true);
+                        return Poll::Ready(Some(self.ended()));
                     }
                 },
             }
         }
-        Poll::Ready(false)
+        Poll::Ready(None)
+    }
+
+    /// What follows at the end of the body. If its caller left before, it may end early without an error.
+    fn ended(&self) -> Rest<B> {
+        match self.length.unwrap_or(0).saturating_sub(self.bytes) {
+            0 => Rest::Nothing,
+            missing => Rest::Short(missing),
+        }
     }
 }
 
@@ -217,7 +221,7 @@ where
             let future = match step.as_mut().project() {
                 StepProj::Call { future } => return future.poll(cx),
                 StepProj::Read { reading } => {
-                    let is_all = match reading {
+                    let ended = match reading {
                         Some(reading) => ready!(reading.poll_read(cx)),
                         // Only where the call below panicked.
                         None => return Poll::Pending,
@@ -225,11 +229,7 @@ where
                     let Some(mut done) = reading.take() else {
                         return Poll::Pending;
                     };
-                    let rest = match done.error {
-                        _ if is_all => Rest::Nothing,
-                        Some(error) => Rest::Failed(Some(Box::new(error))),
-                        None => Rest::Stream(done.body),
-                    };
+                    let rest = ended.unwrap_or(Rest::Stream(done.body));
                     let body = KeptBody::new(done.frames, done.trailers, rest);
                     done.service.call(done.head.map(|()| body))
                 }
@@ -255,7 +255,8 @@ mod tests {
     use std::convert::Infallible;
     use std::future::{Ready, ready};
 
-    use http_body::Frame;
+    use http_body::{Frame, SizeHint};
+    use http_body_util::BodyExt;
     use tower::{ServiceExt, service_fn};
 
     /// Gives empty frames for ever.
@@ -271,6 +272,49 @@ mod tests {
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
         }
+    }
+
+    /// Says that it has nine bytes, and ends after four.
+    #[derive(Default)]
+    struct Short {
+        has_begun: bool,
+        has_ended: bool,
+    }
+
+    impl Body for Short {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            assert!(!self.has_ended, "polled after its end");
+            self.has_ended = mem::replace(&mut self.has_begun, true);
+            Poll::Ready((!self.has_ended).then(|| Ok(Frame::data(Bytes::from("half")))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(if self.has_begun { 5 } else { 9 })
+        }
+    }
+
+    #[tokio::test]
+    async fn body_that_ends_before_its_length_is_not_kept() {
+        let given = |request: Request<KeptBody<Short>>| -> Ready<Result<_, Infallible>> {
+            ready(Ok(request.into_body()))
+        };
+        let service = KeepBodyLayer::new().layer(service_fn(given));
+        let answer = service.oneshot(Request::new(Short::default())).await;
+        let mut body = answer.unwrap();
+        assert!(!body.is_kept());
+        assert_eq!(body.size_hint().exact(), Some(9));
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "half");
+        assert!(body.frame().await.is_none());
+        // So hyper tells the peer no end.
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(5));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 ///
 /// A body that is kept can be sent any number of times. One that is streamed can be sent once.
 pub struct KeptBody<B: Body> {
-    /// `None` if nothing was read. Requests are moved often, so it takes no more than a word.
+    /// `None` if nothing was read, or all of it was given. Requests are moved often, so it takes no more than a word.
     read: Option<Arc<Read>>,
     /// How many parts of it were given.
     given: usize,
@@ -35,6 +35,8 @@ pub(super) enum Rest<B: Body> {
     Stream(Pin<Box<B>>),
     /// `None` once it was told.
     Failed(Option<Box<B::Error>>),
+    /// It ended when so many bytes of its length were still to come.
+    Short(u64),
 }
 
 /// Nothing in it is pinned but what is boxed.
@@ -86,6 +88,10 @@ impl<B: Body> KeptBody<B> {
             None => Frame::trailers(self.trailers()?.clone()),
         };
         self.given += 1;
+        if self.frames().is_empty() && self.trailers().is_none() {
+            // Not kept while the rest is streamed or the response is waited for.
+            self.read = None;
+        }
         Some(next)
     }
 }
@@ -120,7 +126,7 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             return Poll::Ready(Some(Ok(frame)));
         }
         match &mut self.rest {
-            Rest::Nothing => Poll::Ready(None),
+            Rest::Nothing | Rest::Short(_) => Poll::Ready(None),
             Rest::Stream(rest) => rest.as_mut().poll_frame(cx),
             Rest::Failed(error) => Poll::Ready(error.take().map(|error| Err(*error))),
         }
@@ -131,6 +137,7 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             Rest::Nothing => true,
             Rest::Stream(rest) => rest.is_end_stream(),
             Rest::Failed(error) => error.is_none(),
+            Rest::Short(_) => false,
         };
         self.frames().is_empty() && self.trailers().is_none() && rest_ended
     }
@@ -141,6 +148,8 @@ impl<B: Body<Data = Bytes>> Body for KeptBody<B> {
             Rest::Stream(rest) => rest.size_hint(),
             // How long it would have been is not known.
             Rest::Failed(_) => SizeHint::default(),
+            // The length that it had, so that hyper sees that it is not kept.
+            Rest::Short(missing) => SizeHint::with_exact(*missing),
             // With a length, HTTP/1.1 would send no trailers.
             Rest::Nothing if self.trailers().is_some() => SizeHint::default(),
             Rest::Nothing => return SizeHint::with_exact(kept),
@@ -191,6 +200,20 @@ mod tests {
             assert_eq!(collected.trailers(), Some(&trailers));
             assert_eq!(collected.to_bytes(), "abcde");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_given_is_released() {
+        let frames = ["abc", "de"].map(Bytes::from).to_vec();
+        let rest = Rest::Stream(Box::pin(Full::from("fg")));
+        let mut body = KeptBody::<Full<Bytes>>::new(frames, None, rest);
+        let read = Arc::downgrade(body.read.as_ref().unwrap());
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(read.strong_count(), 1);
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(read.strong_count(), 0);
+        assert_eq!(body.size_hint().exact(), Some(2));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "fg");
     }
 
     #[tokio::test]

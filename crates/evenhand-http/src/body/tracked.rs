@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::base_url::BaseUrl;
-use crate::classify::{HttpClassifier, judge_body, judge_grpc};
+use crate::classify::{HttpClassifier, broke_off, judge_body, judge_grpc};
 
 pin_project! {
     /// A response's body. While it lives, the attempt that it belongs to is in flight.
@@ -79,6 +79,10 @@ impl<B: Body<Data = Bytes, Error: 'static>> Body for TrackedBody<B> {
         let frame = ready!(inner.as_mut().poll_frame(cx));
         if let Some(watch) = this.watch {
             let verdict = match &frame {
+                // hyper ends a body so, too, that the peer cuts short without an error.
+                None if inner.size_hint().lower() > 0 && !inner.is_end_stream() => {
+                    Some(broke_off())
+                }
                 None => Some(judge_end(watch, None)),
                 Some(Err(error)) => Some(judge_body(error)),
                 Some(Ok(frame)) => match frame.trailers_ref() {

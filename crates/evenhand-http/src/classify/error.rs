@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use evenhand::{BoxedError, Verdict};
+use evenhand::{BoxedError, PeerVerdict, Verdict};
 
 /// No file descriptor is left, in this process or on this machine.
 #[cfg(unix)]
@@ -34,6 +34,8 @@ struct Facts {
     is_connect: bool,
     /// An error of the machine or the transport.
     io: Option<io::ErrorKind>,
+    /// It is certainly this host that failed.
+    is_local: bool,
     /// What settles the matter, whatever else is in the chain.
     verdict: Option<Verdict>,
 }
@@ -56,11 +58,17 @@ impl Error for BrokenBody {
 
 const BROKE_OFF: &str = "the body broke off";
 
+/// A body that broke off, whose error tells no more or is missing.
+pub(crate) fn broke_off() -> Verdict {
+    Verdict::degraded().because(BROKE_OFF)
+}
+
 /// What an error says with which the body of a response breaks off. Nothing is retried then.
 pub(crate) fn judge_body<E: 'static>(error: &E) -> Verdict {
-    let broke_off = Verdict::degraded().because(BROKE_OFF);
     let facts = as_error(error).map(|error| Facts::of(error, Phase::Body));
-    facts.and_then(|facts| facts.verdict).unwrap_or(broke_off)
+    facts
+        .and_then(|facts| facts.verdict)
+        .unwrap_or_else(broke_off)
 }
 
 /// Errors of bodies have no trait in common: those of hyper are errors, and those of tower-http boxes, which
@@ -81,34 +89,49 @@ fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
 }
 
 pub(crate) fn judge(error: &(dyn Error + 'static)) -> Verdict {
+    Facts::of(error, Phase::Head).verdict()
+}
+
+/// What an error says of a peer that a probe asked: a failure, unless it is certainly this host's. What else
+/// blames no peer for a request may well be the peer's: one that accepts connections and closes them at once
+/// would otherwise never be found.
+pub(crate) fn judge_probe(error: &(dyn Error + 'static)) -> Verdict {
     let facts = Facts::of(error, Phase::Head);
-    if facts.phase == Phase::Body {
-        // There was a head, so the request was executed.
-        let broke_off = Verdict::degraded().because(BROKE_OFF);
-        return facts.verdict.unwrap_or(broke_off).if_idempotent();
-    }
-    if let Some(verdict) = facts.verdict {
+    let is_local = facts.is_local;
+    let verdict = facts.verdict();
+    if is_local && verdict.peer == PeerVerdict::Neutral {
         return verdict;
     }
-    // Only connecting fails so, whatever made the connection.
-    let is_refused = facts.io == Some(io::ErrorKind::ConnectionRefused);
-    if facts.is_connect || is_refused {
-        return Verdict::down().safe().because(match facts.io {
-            Some(io::ErrorKind::ConnectionRefused) => "connection refused",
-            Some(io::ErrorKind::TimedOut) => "connecting timed out",
-            // TLS stacks tell a certificate that they refuse, and an alert of the peer, in this way.
-            Some(io::ErrorKind::InvalidData) => "the TLS handshake failed",
-            _ => "cannot connect",
-        });
-    }
-    let lost = Verdict::degraded().if_idempotent();
-    lost.because(match facts.io {
-        Some(io::ErrorKind::TimedOut) => "timed out",
-        _ => "the connection was lost",
-    })
+    Verdict::down().because(verdict.reason.unwrap_or("the probe got no answer"))
 }
 
 impl Facts {
+    fn verdict(self) -> Verdict {
+        if self.phase == Phase::Body {
+            // There was a head, so the request was executed.
+            return self.verdict.unwrap_or_else(broke_off).if_idempotent();
+        }
+        if let Some(verdict) = self.verdict {
+            return verdict;
+        }
+        // Only connecting fails so, whatever made the connection.
+        let is_refused = self.io == Some(io::ErrorKind::ConnectionRefused);
+        if self.is_connect || is_refused {
+            return Verdict::down().safe().because(match self.io {
+                Some(io::ErrorKind::ConnectionRefused) => "connection refused",
+                Some(io::ErrorKind::TimedOut) => "connecting timed out",
+                // TLS stacks tell a certificate that they refuse, and an alert of the peer, in this way.
+                Some(io::ErrorKind::InvalidData) => "the TLS handshake failed",
+                _ => "cannot connect",
+            });
+        }
+        let lost = Verdict::degraded().if_idempotent();
+        lost.because(match self.io {
+            Some(io::ErrorKind::TimedOut) => "timed out",
+            _ => "the connection was lost",
+        })
+    }
+
     fn of(error: &(dyn Error + 'static), phase: Phase) -> Self {
         let mut facts = Self {
             phase,
@@ -130,6 +153,7 @@ impl Facts {
             // The innermost says most.
             self.io = Some(error.kind());
             if is_local(error) {
+                self.is_local = true;
                 let local = Verdict::neutral().safe();
                 self.verdict
                     .get_or_insert(local.because("no local port or descriptor is left"));
@@ -164,6 +188,7 @@ impl Facts {
                 .safe()
                 .because("the connection ended before the request was sent")
         } else if error.is_user() && error.to_string() == DISPATCH_GONE {
+            self.is_local = true;
             Verdict::neutral()
                 .if_idempotent()
                 .because("the connection ended on this side")
@@ -279,6 +304,19 @@ mod tests {
         );
         #[cfg(unix)]
         assert_eq!(judge(&io::Error::from_raw_os_error(24)), expected);
+        let local = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        assert_eq!(judge_probe(&local), expected);
+    }
+
+    #[test]
+    fn other_errors_of_a_probe_fail_it() {
+        for (kind, reason) in [
+            (io::ErrorKind::ConnectionRefused, "connection refused"),
+            (io::ErrorKind::ConnectionReset, "the connection was lost"),
+        ] {
+            let expected = Verdict::down().because(reason);
+            assert_eq!(judge_probe(&io::Error::from(kind)), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use evenhand::{Classify, Verdict};
 use http::Response;
 
 pub use self::error::BrokenBody;
-pub(crate) use self::error::{judge as judge_error, judge_body};
+pub(crate) use self::error::{broke_off, judge_body, judge_probe};
 pub(crate) use self::grpc::{judge as judge_grpc, status_of};
 pub use self::rules::{DEFAULT_MAX_REST, HttpClassifier, TooManyRequests};
 

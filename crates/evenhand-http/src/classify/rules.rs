@@ -54,8 +54,10 @@ pub const DEFAULT_MAX_REST: Duration = Duration::from_secs(60);
 /// | any other: the connection was lost, a timeout, no HTTP | `Degraded` | if the request is idempotent |
 ///
 /// A body that breaks off is judged by the same rows, as far as they are about connections that were made, and
-/// otherwise counts as `Degraded`. Nothing is retried then. A ping without an answer is told by hyper only
-/// to requests that wait for their head: to a body it is a lost connection.
+/// otherwise counts as `Degraded`. Nothing is retried then. Two of them hyper tells only to requests that wait
+/// for their head. To a body, a ping without an answer is a lost connection, and `GOAWAY` or `RST_STREAM`
+/// without an error is its end: if less came than its `Content-Length`, it broke off; one without a length
+/// counts as whole.
 ///
 /// The rows of HTTP/2 need the feature `http2`. Errors are looked for in the chain of
 /// [`sources`](std::error::Error::source), so other services may wrap them.

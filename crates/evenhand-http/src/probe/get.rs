@@ -21,7 +21,8 @@ use crate::base_url::BaseUrl;
 ///
 /// The peer is well if it answers with the [expected](Self::expect) status, to the end or for 64 KiB. The client may
 /// be the one that requests are sent by. A probe that gets no answer fails with the reason that a request
-/// would, such as "connection refused".
+/// would, such as "connection refused". One that this machine cannot send, as it has no port or file descriptor
+/// left, says nothing of a peer that is up.
 ///
 /// ```no_run
 /// use std::time::Duration;

@@ -14,7 +14,7 @@ use http::Request;
 use http_body::Body;
 use tower_service::Service;
 
-use crate::classify::judge_error;
+use crate::classify::judge_probe;
 
 pub use self::get::HttpProbe;
 #[cfg(feature = "grpc-health")]
@@ -30,15 +30,12 @@ struct Answer {
 }
 
 /// Sends the probe's request, once the client is ready. A failure has the reason that a request's would
-/// have.
+/// have. One of this host says nothing of the peer.
 async fn ask<S, A>(client: &mut S, request: Request<A>) -> Result<S::Response, Verdict>
 where
     S: Service<Request<A>, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    let failed = |error: S::Error| {
-        let reason = judge_error(&*error.into()).reason;
-        Verdict::down().because(reason.unwrap_or("the probe got no answer"))
-    };
+    let failed = |error: S::Error| judge_probe(&*error.into());
     poll_fn(|cx| client.poll_ready(cx)).await.map_err(failed)?;
     client.call(request).await.map_err(failed)
 }

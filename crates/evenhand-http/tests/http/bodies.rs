@@ -149,6 +149,16 @@ async fn body_that_goaway_ends_is_judged_by_its_code() {
     assert_eq!(goaway, (5, State::Ejected, Some("GOAWAY")));
 }
 
+/// hyper lets it end there, without an error.
+#[tokio::test]
+async fn body_that_is_shorter_than_its_length_broke_off() {
+    for wire in [Wire::ShortGoAway, Wire::ShortReset] {
+        let (_, state, reason) = five_bodies(wire).await;
+        let expected = (State::Ejected, Some("the body broke off"));
+        assert_eq!((state, reason), expected, "{wire:?}");
+    }
+}
+
 /// hyper tells the missing answer to a ping only to requests that wait for their head.
 #[tokio::test]
 async fn bodies_that_run_on_a_machine_that_is_gone_eject() {

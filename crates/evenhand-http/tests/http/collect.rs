@@ -9,6 +9,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
 use crate::common::peer::{Mode, Peer};
+use crate::common::wire::{Wire, WirePeer};
 use crate::common::*;
 
 type AnyBody = http_body_util::combinators::UnsyncBoxBody<Bytes, hyper::Error>;
@@ -48,6 +49,24 @@ async fn answer_that_breaks_off_is_asked_for_elsewhere() {
         assert_eq!(states(&set), [State::Ejected, State::Up]);
         assert_eq!(set.statuses()[0].last_reason, Some("the body broke off"));
         assert_eq!(in_flight(&set), [0, 0]);
+    }
+}
+
+/// hyper lets a body end there, without an error. The head promises more than came.
+#[tokio::test]
+async fn answer_that_is_shorter_than_its_length_is_asked_for_elsewhere() {
+    for wire in [Wire::ShortGoAway, Wire::ShortReset] {
+        let (bad, good) = (WirePeer::start(wire).await, Peer::start(Mode::Serve).await);
+        let named = [("bad", bad.base_url()), ("good", good.base_url())];
+        let set = Peers::new(named).unwrap();
+        let client = collecting(Http::Two, &set, 1024);
+        for _ in 0..100 {
+            let response = ask(&client, get("/")).await.unwrap();
+            let text = text(response).await.unwrap();
+            assert!(text.starts_with("GET / "), "{wire:?}: {text}");
+        }
+        assert_eq!(bad.requests(), 5, "the fifth in a row ejects");
+        assert_eq!(set.statuses()[0].last_reason, Some("the body broke off"));
     }
 }
 

@@ -71,7 +71,9 @@ async fn router_of_axum_is_a_client() {
 async fn reqwest_is_a_transport_whose_errors_are_judged() {
     let mut peers = Peer::start_all::<2>(Mode::Serve).await;
     let set = peers_of(&peers);
-    let client = reqwest::Client::new();
+    let none = reqwest::redirect::Policy::none();
+    let client = reqwest::Client::builder().redirect(none).no_proxy();
+    let client = client.build().unwrap();
     let connector = PeerClient::new(service_fn(move |request: Request<KeptBody<TestBody>>| {
         let client = client.clone();
         async move {

@@ -190,3 +190,24 @@ async fn error_of_a_requests_body_blames_no_peer() {
         assert_eq!(states(&set), [State::Up, State::Up], "{http:?}");
     }
 }
+
+/// A peer would take what came for all of it.
+#[tokio::test]
+async fn body_that_ends_before_its_length_is_executed_by_no_peer() {
+    let peers = Peer::start_all::<2>(Mode::Serve).await;
+    let set = peers_of(&peers);
+    let hyper = evenhand_http::client::<Channel>();
+    let service = balance(&set).layer(evenhand_http::PeerClient::new(hyper));
+    let service = KeepBodyLayer::new().layer(service);
+    for _ in 0..20 {
+        let (pieces, body) = channel(Some(9));
+        pieces.send(data("half")).unwrap();
+        drop(pieces);
+        let request = Request::put("/").body(body).unwrap();
+        let sent = tokio::time::timeout(GUARD, service.clone().oneshot(request));
+        let error = sent.await.expect("the request ends").unwrap_err();
+        assert_eq!(error.tried().len(), 1, "{error}");
+    }
+    assert_eq!(states(&set), [State::Up, State::Up]);
+    assert_eq!(peers.iter().map(Peer::requests).sum::<u32>(), 0);
+}

@@ -1,11 +1,14 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use evenhand::{ActiveChecks, Eject, Peers, Probe, State};
 use evenhand_http::{GrpcProbe, HttpProbe};
-use http::{StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::Layer;
+use tower::{Layer, service_fn};
 
 use crate::common::peer::{Mode, Peer};
 use crate::common::*;
@@ -63,6 +66,44 @@ async fn probe_of_a_peer_that_was_killed_says_so() {
         let _client = client_of(Http::Two, &layer);
         until("a check ejects", || states(&set) != [State::Up]).await;
         assert_eq!(set.statuses()[0].last_reason, Some("connection refused"));
+    }
+}
+
+/// No descriptor may be left for the probes of any peer.
+#[tokio::test]
+async fn probe_that_this_machine_cannot_send_blames_no_peer() {
+    let probes = Arc::new(AtomicU32::new(0));
+    let counter = probes.clone();
+    let client = service_fn(move |_: Request<TestBody>| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        std::future::ready(Err::<Response<TestBody>, _>(error))
+    });
+    let set = Peers::new([("a", "http://10.0.0.1".parse().unwrap())]).unwrap();
+    let probe = Probe::new(HttpProbe::new(client, Uri::from_static("/")), TIMEOUT);
+    let layer = evenhand_http::balance(set.clone()).eject(soon());
+    let layer = layer.probe(probe.active_checks(often()));
+    let _client = client_of(Http::One, &layer);
+    until("it is probed", || probes.load(Ordering::Relaxed) > 5).await;
+    assert_eq!(states(&set), [State::Up]);
+}
+
+/// hyper tells that the request was not sent, which blames no peer where a request can go to another one.
+#[tokio::test]
+async fn probe_ejects_a_peer_that_accepts_and_closes_at_once() {
+    for http in BOTH {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let set = Peers::new([("a", url.parse().unwrap())]).unwrap();
+        let service = HttpProbe::new(hyper_client(http), Uri::from_static("/"));
+        let probe = Probe::new(service, TIMEOUT).active_checks(often());
+        let layer = evenhand_http::balance(set.clone())
+            .eject(soon())
+            .probe(probe);
+        let _client = client_of(http, &layer);
+        until("a check ejects", || states(&set) != [State::Up]).await;
+        server.abort();
     }
 }
 

@@ -94,7 +94,7 @@ impl PoolOptions {
     /// [`mysql_async::Error::Url`] for anything else in the URL that the driver does not accept. Neither
     /// shows the password.
     pub fn open_url(self, url: impl AsRef<str>) -> mysql_async::Result<Pool> {
-        if let Some((scheme, url)) = url::of_name(url.as_ref()) {
+        if let Some((scheme, url)) = url::of_name(url.as_ref()).map_err(Error::from)? {
             return self.open_name(scheme, &url);
         }
         let hosts = url::split(url.as_ref()).map_err(Error::from)?;

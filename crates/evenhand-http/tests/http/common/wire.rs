@@ -22,6 +22,10 @@ pub(crate) enum Wire {
     Reset(u8),
     /// HTTP/2: sends a head and a piece of a body, then `GOAWAY` that excludes the request, with this code.
     BodyGoAway(u8),
+    /// HTTP/2: sends a head with a length and a piece of the body, then as `BodyGoAway` without an error.
+    ShortGoAway,
+    /// HTTP/2: sends a head with a length and a piece of the body, then resets the stream without an error.
+    ShortReset,
     /// HTTP/2: sends a head and a piece of a body, and answers no pings.
     BodySilent,
     /// HTTP/2: answers neither requests nor pings, as a machine that is gone.
@@ -93,6 +97,8 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
         Wire::GoAway(_)
         | Wire::Reset(_)
         | Wire::BodyGoAway(_)
+        | Wire::ShortGoAway
+        | Wire::ShortReset
         | Wire::BodySilent
         | Wire::Silent => {
             let mut preface = [0; 24];
@@ -102,9 +108,16 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
             loop {
                 let stream = next_request(&mut socket).await?;
                 requests.fetch_add(1, Ordering::Relaxed);
-                if matches!(wire, Wire::BodyGoAway(_) | Wire::BodySilent) {
-                    // HEADERS: `:status: 200`, the eighth entry of the static table. Their end.
-                    let mut head = frame(1, stream, &[0x88]);
+                let headers: &[u8] = match wire {
+                    // `:status: 200`, the eighth entry of the static table.
+                    Wire::BodyGoAway(_) | Wire::BodySilent => &[0x88],
+                    // And `content-length: 9`, whose name is the 28th.
+                    Wire::ShortGoAway | Wire::ShortReset => &[0x88, 0x0f, 13, 1, b'9'],
+                    _ => &[],
+                };
+                if !headers.is_empty() {
+                    // HEADERS, and their end.
+                    let mut head = frame(1, stream, headers);
                     head[4] = 4;
                     socket.write_all(&head).await.ok()?;
                     socket.write_all(&frame(0, stream, b"half")).await.ok()?;
@@ -114,6 +127,8 @@ async fn play(mut socket: TcpStream, wire: Wire, requests: &AtomicU32) -> Option
                     Wire::GoAway(code) | Wire::BodyGoAway(code) => {
                         frame(7, 0, &[0, 0, 0, 0, 0, 0, 0, code])
                     }
+                    Wire::ShortGoAway => frame(7, 0, &[0, 0, 0, 0, 0, 0, 0, NO_ERROR]),
+                    Wire::ShortReset => frame(3, stream, &[0, 0, 0, NO_ERROR]),
                     Wire::Reset(code) => frame(3, stream, &[0, 0, 0, code]),
                     _ => continue,
                 };

@@ -5,10 +5,10 @@
 
 mod open;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::pending;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use evenhand::Placed;
 use evenhand::discover::Change;
-use evenhand_dns::{Address, Changes, Discovery, Dns, Name, Source};
+use evenhand_dns::{Address, Changes, Discovery, Dns, Key, Name, Source};
 use futures_core::Stream;
 use mysql_async::{Opts, OptsBuilder};
 use tokio::time::timeout;
@@ -46,8 +46,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    fn peer_name(&self, address: &Address) -> Arc<str> {
-        format!("{}/{}", self.label, address.addr).into()
+    fn peer_name(&self, addr: SocketAddr) -> Arc<str> {
+        format!("{}/{addr}", self.label).into()
     }
 
     /// TLS verifies the host's name, or that of the SRV record's target.
@@ -56,8 +56,10 @@ impl Host {
         let opts = OptsBuilder::from_opts(self.opts.clone())
             .ip_or_hostname(&*address.host)
             .tcp_port(address.addr.port())
-            .resolved_ips(Some(vec![ip]));
-        let name = self.peer_name(address);
+            .resolved_ips(Some(vec![ip]))
+            // Each would be the same local server.
+            .socket(None::<String>);
+        let name = self.peer_name(address.addr);
         let endpoint = Endpoint::new(&name, opts.into(), options);
         (name, Arc::new(endpoint))
     }
@@ -75,6 +77,7 @@ pub(crate) async fn follow(pool: PeersHandle, found: Option<Found>) {
         let endpoints = Endpoints {
             changes,
             host,
+            keys: HashMap::new(),
             options: pool.options.clone(),
             made: pool.made.clone(),
         };
@@ -84,37 +87,56 @@ pub(crate) async fn follow(pool: PeersHandle, found: Option<Found>) {
     pending::<()>().await;
 }
 
+type PeerChange = Change<Arc<str>, Placed<Arc<Endpoint>>>;
+
 /// The changes of a name, with endpoints in place of addresses.
 struct Endpoints {
     changes: Changes,
     host: Host,
+    /// The key under which each address was told last. A peer is its address, under whatever host it is
+    /// listed, so the end of another key is not the peer's.
+    keys: HashMap<SocketAddr, Key>,
     options: PoolOptions,
     made: Made,
 }
 
+impl Endpoints {
+    /// What a change of the list is for the pool, if it is one.
+    fn change(&mut self, change: Change<Key, Address>) -> Option<PeerChange> {
+        let host = &self.host;
+        match change {
+            Change::Insert(key, address) => {
+                self.keys.insert(address.addr, key);
+                let (name, endpoint) = host.endpoint(&address, &self.options);
+                self.made.add([&endpoint]);
+                let weight = address.weight.saturating_mul(host.weight);
+                let placed = Placed::new(endpoint).weight(weight).tier(address.tier);
+                Some(Change::Insert(name, placed))
+            }
+            Change::Remove(key) => {
+                let mut told = self.keys.iter();
+                let addr = *told.find(|(_, told)| **told == key)?.0;
+                self.keys.remove(&addr);
+                Some(Change::Remove(host.peer_name(addr)))
+            }
+        }
+    }
+}
+
 impl Stream for Endpoints {
-    type Item = Result<Change<Arc<str>, Placed<Arc<Endpoint>>>, Infallible>;
+    type Item = Result<PeerChange, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let next = ready!(Pin::new(&mut this.changes).poll_next(cx));
-        let host = &this.host;
-        Poll::Ready(next.map(|change| {
-            change.map(|change| match change {
-                Change::Insert(_, address) => {
-                    let (name, endpoint) = host.endpoint(&address, &this.options);
-                    this.made.add([&endpoint]);
-                    let weight = address.weight.saturating_mul(host.weight);
-                    let placed = Placed::new(endpoint).weight(weight).tier(address.tier);
-                    Change::Insert(name, placed)
-                }
-                // A key ends with its address.
-                Change::Remove(key) => {
-                    let addr = key.as_str().rsplit('/').next().unwrap_or_default();
-                    Change::Remove(format!("{}/{addr}", host.label).into())
-                }
-            })
-        }))
+        loop {
+            let next = ready!(Pin::new(&mut this.changes).poll_next(cx));
+            let Some(Ok(change)) = next else {
+                return Poll::Ready(None);
+            };
+            if let Some(change) = this.change(change) {
+                return Poll::Ready(Some(Ok(change)));
+            }
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use crate::pool::Pool;
 impl PoolOptions {
     /// Opens a pool over the servers that these names stand for: every address of a host, or every target of a
     /// service's SRV records. Looks nothing up and connects to nothing yet; lookups begin with the first checkout,
-    /// which waits for them.
+    /// which waits for them, unless [`all_down`](Self::all_down) is set otherwise: then checkouts fail until the first
+    /// probes have succeeded.
     ///
     /// A name comes with the connection options of its peers, as [`IntoPeer`] takes them; their host and port do
     /// not matter. TLS verifies the host's name, or that of the record's target. A peer's name is its host's, or
@@ -23,7 +24,8 @@ impl PoolOptions {
     /// record is 100 here, as [`Name::srv`] says; other peers have 1 unless it is set.
     ///
     /// A list is looked up again by its TTL (1 s to 5 min), and soon after an ejection. Addresses that join take
-    /// work once their probe has succeeded, and those that leave are [removed](crate::PeersHandle::remove). A
+    /// work once their probe has succeeded, and those that leave are [removed](crate::PeersHandle::remove), also while they are
+    /// [drained](crate::PeersHandle::drain): one that is listed again takes work after its probe. A
     /// lookup that fails, or finds nothing, changes no peer.
     ///
     /// ```

@@ -130,6 +130,30 @@ async fn targets_of_a_service_have_ports_weights_and_tiers() {
     );
 }
 
+/// The same server under another name, in the records of a service.
+#[tokio::test]
+async fn target_that_is_renamed_stays_a_peer() {
+    const SERVICE: &str = "_mysql._tcp.db.example";
+    let [a] = fakes().await;
+    let dns = DnsServer::start().await.unwrap();
+    for name in ["old.example", "new.example"] {
+        dns.set(name, &LOCAL[..1], 1);
+    }
+    dns.set_srv(SERVICE, &[(0, 1, a.port(), "old.example")], 1);
+    let url = "mysql+srv://root@_mysql._tcp.db.example./test?pool_min=0&socket=/nowhere";
+    let pool = known_to(still(), &dns).open_url(url).unwrap();
+    drop(soon(pool.get_conn()).await.unwrap());
+    dns.set_srv(SERVICE, &[(0, 1, a.port(), "new.example")], 1);
+    let before = dns.queries(SERVICE, RecordType::SRV);
+    dns.asked(SERVICE, RecordType::SRV, before + 3).await;
+    until("it is the one peer", || {
+        let statuses = pool.statuses();
+        statuses.len() == 1 && statuses[0].state == State::Up
+    })
+    .await;
+    drop(soon(pool.get_conn()).await.unwrap());
+}
+
 fn config(hosts: &str) -> Config {
     let text = format!(
         "[databases.all]\nhosts = '{hosts}'\nuser = 'root'\nname = 'test'\npool_min = 0\npool_max = 7\n\
