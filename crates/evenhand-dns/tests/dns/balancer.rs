@@ -307,9 +307,13 @@ async fn towers_balancer_follows_a_name_and_outlives_lookups_that_fail() {
     dns.fail("db.example", None, None);
     dns.set("db.example", &["127.0.1.2"], 0);
     // It asks its discovery only when a request comes.
-    while two.requests() == 0 {
-        let request = balance.ready().await.unwrap().call(REQUEST);
-        assert_eq!(request.await.unwrap(), REQUEST);
-        sleep(Duration::from_millis(5)).await;
-    }
+    let moved = async {
+        while two.requests() == 0 {
+            let request = balance.ready().await.unwrap().call(REQUEST);
+            assert_eq!(request.await.unwrap(), REQUEST);
+        }
+    };
+    timeout(GUARD, moved)
+        .await
+        .expect("requests go to the new address");
 }

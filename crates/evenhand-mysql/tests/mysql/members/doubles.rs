@@ -114,7 +114,7 @@ async fn list_of_a_minority_and_no_list_at_all_change_nothing() {
         asked_again(&a).await;
         assert_eq!(pool.statuses().len(), 2, "{list}");
     }
-    // The one that has the quorum is believed, whoever was asked first.
+    // The one that has the quorum is believed, also where another was asked first.
     says(&b, "Primary", &list(&[&b]));
     up_are(&pool, &[&addr(&b)]).await;
 }

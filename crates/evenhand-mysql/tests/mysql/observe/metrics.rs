@@ -256,7 +256,7 @@ async fn commit_without_an_answer_is_counted() {
     assert_eq!(value(NAME, unknown, "peer=a"), 1.0);
 }
 
-/// Each once, whoever sends it and whatever comes after it.
+/// Each once, whether the pool or the work sends it, and whatever comes after it.
 #[tokio::test]
 async fn commit_that_work_sends_itself_is_counted_if_it_has_no_answer() {
     for (name, fault, expected) in [

@@ -150,7 +150,7 @@ async fn returned_peer_takes_a_growing_share_of_its_keys() {
         let share = back.iter().filter(|is_back| **is_back).count() as f64 / back.len() as f64;
         let expected = f64::from(percent) / 100.0;
         assert!((share - expected).abs() < 0.02, "{share} at {percent} %");
-        let strayed = before.iter().zip(&now).any(|(b, n)| b != n && *b != 1);
-        assert!(!strayed, "a key of another peer moved");
+        let others_moved = before.iter().zip(&now).any(|(b, n)| b != n && *b != 1);
+        assert!(!others_moved, "a key of another peer moved");
     }
 }
